@@ -1,0 +1,189 @@
+//! The one error type of the crate.
+
+use std::fmt;
+
+/// Which half of an [`LstmState`](crate::LstmState) an error is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatePart {
+    /// The hidden state h, (L·D, B, O).
+    Hidden,
+    /// The cell state c, (L·D, B, H).
+    Cell,
+}
+
+impl fmt::Display for StatePart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hidden => "hidden state h",
+            Self::Cell => "cell state c",
+        })
+    }
+}
+
+/// Everything that can go wrong, each with what was expected and what came.
+///
+/// After any error the same [`Lstm`](crate::Lstm) answers the next correct call; only a lost
+/// device stays lost, and says so every time.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    // ---- sizes ----------------------------------------------------------------------------
+    /// A size of the network is zero.
+    #[error("{what} must be at least 1, but is 0")]
+    ZeroSize {
+        /// The size's name, as in `LstmConfig`.
+        what: &'static str,
+    },
+    /// The projection is not smaller than the hidden state, which PyTorch refuses too.
+    #[error("proj_size must be smaller than hidden_size ({hidden_size}), but is {proj_size}")]
+    ProjectionTooLarge {
+        /// P, as given.
+        proj_size: usize,
+        /// H, as given.
+        hidden_size: usize,
+    },
+    /// A product of sizes does not fit this machine's address space.
+    #[error("{what} is too large for this machine's address space")]
+    SizeOverflow {
+        /// The array whose size overflows.
+        what: &'static str,
+    },
+
+    // ---- input ----------------------------------------------------------------------------
+    /// The input's last axis is not the network's input size I.
+    #[error("the input's last axis must be input_size ({expected}) wide, but is {actual}")]
+    InputWidth {
+        /// I of the network.
+        expected: usize,
+        /// The width of the array given.
+        actual: usize,
+    },
+    /// The input has no time step (T = 0).
+    #[error("the input must have at least one time step, but has none")]
+    NoTimeSteps,
+    /// An initial state has the wrong shape.
+    #[error("{part} must have shape {expected:?}, but has {actual:?}")]
+    StateShape {
+        /// h or c.
+        part: StatePart,
+        /// (L·D, B, O) for h, (L·D, B, H) for c.
+        expected: [usize; 3],
+        /// The shape given.
+        actual: [usize; 3],
+    },
+    /// There is not one length for each sequence of the batch.
+    #[error(
+        "there must be one length for each of the {expected} sequences, but there are {actual}"
+    )]
+    LengthCount {
+        /// B of the input.
+        expected: usize,
+        /// The number of lengths given.
+        actual: usize,
+    },
+    /// A sequence's length is zero or more than the input's time steps.
+    #[error("lengths[{index}] must be from 1 to {steps}, but is {length}")]
+    LengthOutOfRange {
+        /// Position in `lengths`.
+        index: usize,
+        /// The length given.
+        length: usize,
+        /// T of the input.
+        steps: usize,
+    },
+
+    // ---- weights --------------------------------------------------------------------------
+    /// A tensor that the network needs is not there.
+    #[error("tensor {name:?} is missing")]
+    MissingTensor {
+        /// Full name, prefix included.
+        name: String,
+    },
+    /// A tensor under the prefix belongs to no LSTM, or contradicts the others.
+    #[error("tensor {name:?} is not expected: {reason}")]
+    UnexpectedTensor {
+        /// Full name, prefix included.
+        name: String,
+        /// Why it can't be there.
+        reason: String,
+    },
+    /// The same name came twice.
+    #[error("tensor {name:?} is given twice")]
+    DuplicateTensor {
+        /// Full name, prefix included.
+        name: String,
+    },
+    /// A tensor's shape does not fit the network's sizes, or the layer below.
+    #[error("tensor {name:?} must have shape {expected}, but has {actual:?}")]
+    TensorShape {
+        /// Full name, prefix included.
+        name: String,
+        /// The shape it must have, axes named where they are free.
+        expected: String,
+        /// The shape it has.
+        actual: Vec<usize>,
+    },
+    /// A tensor has an element type that is no floating-point number this crate reads.
+    #[error("tensor {name:?} must be F32, F16, BF16 or F64, but is {actual}")]
+    TensorType {
+        /// Full name, prefix included.
+        name: String,
+        /// The type in the file.
+        actual: String,
+    },
+    /// The bytes are no safetensors file, or a truncated or corrupt one.
+    #[error("not a valid safetensors file: {0}")]
+    SafeTensors(#[from] safetensors::SafeTensorError),
+
+    // ---- device ---------------------------------------------------------------------------
+    /// No adapter was found, or none that the `WGPU_*` variables allow.
+    #[error("no GPU adapter: {reason}")]
+    NoAdapter {
+        /// What was looked for, and what there was.
+        reason: String,
+    },
+    /// An adapter was found, but gave no device.
+    #[error("the adapter gave no device: {reason}")]
+    DeviceRequest {
+        /// wgpu's reason.
+        reason: String,
+    },
+    /// The device can't hold or address what the call needs.
+    #[error("{what} needs {needed}, but this device's {limit_name} is {limit}")]
+    LimitExceeded {
+        /// The thing that is too large.
+        what: String,
+        /// What it needs, in the limit's own unit.
+        needed: u64,
+        /// The name of the limit, as in `wgpu::Limits`.
+        limit_name: &'static str,
+        /// The device's limit.
+        limit: u64,
+    },
+    /// The device ran out of memory.
+    #[error("the device is out of memory: {reason}")]
+    OutOfMemory {
+        /// What wgpu said.
+        reason: String,
+    },
+    /// The device is lost: it was destroyed, removed or reset. It stays lost; make a new one.
+    #[error("the device is lost: {reason}")]
+    DeviceLost {
+        /// What wgpu said.
+        reason: String,
+    },
+    /// wgpu refused something that this crate did: a bug in this crate, please report it.
+    #[error("wgpu refused a command, which is a bug in wgpu-lstm; please report it: {reason}")]
+    Internal {
+        /// What wgpu said.
+        reason: String,
+    },
+    /// The call cannot be served on this platform.
+    #[error("{what} is not supported here: {reason}")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+        /// Why not, and what to call in its place.
+        reason: &'static str,
+    },
+}

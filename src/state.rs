@@ -1,0 +1,65 @@
+//! The recurrent state that goes into and comes out of a call.
+
+use ndarray::Array3;
+
+use crate::config::LstmConfig;
+use crate::error::{Error, StatePart};
+
+/// Hidden and cell state of every layer and direction, at index layer · D + direction.
+///
+/// What [`Lstm::forward`](crate::Lstm::forward) returns can be given to the next call, which then
+/// carries on where the last one stopped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LstmState {
+    /// h, (L·D, B, O).
+    pub h: Array3<f32>,
+    /// c, (L·D, B, H).
+    pub c: Array3<f32>,
+}
+
+impl LstmState {
+    /// The state that a network starts from when none is given: zeros for `batch` sequences.
+    ///
+    /// # Panics
+    ///
+    /// As any `Vec`, if the state is larger than the address space.
+    pub fn zeros(config: &LstmConfig, batch: usize) -> Self {
+        let [h, c] = Self::shapes(config, batch);
+        Self {
+            h: Array3::zeros(h),
+            c: Array3::zeros(c),
+        }
+    }
+
+    /// The shapes of h and c for `batch` sequences.
+    pub(crate) fn shapes(config: &LstmConfig, batch: usize) -> [[usize; 3]; 2] {
+        let slots = config.num_layers().saturating_mul(config.num_directions());
+        [
+            [slots, batch, config.output_size()],
+            [slots, batch, config.hidden_size()],
+        ]
+    }
+}
+
+/// Refuses an initial state that does not fit `batch` sequences of this network.
+pub(crate) fn check_state_shapes(
+    config: &LstmConfig,
+    batch: usize,
+    h: &[usize],
+    c: &[usize],
+) -> Result<(), Error> {
+    let expected = LstmState::shapes(config, batch);
+    for (part, expected, actual) in [
+        (StatePart::Hidden, expected[0], h),
+        (StatePart::Cell, expected[1], c),
+    ] {
+        if actual != expected {
+            return Err(Error::StateShape {
+                part,
+                expected,
+                actual: [actual[0], actual[1], actual[2]],
+            });
+        }
+    }
+    Ok(())
+}
