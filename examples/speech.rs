@@ -189,12 +189,13 @@ fn detect(model: &Path, device: &Device, samples: &[f32], stages: &mut Stages) -
 }
 
 fn summary(segments: &[Segment], length: usize) -> String {
+    let decimals = if length < 60 * RATE { 1 } else { 0 };
     let spoken: usize = segments.iter().map(|s| s.end - s.start).sum();
     format!(
         "{}, {} of {} ({:.0} %)",
         count(segments.len(), "segment"),
-        clock(spoken as f64 / RATE as f64, 0),
-        clock(length as f64 / RATE as f64, 0),
+        clock(spoken as f64 / RATE as f64, decimals),
+        clock(length as f64 / RATE as f64, decimals),
         100.0 * spoken as f64 / length as f64
     )
 }

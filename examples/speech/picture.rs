@@ -12,7 +12,7 @@ use plotters::prelude::{
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::axis::{Ticked, TimeAxis, decimals, round_below};
-use crate::envelope::{curve, outline};
+use crate::envelope::{curve, is_crowded, outline};
 use crate::network::CHUNK;
 use crate::recording::RATE;
 use crate::segments::{Segment, lower_threshold};
@@ -128,10 +128,14 @@ impl Picture<'_> {
     }
 
     fn curve(&self, area: &Area) -> Result<()> {
+        let name = match is_crowded(self.probabilities, COLUMNS) {
+            true => "mean probability",
+            false => "probability of speech",
+        };
         let mut chart = self.panel(
             area,
             Vertical {
-                name: "probability of speech",
+                name,
                 range: 0.0..1.02,
                 ticks: (0..=4).map(|n| f64::from(n) / 4.0).collect(),
                 decimals: 2,

@@ -167,8 +167,9 @@ mod tests {
             let resampled = resample((0..rate).map(tone(rate)).collect(), rate).expect("a tone");
             assert_eq!(resampled.len(), RATE);
             // away from both ends, where the filter sees the silence around the tone
-            for n in RATE / 4..RATE * 3 / 4 {
-                let difference = (resampled[n] - tone(RATE)(n)).abs();
+            let middle = resampled.iter().enumerate().skip(RATE / 4).take(RATE / 2);
+            for (n, sample) in middle {
+                let difference = (sample - tone(RATE)(n)).abs();
                 assert!(
                     difference <= half_a_sample,
                     "{rate} Hz, sample {n}: {difference}"
