@@ -48,6 +48,7 @@ mod stages;
 
 /// Finds where in a recording somebody speaks, with the Silero voice activity detector.
 #[derive(Parser)]
+#[command(args_override_self = true)]
 struct Args {
     /// A WAV file of any rate and any number of channels
     recording: PathBuf,
@@ -145,6 +146,7 @@ fn run(args: &Args) -> Result<()> {
         };
         let svg = stages.run("draw the picture", || picture.svg())?;
         std::fs::write(path, svg).with_context(|| format!("cannot write {}", path.display()))?;
+        writeln!(out, "picture    {}", path.display())?;
     }
     write!(out, "time\n{stages}")?;
     if let Some(path) = &args.compare {
