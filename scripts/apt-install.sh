@@ -20,9 +20,12 @@ if [[ $(id -u) != 0 ]]; then
   as_root=(sudo)
 fi
 apt() {
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" >/dev/null
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" 2>&1
 }
 
 echo "installing $packages" >&2
-apt update || echo "the package lists could not be brought up to date; trying with those that are here" >&2
-apt install -y --no-install-recommends "$@" || missing "apt-get could not install them"
+apt update >/dev/null || echo "the package lists could not be brought up to date; trying with those that are here" >&2
+log=$(apt install -y --no-install-recommends "$@") || {
+  tail -n 2 <<< "$log" >&2
+  missing "apt-get could not install them"
+}
