@@ -1,0 +1,44 @@
+// sigmoid and tanh: the only place where the exponential of an activation is written.
+//
+// Safe for every f32: no overflow, ±inf saturate, NaN stays NaN; a few ulp from the true value
+// everywhere. WGSL's own exp may err by (3 + 2|x|) ulp, and its tanh is NaN for large x on real
+// drivers. Results below the smallest normal f32 are flushed to zero, as WGSL allows anyway.
+//
+// Host  tests/activation.rs sweeps both against f64
+
+// e^x for x ≤ 0, by Cody and Waite's reduction e^x = 2^n · e^r with |r| ≤ ln(2)/2.
+fn exp_nonpositive(x: f32) -> f32 {
+    let n = round(max(x, -88.0) * 1.44269504088896341);   // 1 / ln 2
+    // ln 2 in two parts: n times the first is exact, so that r loses nothing to cancellation.
+    let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, x));
+    // Polynomial of Cephes' expf (S. Moshier), 0.6 ulp on this interval.
+    var p = 1.9875691500e-4;
+    p = fma(p, r, 1.3981999507e-3);
+    p = fma(p, r, 8.3334519073e-3);
+    p = fma(p, r, 4.1665795894e-2);
+    p = fma(p, r, 1.6666665459e-1);
+    p = fma(p, r, 5.0000001201e-1);
+    p = fma(p, r * r, r) + 1.0;
+    let two_to_n = bitcast<f32>(u32(i32(n) + 127) << 23u);
+    return select(p * two_to_n, 0.0, x < -87.33654);      // ln of the smallest normal f32
+}
+
+// σ(x) = 1 / (1 + e^-x)
+fn sigmoid(x: f32) -> f32 {
+    let e = exp_nonpositive(-abs(x));
+    return select(e, 1.0, x >= 0.0) / (1.0 + e);
+}
+
+fn tanh_safe(x: f32) -> f32 {
+    let s = x * x;
+    // Cephes' tanhf polynomial where 1 - e would cancel.
+    var p = -5.70498872745e-3;
+    p = fma(p, s, 2.06390887954e-2);
+    p = fma(p, s, -5.37397155531e-2);
+    p = fma(p, s, 1.33314422036e-1);
+    p = fma(p, s, -3.33332819422e-1);
+    let small = fma(p * s, x, x);
+    let e = exp_nonpositive(-2.0 * abs(x));
+    let large = (1.0 - e) / (1.0 + e);
+    return select(select(-large, large, x >= 0.0), small, abs(x) < 0.625);
+}

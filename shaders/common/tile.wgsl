@@ -1,0 +1,48 @@
+// A register tile: ROWS rows of a product, one vec4f of outputs of each, in one invocation.
+//
+//   y[row, n] = start[row, n] + Σ_m weights[m, n]·operand[row, m]      n in vec4f
+//
+// Every output is a single chain of fma with m ascending, whatever the tile, the workgroup or the
+// twin below: the same operands give the same bits. tile_product(..) itself has two twins, which
+// differ in how the invocations of a workgroup share the operand's rows:
+//
+//   common/tile_product.wgsl            through workgroup memory: core WGSL
+//   common/tile_product_subgroup.wgsl   through subgroup broadcasts: Features::SUBGROUP
+//
+// Host  src/kernels/mod.rs
+override WORKGROUP_SIZE: u32;   // invocations of a workgroup, each one column n
+override ROWS: u32;             // rows of a tile: 1, 4 or 8
+override REDUCTION: u32;        // M, length of the reduction axis in vec4f
+override COLUMNS: u32;          // N, outputs of a row in vec4f
+
+@group(0) @binding(1) var<storage, read> weights: array<vec4f>;   // [D, 4·M, N]: the reduction axis outermost
+@group(0) @binding(2) var<storage, read> operand: array<vec4f>;   // [rows, M]
+
+struct Tile {
+    low: mat4x4f,    // rows 0 to 3
+    high: mat4x4f,   // rows 4 to 7
+}
+
+// Where a tile lies.
+struct Place {
+    direction: u32,
+    column: u32,      // n; past N the product is computed all the same, and must not be stored
+    first_row: u32,   // of the operand
+    last_row: u32,    // rows past this one repeat it
+}
+
+// The operand's row r of the tile at m.
+fn operand_at(place: Place, r: u32, m: u32) -> vec4f {
+    return operand[min(place.first_row + r, place.last_row) * REDUCTION + m];
+}
+
+// Four rows of the reduction axis, one column.
+fn weights_at(place: Place, m: u32) -> mat4x4f {
+    let i = (place.direction * REDUCTION + m) * 4u * COLUMNS + min(place.column, COLUMNS - 1u);
+    return mat4x4f(weights[i], weights[i + COLUMNS], weights[i + 2u * COLUMNS], weights[i + 3u * COLUMNS]);
+}
+
+// Four links of one row's chain.
+fn chain(w: mat4x4f, x: vec4f, sum: vec4f) -> vec4f {
+    return fma(w[3], x.wwww, fma(w[2], x.zzzz, fma(w[1], x.yyyy, fma(w[0], x.xxxx, sum))));
+}

@@ -1,0 +1,84 @@
+// recurrent_step: one time step of one layer, every direction.
+//
+//   z_k = gates_x[d,t,b,k,j] + Σ_m w_hh[d,k,j,m]·h_{t-1}[d,b,m]     k in i, f, g, o
+//   c_t = σ(z_f)·c_{t-1} + σ(z_i)·tanh(z_g)
+//   h_t = σ(z_o)·tanh(c_t)
+//
+// Source  torch.nn.LSTM          Host  src/kernels/recurrent_step.rs
+// Needs   common/{activation,step,tile}.wgsl and a twin of common/tile_product.wgsl: weights are w_hh,
+//         the operand is h_{t-1}, [D, B, O]
+// Grid    x: tiles of hidden units, y: tiles of sequences, z: directions
+override STRIDE: u32;       // f32 from one row of h_next and output to the next: H or O, padded to vec4f
+override PROJECTED: bool;   // hidden_projection comes next: h_next holds o ∘ tanh(c), output is left to it
+
+@group(0) @binding(3) var<storage, read> gates_x: array<vec4f>;      // [D, rows, H] of (i, f, g, o)
+@group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [D, B, H]: c_{t-1} in, c_t out
+@group(0) @binding(5) var<storage, read_write> h_next: array<f32>;   // [D, B, STRIDE]: h_t
+@group(0) @binding(6) var<storage, read_write> output: array<f32>;   // [rows, D, STRIDE]: h_t
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn recurrent_step(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+    let direction = time_step.direction + group.z;
+    let running = time_step.running[direction];
+    let unit = group.x * WORKGROUP_SIZE + local;
+    let row = group.y * ROWS;
+    if (row >= running) {
+        return;   // the whole workgroup: the other direction has more sequences at this step
+    }
+    let at = Cell(direction, running, unit);
+    var start: Tile;
+    start.low[0] = input_gates(at, row);
+    if (ROWS > 1u) {
+        start.low[1] = input_gates(at, row + 1u);
+        start.low[2] = input_gates(at, row + 2u);
+        start.low[3] = input_gates(at, row + 3u);
+    }
+    if (ROWS > 4u) {
+        start.high[0] = input_gates(at, row + 4u);
+        start.high[1] = input_gates(at, row + 5u);
+        start.high[2] = input_gates(at, row + 6u);
+        start.high[3] = input_gates(at, row + 7u);
+    }
+    let first = direction * time_step.batch;
+    let gates = tile_product(start, Place(direction, unit, first + row, first + running - 1u), local);
+
+    update_cell(at, row, gates.low[0]);
+    if (ROWS > 1u) {
+        update_cell(at, row + 1u, gates.low[1]);
+        update_cell(at, row + 2u, gates.low[2]);
+        update_cell(at, row + 3u, gates.low[3]);
+    }
+    if (ROWS > 4u) {
+        update_cell(at, row + 4u, gates.high[0]);
+        update_cell(at, row + 5u, gates.high[1]);
+        update_cell(at, row + 6u, gates.high[2]);
+        update_cell(at, row + 7u, gates.high[3]);
+    }
+}
+
+// The hidden unit that an invocation computes.
+struct Cell {
+    direction: u32,
+    running: u32,
+    unit: u32,
+}
+
+fn input_gates(at: Cell, row: u32) -> vec4f {
+    let r = time_step.gates_row[at.direction] + min(row, at.running - 1u);
+    return gates_x[r * COLUMNS + min(at.unit, COLUMNS - 1u)];
+}
+
+fn update_cell(at: Cell, row: u32, z: vec4f) {
+    if (row >= at.running || at.unit >= COLUMNS) {
+        return;
+    }
+    let state = at.direction * time_step.batch + row;
+    let c_t = fma(sigmoid(z.y), c[state * COLUMNS + at.unit], sigmoid(z.x) * tanh_safe(z.z));
+    let h_t = sigmoid(z.w) * tanh_safe(c_t);
+    c[state * COLUMNS + at.unit] = c_t;
+    h_next[state * STRIDE + at.unit] = h_t;
+    if (!PROJECTED) {
+        let r = (time_step.output_row[at.direction] + row) * DIRECTIONS + at.direction;
+        output[r * STRIDE + at.unit] = h_t;
+    }
+}

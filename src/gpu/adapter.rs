@@ -1,0 +1,113 @@
+//! Finding an adapter and opening it.
+
+use std::sync::{Arc, OnceLock};
+
+use super::Gpu;
+use crate::error::Error;
+use crate::spec::{DeviceLimits, SubgroupSizes};
+
+/// What the kernels need of any device; WebGPU guarantees all of it.
+const NEEDED: [(&str, u64, fn(&wgpu::Limits) -> u64); 5] = [
+    ("max_storage_buffers_per_shader_stage", 6, |l| u64::from(l.max_storage_buffers_per_shader_stage)),
+    ("max_compute_invocations_per_workgroup", 64, |l| u64::from(l.max_compute_invocations_per_workgroup)),
+    ("max_compute_workgroup_size_x", 64, |l| u64::from(l.max_compute_workgroup_size_x)),
+    ("max_compute_workgroup_storage_size", 8 << 10, |l| u64::from(l.max_compute_workgroup_storage_size)),
+    ("max_dynamic_uniform_buffers_per_pipeline_layout", 1, |l| {
+        u64::from(l.max_dynamic_uniform_buffers_per_pipeline_layout)
+    }),
+];
+
+impl Gpu {
+    /// Opens the adapter that the `WGPU_*` variables name, else the fastest.
+    pub async fn open() -> Result<Self, Error> {
+        let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        let backends = descriptor.backends;
+        let instance = wgpu::Instance::new(descriptor);
+        let adapter = match std::env::var("WGPU_ADAPTER_NAME") {
+            Ok(name) => named_adapter(&instance, backends, &name).await?,
+            Err(_) => fastest_adapter(&instance).await?,
+        };
+        let wanted = wgpu::Features::SUBGROUP & adapter.features();
+        let (device, queue) = adapter
+            .request_device(&wgpu::DeviceDescriptor {
+                label: Some("wgpu-lstm"),
+                required_features: wanted,
+                required_limits: adapter.limits(),
+                ..Default::default()
+            })
+            .await
+            .map_err(|error| Error::DeviceRequest { reason: error.to_string() })?;
+        let lost = Arc::new(OnceLock::new());
+        let noted = Arc::clone(&lost);
+        device.set_device_lost_callback(move |reason, message| {
+            let _ = noted.set(format!("{reason:?}: {message}")); // the first reason stands
+        });
+        Self::new(device, queue, lost)
+    }
+
+    /// Takes over a device that the caller opened. Its device-lost callback stays the caller's.
+    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self, Error> {
+        Self::new(device, queue, Arc::default())
+    }
+
+    fn new(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        lost: Arc<OnceLock<String>>,
+    ) -> Result<Self, Error> {
+        let wgpu_limits = device.limits();
+        for (limit_name, needed, of) in NEEDED {
+            let limit = of(&wgpu_limits);
+            if limit < needed {
+                let what = "a compute kernel".to_owned();
+                return Err(Error::LimitExceeded { what, needed, limit_name, limit });
+            }
+        }
+        let info = device.adapter_info();
+        let has_subgroups = device.features().contains(wgpu::Features::SUBGROUP);
+        let limits = DeviceLimits {
+            max_binding: wgpu_limits.max_storage_buffer_binding_size,
+            max_buffer: wgpu_limits.max_buffer_size,
+            max_workgroups: wgpu_limits.max_compute_workgroups_per_dimension,
+            uniform_alignment: wgpu_limits.min_uniform_buffer_offset_alignment,
+            subgroups: has_subgroups.then_some(SubgroupSizes {
+                min: info.subgroup_min_size,
+                max: info.subgroup_max_size,
+            }),
+            software: info.device_type == wgpu::DeviceType::Cpu,
+        };
+        Ok(Self {
+            device,
+            queue,
+            info,
+            limits,
+            lost,
+        })
+    }
+}
+
+async fn fastest_adapter(instance: &wgpu::Instance) -> Result<wgpu::Adapter, Error> {
+    let power_preference =
+        wgpu::PowerPreference::from_env().unwrap_or(wgpu::PowerPreference::HighPerformance);
+    let options = wgpu::RequestAdapterOptions {
+        power_preference,
+        ..Default::default()
+    };
+    let no_adapter = |error: wgpu::RequestAdapterError| Error::NoAdapter { reason: error.to_string() };
+    instance.request_adapter(&options).await.map_err(no_adapter)
+}
+
+/// The first adapter whose name contains `name`, whatever the case of its letters.
+async fn named_adapter(
+    instance: &wgpu::Instance,
+    backends: wgpu::Backends,
+    name: &str,
+) -> Result<wgpu::Adapter, Error> {
+    let adapters = instance.enumerate_adapters(backends).await;
+    let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
+    let wanted = name.to_lowercase();
+    let is_wanted = |adapter: &wgpu::Adapter| adapter.get_info().name.to_lowercase().contains(&wanted);
+    adapters.into_iter().find(is_wanted).ok_or_else(|| Error::NoAdapter {
+        reason: format!("WGPU_ADAPTER_NAME is {name:?}, but the adapters are {names:?}"),
+    })
+}

@@ -1,0 +1,61 @@
+//! The only user of wgpu: adapter, buffers, pipelines, recording, reading back. It runs programs as
+//! plain data and knows nothing of what they compute.
+
+mod adapter;
+mod pipelines;
+mod run;
+mod scope;
+
+use std::sync::{Arc, OnceLock};
+
+use crate::error::Error;
+use crate::spec::{BufferSpec, DeviceLimits};
+
+pub(crate) use pipelines::Pipelines;
+pub(crate) use run::Wait;
+
+/// An open device.
+#[derive(Debug)]
+pub(crate) struct Gpu {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    info: wgpu::AdapterInfo,
+    limits: DeviceLimits,
+    /// Set once, when the device is lost: why.
+    lost: Arc<OnceLock<String>>,
+}
+
+impl Gpu {
+    pub fn info(&self) -> &wgpu::AdapterInfo {
+        &self.info
+    }
+
+    pub fn limits(&self) -> &DeviceLimits {
+        &self.limits
+    }
+
+    /// Makes the buffers that stay on the device, one for each spec, and fills them.
+    pub async fn upload_resident(
+        &self,
+        specs: &[BufferSpec],
+        data: impl IntoIterator<Item = Vec<f32>>,
+    ) -> Result<Vec<wgpu::Buffer>, Error> {
+        let mut buffers = Vec::with_capacity(specs.len());
+        for (spec, data) in specs.iter().zip(data) {
+            debug_assert_eq!(spec.len, data.len(), "{}", spec.label);
+            let fill = || {
+                let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some(&spec.label),
+                    size: spec.bytes(),
+                    usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                });
+                self.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&data));
+                buffer
+            };
+            buffers.push(self.scoped(fill).await?);
+        }
+        self.scoped(|| self.queue.submit([])).await?; // starts the copies, frees their staging
+        Ok(buffers)
+    }
+}

@@ -1,0 +1,58 @@
+//! wgpu's errors as values: by default they panic.
+
+use super::Gpu;
+use crate::error::Error;
+
+impl Gpu {
+    /// Runs `f`, and returns any error that wgpu raised in it.
+    pub(super) async fn scoped<R>(&self, f: impl FnOnce() -> R) -> Result<R, Error> {
+        self.check_lost()?;
+        let (result, caught) = {
+            // Scopes belong to the thread, so they close before anything is awaited.
+            let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
+            let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+            let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+            let result = f();
+            let memory = memory.pop();
+            let validation = validation.pop();
+            (result, (memory, validation, internal.pop()))
+        };
+        let (memory, validation, internal) = caught;
+        // Running out of memory makes invalid buffers, so that is the error to report.
+        if let Some(error) = memory.await {
+            return Err(Error::OutOfMemory { reason: with_sources(&error) });
+        }
+        let refused = validation.await.or(internal.await);
+        self.check_lost()?;
+        match refused {
+            Some(error) => Err(Error::Internal { reason: with_sources(&error) }),
+            None => Ok(result),
+        }
+    }
+
+    /// Says so if the device is known to be lost.
+    pub(super) fn check_lost(&self) -> Result<(), Error> {
+        match self.lost.get() {
+            Some(reason) => Err(Error::DeviceLost { reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that the device is lost, which it stays.
+    pub(super) fn set_lost(&self, reason: &str) -> Error {
+        let reason = self.lost.get_or_init(|| reason.to_owned()).clone();
+        Error::DeviceLost { reason }
+    }
+}
+
+/// An error's message with those of its causes.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message.push_str(": ");
+        message.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    message
+}

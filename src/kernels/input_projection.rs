@@ -1,0 +1,58 @@
+//! `shaders/input_projection.wgsl`.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::tile::{TileShape, Tiling};
+use crate::spec::{Binding, KernelSpec, PipelineSpec, VEC4, padded};
+
+pub(super) const INPUT_PROJECTION: KernelSpec = KernelSpec {
+    name: "input_projection",
+    portable: concat!(
+        include_str!("../../shaders/common/tile.wgsl"),
+        include_str!("../../shaders/common/tile_product.wgsl"),
+        include_str!("../../shaders/input_projection.wgsl"),
+    ),
+    subgroup: concat!(
+        include_str!("../../shaders/common/tile.wgsl"),
+        include_str!("../../shaders/common/tile_product_subgroup.wgsl"),
+        include_str!("../../shaders/input_projection.wgsl"),
+    ),
+    bindings: &[
+        Binding::uniform::<Block>("block"),
+        Binding::read("weights"),
+        Binding::read("operand"),
+        Binding::read("bias"),
+        Binding::read_write("gates_x"),
+    ],
+};
+
+/// The uniform `block`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub(crate) struct Block {
+    /// Direction of the dispatch's first layer of workgroups.
+    pub direction: u32,
+    /// Rows of this block.
+    pub rows: u32,
+    /// Rows that `gates_x` holds for each direction.
+    pub gates_rows: u32,
+    /// A uniform's size is a multiple of 16 bytes.
+    pub padding: u32,
+}
+
+/// The kernel for one layer's sizes.
+pub(crate) struct InputProjection;
+
+impl InputProjection {
+    /// x·W_ihᵀ: `input` f32 in (padded), four gates for each of `hidden` units out.
+    pub fn shape(input: usize, hidden: usize) -> TileShape {
+        TileShape {
+            reduction: padded(input) / VEC4,
+            columns: hidden,
+        }
+    }
+
+    pub fn pipelines(shape: TileShape, tiling: &Tiling) -> Vec<PipelineSpec> {
+        shape.pipelines(&INPUT_PROJECTION, tiling, &[])
+    }
+}

@@ -1,0 +1,106 @@
+//! `shaders/common/tile.wgsl`: the register tile that every kernel computes, and its shape.
+
+use crate::spec::{DeviceLimits, KernelSpec, PipelineSpec, VEC4};
+
+/// vec4f of the reduction axis that are staged in workgroup memory at a time: with the largest tile,
+/// 64 · 8 rows · 16 bytes = 8 KiB, half of what every WebGPU device has.
+const CHUNK: usize = 64;
+
+/// How tiles lie on the workgroups of one device: the same for all its kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tiling {
+    /// Invocations of a workgroup.
+    pub workgroup_size: u32,
+    /// Whether operands are shared by subgroup broadcasts and not through workgroup memory.
+    pub subgroups: bool,
+    /// The most rows of a tile.
+    max_rows: u32,
+}
+
+impl Tiling {
+    /// Heights of a tile that the shaders know.
+    const ROWS: [u32; 3] = [1, 4, 8];
+
+    /// On hardware, workgroup memory broadcasts for free, and a workgroup is one subgroup, of 32 lanes
+    /// at least. A software adapter pays about 15 cycles a lane for every load and nearly nothing for
+    /// a subgroup broadcast, so there lane r holds row r, where subgroups are wide enough.
+    pub fn of(limits: &DeviceLimits) -> Self {
+        let [_, medium, tall] = Self::ROWS;
+        let widest = limits.subgroups.map_or(0, |sizes| sizes.max);
+        let narrowest = limits.subgroups.map_or(0, |sizes| sizes.min);
+        let subgroups = limits.software && narrowest >= medium;
+        Self {
+            workgroup_size: if limits.software { 32 } else { widest.clamp(32, 64) },
+            subgroups,
+            max_rows: if subgroups && narrowest < tall { medium } else { tall },
+        }
+    }
+
+    /// The heights that this device uses.
+    pub fn heights(&self) -> impl Iterator<Item = u32> + use<> {
+        let max = self.max_rows;
+        Self::ROWS.into_iter().filter(move |&rows| rows <= max)
+    }
+
+    /// Index in `heights` of the tile for a product of `rows` rows: the lowest that holds them, else
+    /// the tallest.
+    pub fn height_for(&self, rows: usize) -> usize {
+        let last = self.heights().count() - 1;
+        self.heights().position(|height| height as usize >= rows).unwrap_or(last)
+    }
+}
+
+/// The product y[rows, N] = x[rows, M]·weights[M, N] that a kernel computes, in vec4f.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TileShape {
+    /// M: the reduction axis, in vec4f.
+    pub reduction: usize,
+    /// N: outputs of a row, in vec4f.
+    pub columns: usize,
+}
+
+impl TileShape {
+    /// The kernel's pipelines, one for each height of a tile.
+    pub fn pipelines(
+        &self,
+        kernel: &'static KernelSpec,
+        tiling: &Tiling,
+        more: &[(&'static str, f64)],
+    ) -> Vec<PipelineSpec> {
+        let one = |rows: u32| {
+            let mut constants = vec![
+                ("WORKGROUP_SIZE", f64::from(tiling.workgroup_size)),
+                ("ROWS", f64::from(rows)),
+                ("REDUCTION", self.reduction as f64),
+                ("COLUMNS", self.columns as f64),
+            ];
+            if !tiling.subgroups {
+                let chunk = self.reduction.min(CHUNK) as f64;
+                constants.push(("CHUNK", chunk));
+                constants.push(("STAGED", chunk * f64::from(rows)));
+            }
+            constants.extend_from_slice(more);
+            PipelineSpec {
+                kernel,
+                subgroups: tiling.subgroups,
+                constants,
+            }
+        };
+        tiling.heights().map(one).collect()
+    }
+
+    /// Workgroups for `rows` rows in tiles of height `height` (an index), in each of `directions`.
+    pub fn grid(&self, tiling: &Tiling, height: usize, rows: usize, directions: usize) -> [u32; 3] {
+        let tall = tiling.heights().nth(height).unwrap_or(1) as usize;
+        [
+            self.columns.div_ceil(tiling.workgroup_size as usize) as u32,
+            rows.div_ceil(tall) as u32,
+            directions as u32,
+        ]
+    }
+
+    /// Floating-point operations of the product for `rows` rows: a multiply-add counts as two.
+    pub fn operations(&self, rows: usize) -> u64 {
+        2 * (VEC4 * self.reduction) as u64 * (VEC4 * self.columns) as u64 * rows as u64
+    }
+}

@@ -1,0 +1,322 @@
+//! The face: check, plan, run.
+
+mod transfer;
+
+use std::fmt;
+use std::sync::Arc;
+
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
+
+use self::transfer::Call;
+use crate::check::check_input;
+use crate::config::LstmConfig;
+use crate::device::{Backend, Device, block_on};
+use crate::error::Error;
+use crate::gpu::{Gpu, Pipelines, Wait};
+use crate::plan::{Network, Packing, most_sequences, schedule};
+use crate::reference;
+use crate::state::{LstmState, check_state_shapes};
+use crate::weights::LstmWeights;
+
+/// Device memory that one block of time steps may take, unless
+/// [`with_memory_budget`](Lstm::with_memory_budget) says otherwise: 256 MiB.
+pub const DEFAULT_MEMORY_BUDGET: u64 = 256 << 20;
+
+/// An LSTM network on a device: `torch.nn.LSTM` in evaluation mode.
+///
+/// Making one uploads the weights and compiles the shaders; every call after that takes `&self` and
+/// may come from any thread.
+///
+/// Shapes are written with T time steps, B batch, I input size, H hidden size, P projection size,
+/// O = P or H, L layers and D directions.
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::Array3;
+/// use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights};
+///
+/// let config = LstmConfig::new(10, 20).with_num_layers(2);
+/// let weights = LstmWeights::uniform(&config, 42)?;
+/// let lstm = Lstm::new(&Device::best(), &weights)?;
+///
+/// let input = Array3::ones((5, 3, 10)); // T = 5, B = 3, I = 10
+/// let (output, state) = lstm.forward(input.view(), None)?;
+/// assert_eq!(output.dim(), (5, 3, 20)); // (T, B, D·O)
+/// assert_eq!(state.c.dim(), (2, 3, 20)); // (L·D, B, H)
+///
+/// // The next chunk of the same sequences carries on from that state.
+/// let (output, _) = lstm.forward(input.view(), Some(&state))?;
+/// # assert!(output.iter().all(|y| y.is_finite()));
+/// # Ok::<(), wgpu_lstm::Error>(())
+/// ```
+pub struct Lstm {
+    config: LstmConfig,
+    batch_first: bool,
+    memory_budget: u64,
+    engine: Engine,
+}
+
+enum Engine {
+    Cpu(LstmWeights),
+    Gpu(GpuEngine),
+}
+
+/// What a network keeps on the GPU.
+struct GpuEngine {
+    gpu: Arc<Gpu>,
+    network: Network,
+    pipelines: Pipelines,
+    weights: Vec<wgpu::Buffer>,
+}
+
+impl Lstm {
+    /// Puts a network on a device.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LimitExceeded`] if a weight is larger than the device can bind,
+    /// [`Error::OutOfMemory`], [`Error::DeviceLost`]; [`Error::Unsupported`] on a GPU in a browser,
+    /// where nothing may block: use [`new_async`](Self::new_async).
+    pub fn new(device: &Device, weights: &LstmWeights) -> Result<Self, Error> {
+        match device.backend() {
+            Backend::Cpu => Ok(Self::on_cpu(weights)),
+            Backend::Gpu(gpu) => {
+                block_on("Lstm::new on a GPU", "use Lstm::new_async", Self::on_gpu(gpu, weights))
+            }
+        }
+    }
+
+    /// As [`new`](Self::new), without blocking.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new), but never `Unsupported`.
+    pub async fn new_async(device: &Device, weights: &LstmWeights) -> Result<Self, Error> {
+        match device.backend() {
+            Backend::Cpu => Ok(Self::on_cpu(weights)),
+            Backend::Gpu(gpu) => Self::on_gpu(gpu, weights).await,
+        }
+    }
+
+    fn on_cpu(weights: &LstmWeights) -> Self {
+        Self::with_engine(weights, Engine::Cpu(weights.clone()))
+    }
+
+    async fn on_gpu(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
+        let network = Network::new(weights.config(), gpu.limits())?;
+        let pipelines = gpu.compile(&network.pipelines).await?;
+        let resident = gpu.upload_resident(&network.resident, weights.pack()).await?;
+        let engine = GpuEngine {
+            gpu: Arc::clone(gpu),
+            network,
+            pipelines,
+            weights: resident,
+        };
+        Ok(Self::with_engine(weights, Engine::Gpu(engine)))
+    }
+
+    fn with_engine(weights: &LstmWeights, engine: Engine) -> Self {
+        Self {
+            config: weights.config().clone(),
+            batch_first: false,
+            memory_budget: DEFAULT_MEMORY_BUDGET,
+            engine,
+        }
+    }
+
+    /// Whether input and output are (B, T, ·) and not (T, B, ·). States are never batch first.
+    #[must_use]
+    pub fn with_batch_first(mut self, yes: bool) -> Self {
+        self.batch_first = yes;
+        self
+    }
+
+    /// Bounds the device memory, in bytes, that a block of time steps takes: input, gates and outputs
+    /// with the host's copies. A call that needs more runs in several blocks of time, or of the batch;
+    /// the results are the same. Weights come on top of it, as do states and, in a bidirectional
+    /// network, the whole sequence of a layer's input and output.
+    ///
+    /// [`DEFAULT_MEMORY_BUDGET`] unless set. The CPU has no use for it.
+    #[must_use]
+    pub fn with_memory_budget(mut self, bytes: u64) -> Self {
+        self.memory_budget = bytes;
+        self
+    }
+
+    /// The network's sizes.
+    pub fn config(&self) -> &LstmConfig {
+        &self.config
+    }
+
+    /// Runs the network over a batch of sequences of equal length.
+    ///
+    /// | | shape | batch first |
+    /// |---|---|---|
+    /// | `input` | (T, B, I) | (B, T, I) |
+    /// | `state.h`, `state.c` | (L·D, B, O), (L·D, B, H) | the same |
+    /// | output | (T, B, D·O) | (B, T, D·O) |
+    /// | state out | (L·D, B, O), (L·D, B, H) | the same |
+    ///
+    /// Without a state the network starts from zeros. The state of the reverse direction is the one
+    /// after t = 0. B = 0 gives empty arrays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InputWidth`], [`Error::NoTimeSteps`], [`Error::StateShape`] for arrays that don't fit;
+    /// [`Error::LimitExceeded`], [`Error::OutOfMemory`], [`Error::DeviceLost`] from the device;
+    /// [`Error::Unsupported`] on a GPU in a browser: use [`forward_async`](Self::forward_async).
+    ///
+    /// # Source
+    ///
+    /// `torch.nn.LSTM.forward`.
+    pub fn forward(
+        &self,
+        input: ArrayView3<'_, f32>,
+        state: Option<&LstmState>,
+    ) -> Result<(Array3<f32>, LstmState), Error> {
+        self.blocking("Lstm::forward on a GPU", self.run(input, None, state, Wait::Block))
+    }
+
+    /// As [`forward`](Self::forward), without blocking the executor.
+    ///
+    /// # Errors
+    ///
+    /// As for [`forward`](Self::forward), but never `Unsupported`.
+    pub async fn forward_async(
+        &self,
+        input: ArrayView3<'_, f32>,
+        state: Option<&LstmState>,
+    ) -> Result<(Array3<f32>, LstmState), Error> {
+        self.run(input, None, state, Wait::Async).await
+    }
+
+    /// Runs the network over one sequence: `input` is (T, I), the output (T, D·O), batch first or not;
+    /// states are those of a batch of one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`forward`](Self::forward).
+    ///
+    /// # Source
+    ///
+    /// `torch.nn.LSTM.forward` with an input of two axes; only the states keep their batch axis here.
+    pub fn forward_unbatched(
+        &self,
+        input: ArrayView2<'_, f32>,
+        state: Option<&LstmState>,
+    ) -> Result<(Array2<f32>, LstmState), Error> {
+        let batch_axis = Axis(usize::from(!self.batch_first));
+        let (output, state) = self.forward(input.insert_axis(batch_axis), state)?;
+        Ok((output.index_axis_move(batch_axis, 0), state))
+    }
+
+    /// Runs the network over sequences of different lengths: sequence b is the first `lengths[b]` steps
+    /// of the input. Shapes are those of [`forward`](Self::forward).
+    ///
+    /// The output is 0 past each length, and the state is each sequence's own last one. What lies past
+    /// a length is never read; it may be NaN. Lengths may come in any order, and the work grows with
+    /// their sum.
+    ///
+    /// # Errors
+    ///
+    /// As for [`forward`](Self::forward), and [`Error::LengthCount`], [`Error::LengthOutOfRange`].
+    ///
+    /// # Source
+    ///
+    /// `pack_padded_sequence` → `torch.nn.LSTM` → `pad_packed_sequence`, with `enforce_sorted=False`
+    /// and `total_length=T`.
+    pub fn forward_padded(
+        &self,
+        input: ArrayView3<'_, f32>,
+        lengths: &[usize],
+        state: Option<&LstmState>,
+    ) -> Result<(Array3<f32>, LstmState), Error> {
+        let run = self.run(input, Some(lengths), state, Wait::Block);
+        self.blocking("Lstm::forward_padded on a GPU", run)
+    }
+
+    fn blocking<T>(
+        &self,
+        what: &'static str,
+        future: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        match self.engine {
+            Engine::Cpu(_) => pollster::block_on(future), // nothing in it waits
+            Engine::Gpu(_) => block_on(what, "use Lstm::forward_async", future),
+        }
+    }
+
+    async fn run(
+        &self,
+        input: ArrayView3<'_, f32>,
+        lengths: Option<&[usize]>,
+        state: Option<&LstmState>,
+        wait: Wait,
+    ) -> Result<(Array3<f32>, LstmState), Error> {
+        let input = if self.batch_first { input.permuted_axes([1, 0, 2]) } else { input };
+        check_input(&self.config, input.dim(), lengths)?;
+        if let Some(state) = state {
+            check_state_shapes(&self.config, input.dim().1, state.h.shape(), state.c.shape())?;
+        }
+        match &self.engine {
+            Engine::Cpu(weights) => {
+                let state = state.map(|state| (state.h.view(), state.c.view()));
+                let (output, h, c) = reference::forward(weights, input, lengths, state)?;
+                Ok((self.in_callers_layout(output), LstmState { h, c }))
+            }
+            Engine::Gpu(engine) => {
+                self.run_on_gpu(engine, input, lengths, state, wait).await
+            }
+        }
+    }
+
+    async fn run_on_gpu(
+        &self,
+        engine: &GpuEngine,
+        input: ArrayView3<'_, f32>,
+        lengths: Option<&[usize]>,
+        state: Option<&LstmState>,
+        wait: Wait,
+    ) -> Result<(Array3<f32>, LstmState), Error> {
+        let (steps, batch, _) = input.dim();
+        let mut call = Call::new(&self.config, input, state)?;
+        let length = |b: usize| (b, lengths.map_or(steps, |lengths| lengths[b]));
+        let mut sequences: Vec<(usize, usize)> = (0..batch).map(length).collect();
+        sequences.sort_by_key(|&(_, length)| std::cmp::Reverse(length));
+        let most = most_sequences(&engine.network, self.memory_budget)?;
+        for part in sequences.chunks(most) {
+            let packing = Packing::new(part.to_vec());
+            let program = schedule(&engine.network, &packing, self.memory_budget)?;
+            let mut host = call.of_part(&packing, &engine.network);
+            let GpuEngine { gpu, pipelines, weights, .. } = engine;
+            gpu.run(&program, pipelines, weights, &mut host, wait).await?;
+        }
+        let (output, state) = call.finish();
+        Ok((self.in_callers_layout(output), state))
+    }
+
+    /// (T, B, D·O) → what the caller asked for.
+    fn in_callers_layout(&self, output: Array3<f32>) -> Array3<f32> {
+        if !self.batch_first {
+            return output;
+        }
+        let output = output.permuted_axes([1, 0, 2]);
+        if output.is_standard_layout() { output } else { output.as_standard_layout().into_owned() }
+    }
+}
+
+impl fmt::Debug for Lstm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let device = match &self.engine {
+            Engine::Cpu(_) => "CPU",
+            Engine::Gpu(engine) => &engine.gpu.info().name,
+        };
+        f.debug_struct("Lstm")
+            .field("config", &self.config)
+            .field("device", &device)
+            .field("batch_first", &self.batch_first)
+            .field("memory_budget", &self.memory_budget)
+            .finish()
+    }
+}

@@ -1,0 +1,100 @@
+//! What a device and a memory budget allow.
+
+use super::network::Network;
+use crate::error::Error;
+use crate::spec::{DeviceLimits, padded};
+
+/// Refuses a buffer of `len` f32 that the device can't bind whole.
+pub(crate) fn check_binding(limits: &DeviceLimits, what: &str, len: usize) -> Result<(), Error> {
+    let needed = 4 * len as u64;
+    for (limit_name, limit) in [
+        ("max_storage_buffer_binding_size", limits.max_binding),
+        ("max_buffer_size", limits.max_buffer),
+    ] {
+        if needed > limit {
+            return Err(Error::LimitExceeded {
+                what: what.to_owned(),
+                needed,
+                limit_name,
+                limit,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a dispatch of more workgroups in a dimension than the device takes.
+pub(crate) fn check_workgroups(limits: &DeviceLimits, what: &str, groups: usize) -> Result<(), Error> {
+    if groups as u64 > u64::from(limits.max_workgroups) {
+        return Err(Error::LimitExceeded {
+            what: what.to_owned(),
+            needed: groups as u64,
+            limit_name: "max_compute_workgroups_per_dimension",
+            limit: u64::from(limits.max_workgroups),
+        });
+    }
+    Ok(())
+}
+
+/// The most rows (time steps of sequences) that a block may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BlockRows {
+    /// Where both directions share a dispatch, and so need their gates at the same time.
+    pub fused: usize,
+    /// Where the directions run one after the other.
+    pub apart: usize,
+}
+
+impl BlockRows {
+    /// From the limits and a budget in bytes for what a block needs: its input, gates, the outputs of
+    /// two layers, and the host's copies of the first and last.
+    pub fn new(network: &Network, budget: u64) -> Result<Self, Error> {
+        let directions = network.config.num_directions();
+        Ok(Self {
+            fused: most_rows(network, budget, directions)?,
+            apart: most_rows(network, budget, 1)?,
+        })
+    }
+}
+
+fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<usize, Error> {
+    let config = &network.config;
+    let limits = &network.limits;
+    let input = 4 * padded(config.input_size()) as u64;
+    let gates = 16 * (gate_directions * config.hidden_size()) as u64;
+    let output = 4 * network.output_row() as u64;
+    let layers = config.num_layers().min(2) as u64;
+    let working_set = 2 * input + gates + (layers + 1) * output;
+    // A sequence's states lie in bindings of their own, as long as D·B rows of h or c.
+    let state = 4 * (config.num_directions() * padded(config.hidden_size())) as u64;
+    let row = input.max(gates).max(output).max(state);
+    let tallest = network.tiling.heights().last().unwrap_or(1);
+    let bounds = [
+        ("memory_budget", budget, working_set),
+        ("max_storage_buffer_binding_size", limits.max_binding, row),
+        ("max_buffer_size", limits.max_buffer, row),
+        (
+            "max_compute_workgroups_per_dimension",
+            u64::from(limits.max_workgroups) * u64::from(tallest),
+            1,
+        ),
+    ];
+    let mut most = u64::from(u32::MAX);
+    for (limit_name, limit, needed) in bounds {
+        if needed > limit {
+            return Err(Error::LimitExceeded {
+                what: "one time step of one sequence".to_owned(),
+                needed,
+                limit_name,
+                limit,
+            });
+        }
+        most = most.min(limit / needed);
+    }
+    Ok(most as usize)
+}
+
+/// Sequences that one program can take: all at once, or the batch goes through in parts.
+pub(crate) fn most_sequences(network: &Network, budget: u64) -> Result<usize, Error> {
+    BlockRows::new(network, budget).map(|rows| rows.apart)
+}
