@@ -3,9 +3,11 @@
 mod config;
 mod error;
 mod state;
+mod weights;
 
 pub use config::LstmConfig;
 pub use error::{Error, StatePart};
 pub use state::LstmState;
+pub use weights::LstmWeights;
 
 pub use {ndarray, wgpu};
