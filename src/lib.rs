@@ -1,7 +1,9 @@
 //! wgpu-lstm
 
+mod check;
 mod config;
 mod error;
+pub mod reference;
 mod state;
 mod weights;
 
