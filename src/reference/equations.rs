@@ -1,0 +1,100 @@
+//! One layer in one direction: the equations themselves.
+
+use ndarray::Axis;
+use ndarray::{Array, Array1, Array2, Array3, ArrayView3, ArrayViewMut2, Dimension, NdFloat, s};
+
+use crate::weights::LayerWeights;
+
+/// The parameters of one layer and direction.
+pub(super) struct Parameters<T> {
+    /// (4H, I), from the second layer on (4H, D·O).
+    w_ih: Array2<T>,
+    /// (4H, O).
+    w_hh: Array2<T>,
+    /// b_ih + b_hh, (4H); zeros where there are none.
+    bias: Array1<T>,
+    /// (P, H), where there is a projection.
+    w_hr: Option<Array2<T>>,
+}
+
+impl<T: NdFloat + From<f32>> Parameters<T> {
+    pub(super) fn new(weights: &LayerWeights) -> Self {
+        Self {
+            w_ih: cast(&weights.w_ih),
+            w_hh: cast(&weights.w_hh),
+            bias: match &weights.bias {
+                Some((b_ih, b_hh)) => cast::<T, _>(b_ih) + cast(b_hh),
+                None => Array1::zeros(weights.w_ih.nrows()),
+            },
+            w_hr: weights.w_hr.as_ref().map(cast),
+        }
+    }
+}
+
+fn cast<T: From<f32>, D: Dimension>(array: &Array<f32, D>) -> Array<T, D> {
+    array.map(|&x| x.into())
+}
+
+/// One layer in one direction over a whole sequence: `x` (T, B, I) → (T, B, O).
+///
+/// ```text
+/// z_t = W_ih·x_t + b_ih + W_hh·h_{t-1} + b_hh        4H numbers: z_i, z_f, z_g, z_o
+/// i, f, g, o = σ(z_i), σ(z_f), tanh(z_g), σ(z_o)
+/// c_t = f ∘ c_{t-1} + i ∘ g
+/// h_t = o ∘ tanh(c_t)                                with a projection: W_hr·(o ∘ tanh(c_t))
+/// ```
+///
+/// `h` (B, O) and `c` (B, H) hold h_{t-1} and c_{t-1}. An axis of B rows stands for the one
+/// sequence of the equations, so W·x is `x.dot(W.t())`. The reverse direction is the same
+/// recurrence with time walked from the last step to the first.
+pub(super) fn run_direction<T: NdFloat>(
+    parameters: &Parameters<T>,
+    x: ArrayView3<'_, T>,
+    mut h: ArrayViewMut2<'_, T>,
+    mut c: ArrayViewMut2<'_, T>,
+    reverse: bool,
+) -> Array3<T> {
+    let Parameters {
+        w_ih,
+        w_hh,
+        bias,
+        w_hr,
+    } = parameters;
+    let (steps, batch, input_size) = x.dim();
+    let (output_size, hidden_size) = (h.ncols(), c.ncols());
+
+    // W_ih·x_t + b_ih + b_hh waits for no other step: all steps at once.
+    let x_rows = x
+        .to_shape((steps * batch, input_size))
+        .expect("T·B rows of I are (T, B, I)");
+    let gates_x = (x_rows.dot(&w_ih.t()) + bias)
+        .into_shape_with_order((steps, batch, 4 * hidden_size))
+        .expect("T·B rows of 4H are (T, B, 4H)");
+
+    let mut output = Array3::zeros((steps, batch, output_size));
+    for step in 0..steps {
+        let t = if reverse { steps - 1 - step } else { step };
+
+        let z = h.dot(&w_hh.t()) + gates_x.index_axis(Axis(0), t);
+        let gate = |k: usize| z.slice(s![.., k * hidden_size..(k + 1) * hidden_size]);
+        let i = gate(0).mapv(sigmoid);
+        let f = gate(1).mapv(sigmoid);
+        let g = gate(2).mapv(T::tanh);
+        let o = gate(3).mapv(sigmoid);
+
+        let next_c = f * &c + i * g;
+        c.assign(&next_c);
+        let unprojected = o * c.mapv(T::tanh);
+        match w_hr {
+            Some(w_hr) => h.assign(&unprojected.dot(&w_hr.t())),
+            None => h.assign(&unprojected),
+        }
+        output.index_axis_mut(Axis(0), t).assign(&h);
+    }
+    output
+}
+
+/// σ(x) = 1 / (1 + e⁻ˣ). Where e⁻ˣ overflows to ∞ this is 0, its limit; NaN stays NaN.
+fn sigmoid<T: NdFloat>(x: T) -> T {
+    T::one() / (T::one() + (-x).exp())
+}

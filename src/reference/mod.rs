@@ -1,0 +1,151 @@
+//! The CPU path: the equations of an LSTM over ndarray, in f32 or f64.
+//!
+//! In f64 it is the oracle of this crate's tests; it is itself held to PyTorch's answers. In f32 it
+//! is what runs where there is no GPU.
+
+mod equations;
+
+use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis, NdFloat, concatenate, s};
+
+use crate::check::check_input;
+use crate::error::Error;
+use crate::state::{LstmState, check_state_shapes};
+use crate::weights::LstmWeights;
+use equations::{Parameters, run_direction};
+
+/// Runs the network over a batch, in the arithmetic of `T`: f32 or f64.
+///
+/// | | shape | |
+/// |---|---|---|
+/// | `input` | (T, B, I) | time first; of any memory layout |
+/// | `lengths` | B | each from 1 to T; none: all are T |
+/// | `state` | (L·D, B, O), (L·D, B, H) | h and c before the first step; none: zeros |
+/// | output | (T, B, D·O) | the last layer's h, forward and reverse side by side |
+/// | h_n, c_n | (L·D, B, O), (L·D, B, H) | h and c after the last step |
+///
+/// With lengths, sequence b is the first `lengths[b]` steps of its column: the output is zero past
+/// it, the state is the sequence's own last one, and what lies past it is never read. The reverse
+/// direction runs from a sequence's last step to t = 0, and its state is the one after t = 0.
+///
+/// # Errors
+///
+/// [`Error::InputWidth`], [`Error::NoTimeSteps`], [`Error::LengthCount`],
+/// [`Error::LengthOutOfRange`], [`Error::SizeOverflow`], [`Error::StateShape`], in this order.
+///
+/// # Source
+///
+/// `torch.nn.LSTM`; with lengths, between `pack_padded_sequence` and `pad_packed_sequence`.
+///
+/// # Examples
+///
+/// ```
+/// use wgpu_lstm::ndarray::Array3;
+/// use wgpu_lstm::{LstmConfig, LstmWeights, reference};
+///
+/// let weights = LstmWeights::uniform(&LstmConfig::new(3, 4), 0)?;
+/// let input = Array3::<f64>::ones((5, 2, 3));
+/// let (output, h_n, c_n) = reference::forward(&weights, input.view(), None, None)?;
+/// assert_eq!(output.dim(), (5, 2, 4));
+/// assert_eq!(h_n.dim(), (1, 2, 4));
+/// assert_eq!(c_n.dim(), (1, 2, 4));
+/// # Ok::<(), wgpu_lstm::Error>(())
+/// ```
+#[expect(
+    clippy::type_complexity,
+    reason = "output, h_n, c_n: named by the table above"
+)]
+pub fn forward<T: NdFloat + From<f32>>(
+    weights: &LstmWeights,
+    input: ArrayView3<'_, T>,
+    lengths: Option<&[usize]>,
+    state: Option<(ArrayView3<'_, T>, ArrayView3<'_, T>)>,
+) -> Result<(Array3<T>, Array3<T>, Array3<T>), Error> {
+    let config = weights.config();
+    let (steps, batch, _) = input.dim();
+    check_input(config, input.dim(), lengths)?;
+    if let Some((h, c)) = &state {
+        check_state_shapes(config, batch, h.shape(), c.shape())?;
+    }
+
+    let network = Network::new(weights);
+    let (mut h, mut c) = match state {
+        Some((h, c)) => (h.to_owned(), c.to_owned()),
+        None => {
+            let [h, c] = LstmState::shapes(config, batch);
+            (Array3::zeros(h), Array3::zeros(c))
+        }
+    };
+    let output = match lengths {
+        _ if batch == 0 => Array3::zeros((steps, 0, network.output_width)),
+        None => network.run(input, h.view_mut(), c.view_mut()),
+        // Each sequence alone, as a batch of one that ends where it ends.
+        Some(lengths) => {
+            let mut output = Array3::zeros((steps, batch, network.output_width));
+            for (b, &length) in lengths.iter().enumerate() {
+                let its_output = network.run(
+                    input.slice(s![..length, b..=b, ..]),
+                    h.slice_mut(s![.., b..=b, ..]),
+                    c.slice_mut(s![.., b..=b, ..]),
+                );
+                output
+                    .slice_mut(s![..length, b..=b, ..])
+                    .assign(&its_output);
+            }
+            output
+        }
+    };
+    Ok((output, h, c))
+}
+
+/// The parameters of every layer and direction, as `T`.
+struct Network<T> {
+    /// L times D.
+    layers: Vec<Vec<Parameters<T>>>,
+    /// D·O.
+    output_width: usize,
+}
+
+impl<T: NdFloat + From<f32>> Network<T> {
+    fn new(weights: &LstmWeights) -> Self {
+        let config = weights.config();
+        let directions = config.num_directions();
+        Self {
+            layers: (0..config.num_layers())
+                .map(|layer| {
+                    (0..directions)
+                        .map(|direction| Parameters::new(weights.layer(layer, direction)))
+                        .collect()
+                })
+                .collect(),
+            output_width: directions * config.output_size(),
+        }
+    }
+
+    /// Sequences of one length, (T, B, I) → (T, B, D·O). The state is carried from before the
+    /// first step to after the last, in place.
+    fn run(
+        &self,
+        input: ArrayView3<'_, T>,
+        mut h: ArrayViewMut3<'_, T>,
+        mut c: ArrayViewMut3<'_, T>,
+    ) -> Array3<T> {
+        let mut x = input.to_owned();
+        for (layer, directions) in self.layers.iter().enumerate() {
+            let mut outputs = Vec::new();
+            for (direction, parameters) in directions.iter().enumerate() {
+                let slot = layer * directions.len() + direction;
+                outputs.push(run_direction(
+                    parameters,
+                    x.view(),
+                    h.index_axis_mut(Axis(0), slot),
+                    c.index_axis_mut(Axis(0), slot),
+                    direction == 1,
+                ));
+            }
+            // Forward and reverse side by side are what the next layer reads.
+            let outputs: Vec<_> = outputs.iter().map(|output| output.view()).collect();
+            x = concatenate(Axis(2), &outputs).expect("both directions are (T, B, O)");
+        }
+        x
+    }
+}

@@ -1,0 +1,100 @@
+//! From and to the safetensors format.
+
+use half::{bf16, f16};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use super::names::{Name, Spelling};
+use super::state_dict::{StateDict, Tensor};
+use super::{LstmWeights, header};
+use crate::error::Error;
+
+impl LstmWeights {
+    /// Parameters from the bytes of a safetensors file; as
+    /// [`from_state_dict`](LstmWeights::from_state_dict), and no byte sequence makes it panic.
+    ///
+    /// Entries of type F32, F16, BF16 and F64 are read, F64 rounded to the nearest f32. Tensors
+    /// that are not under the prefix may have any type.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_state_dict`](LstmWeights::from_state_dict), and
+    ///
+    /// - [`Error::SafeTensors`]: the file is truncated, corrupt or none;
+    /// - [`Error::TensorType`]: a tensor under the prefix has a type that is not read.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use wgpu_lstm::LstmWeights;
+    ///
+    /// let file = std::fs::read("model.safetensors")?;
+    /// let weights = LstmWeights::from_safetensors(&file, "encoder.lstm.")?;
+    /// println!("{:?}", weights.config());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_safetensors(bytes: &[u8], prefix: &str) -> Result<Self, Error> {
+        header::check(bytes, prefix)?;
+        let file = SafeTensors::deserialize(bytes)?;
+        let mut tensors: Vec<_> = file
+            .iter()
+            .map(|(name, view)| Tensor {
+                name: name.to_owned(),
+                shape: view.shape().to_vec(),
+                data: view,
+            })
+            .collect();
+        // Of several faults, the same one is told every time.
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        StateDict::new(tensors, prefix)?.into_weights(numbers)
+    }
+
+    /// The parameters as the bytes of a safetensors file: F32, under PyTorch's names, each with
+    /// `prefix` before it.
+    ///
+    /// Reading them back with the same prefix gives the same parameters, bit for bit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SafeTensors`] if the format can't hold it: its header ends at 100 MB.
+    pub fn to_safetensors(&self, prefix: &str) -> Result<Vec<u8>, Error> {
+        let entries: Vec<_> = Name::all(&self.config)
+            .filter_map(|name| {
+                let param = self.layer(name.layer, name.direction).param(name.param)?;
+                let bytes: Vec<u8> = param.iter().flat_map(|x| x.to_le_bytes()).collect();
+                let full_name = format!("{prefix}{}", name.spell(Spelling::Layers));
+                Some((full_name, param.shape().to_vec(), bytes))
+            })
+            .collect();
+        let views = entries
+            .iter()
+            .map(|(name, shape, bytes)| {
+                Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?))
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
+        Ok(safetensors::serialize(views, None)?)
+    }
+}
+
+/// A tensor's elements as f32.
+fn numbers(tensor: Tensor<TensorView<'_>>) -> Result<Vec<f32>, Error> {
+    let bytes = tensor.data.data();
+    Ok(match tensor.data.dtype() {
+        Dtype::F32 => elements(bytes, f32::from_le_bytes),
+        Dtype::F16 => elements(bytes, |element| f16::from_le_bytes(element).to_f32()),
+        Dtype::BF16 => elements(bytes, |element| bf16::from_le_bytes(element).to_f32()),
+        Dtype::F64 => elements(bytes, |element| f64::from_le_bytes(element) as f32),
+        other => {
+            return Err(Error::TensorType {
+                name: tensor.name,
+                actual: other.to_string(),
+            });
+        }
+    })
+}
+
+/// Reads elements of N bytes each, wherever they lie.
+fn elements<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    let (elements, _) = bytes.as_chunks::<N>();
+    elements.iter().map(|&element| read(element)).collect()
+}

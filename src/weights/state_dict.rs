@@ -1,0 +1,233 @@
+//! From named tensors to a network: which names there must be, and what sizes they speak of.
+
+use std::collections::BTreeMap;
+
+use ndarray::ArrayD;
+
+use super::LstmWeights;
+use super::names::{Name, Param, Spelling};
+use crate::config::LstmConfig;
+use crate::error::Error;
+
+impl LstmWeights {
+    /// Parameters from a PyTorch state dict; the sizes are read off its names and shapes.
+    ///
+    /// A tensor whose name does not start with `prefix` is left alone; each that does must belong
+    /// to the LSTM. With the prefix `""` that is every tensor. A prefix ends as the names need it,
+    /// usually in a dot: `"encoder.lstm."`. Names of an `LSTMCell` (`weight_ih` without `_l0`) are
+    /// one layer. The tensors may lie in memory in any layout.
+    ///
+    /// # Errors
+    ///
+    /// Each names the tensor with its full name:
+    ///
+    /// - [`Error::MissingTensor`]: also for a layer left out, for a direction, a bias or a
+    ///   projection that only some layers have, and for nothing at all under the prefix;
+    /// - [`Error::UnexpectedTensor`]: no LSTM has such a name, or names of an LSTM and of an
+    ///   LSTMCell are mixed;
+    /// - [`Error::DuplicateTensor`];
+    /// - [`Error::TensorShape`]: the shape fits no LSTM, or not the other tensors.
+    ///
+    /// [`Error::ProjectionTooLarge`] for P ≥ H.
+    ///
+    /// # Source
+    ///
+    /// `torch.nn.LSTM.state_dict`, `torch.nn.LSTMCell.state_dict`
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wgpu_lstm::LstmWeights;
+    /// use wgpu_lstm::ndarray::ArrayD;
+    ///
+    /// // torch.nn.LSTM(3, 2, bias=False)
+    /// let state_dict = [
+    ///     ("lstm.weight_ih_l0", ArrayD::from_elem(vec![8, 3], 0.5)),
+    ///     ("lstm.weight_hh_l0", ArrayD::from_elem(vec![8, 2], 0.5)),
+    ///     ("head.weight", ArrayD::zeros(vec![1, 2])),
+    /// ];
+    /// let weights = LstmWeights::from_state_dict(state_dict, "lstm.")?;
+    /// assert_eq!(weights.config().input_size(), 3);
+    /// assert_eq!(weights.config().hidden_size(), 2);
+    /// # Ok::<(), wgpu_lstm::Error>(())
+    /// ```
+    pub fn from_state_dict<N: Into<String>>(
+        tensors: impl IntoIterator<Item = (N, ArrayD<f32>)>,
+        prefix: &str,
+    ) -> Result<Self, Error> {
+        let tensors = tensors.into_iter().map(|(name, array)| Tensor {
+            name: name.into(),
+            shape: array.shape().to_vec(),
+            data: array,
+        });
+        StateDict::new(tensors, prefix)?
+            .into_weights(|tensor| Ok(tensor.data.iter().copied().collect()))
+    }
+}
+
+/// A tensor of any kind: what is checked before anyone looks at its numbers.
+pub(super) struct Tensor<D> {
+    /// Full name, prefix included.
+    pub(super) name: String,
+    pub(super) shape: Vec<usize>,
+    pub(super) data: D,
+}
+
+impl<D> Tensor<D> {
+    /// The shape as two axes with at least one element, or what was expected in their place.
+    fn matrix(&self, expected: &str) -> Result<(usize, usize), Error> {
+        match self.shape[..] {
+            [rows, columns] if rows > 0 && columns > 0 => Ok((rows, columns)),
+            _ => Err(self.misshapen(expected.to_owned())),
+        }
+    }
+
+    fn misshapen(&self, expected: String) -> Error {
+        Error::TensorShape {
+            name: self.name.clone(),
+            expected,
+            actual: self.shape.clone(),
+        }
+    }
+}
+
+/// The tensors under one prefix, each with a name that an LSTM can have.
+pub(super) struct StateDict<'a, D> {
+    prefix: &'a str,
+    spelling: Spelling,
+    tensors: BTreeMap<Name, Tensor<D>>,
+}
+
+impl<'a, D> StateDict<'a, D> {
+    /// Picks the tensors under the prefix and refuses names that can't be or stand there twice.
+    pub(super) fn new(
+        tensors: impl IntoIterator<Item = Tensor<D>>,
+        prefix: &'a str,
+    ) -> Result<Self, Error> {
+        let mut layers = BTreeMap::new();
+        let mut cell = BTreeMap::new();
+        for tensor in tensors {
+            let Some(text) = tensor.name.strip_prefix(prefix) else {
+                continue;
+            };
+            let (spelling, name) = Name::parse(text).map_err(|reason| Error::UnexpectedTensor {
+                name: tensor.name.clone(),
+                reason: reason.to_owned(),
+            })?;
+            let same_spelling = match spelling {
+                Spelling::Layers => &mut layers,
+                Spelling::Cell => &mut cell,
+            };
+            if let Some(twin) = same_spelling.insert(name, tensor) {
+                return Err(Error::DuplicateTensor { name: twin.name });
+            }
+        }
+        let (spelling, tensors) = match (layers.is_empty(), cell.pop_first()) {
+            (_, None) => (Spelling::Layers, layers),
+            (true, Some((name, tensor))) => {
+                cell.insert(name, tensor);
+                (Spelling::Cell, cell)
+            }
+            (false, Some((_, tensor))) => {
+                return Err(Error::UnexpectedTensor {
+                    name: tensor.name,
+                    reason: "it is a name of an LSTMCell among names of an LSTM's layers".into(),
+                });
+            }
+        };
+        Ok(Self {
+            prefix,
+            spelling,
+            tensors,
+        })
+    }
+
+    /// Checks that all tensors are there and fit, and reads the numbers of each.
+    pub(super) fn into_weights(
+        mut self,
+        numbers: impl Fn(Tensor<D>) -> Result<Vec<f32>, Error>,
+    ) -> Result<LstmWeights, Error> {
+        let num_layers = self.check_names()?;
+        let config = self.sizes(num_layers)?;
+        for (name, tensor) in &self.tensors {
+            let expected = name.shape(&config);
+            if tensor.shape != expected {
+                return Err(tensor.misshapen(format!("{expected:?}")));
+            }
+        }
+        LstmWeights::build(config, |name, _| {
+            let tensor = self.tensors.remove(&name);
+            numbers(tensor.ok_or_else(|| self.missing(name))?)
+        })
+    }
+
+    /// Refuses a gap: what one layer and direction has, every one has. Returns L.
+    fn check_names(&self) -> Result<usize, Error> {
+        let last_layer = self.tensors.keys().map(|name| name.layer).max();
+        // Ends at the first gap, however high the last layer's number.
+        for layer in 0..=last_layer.unwrap_or(0) {
+            for direction in 0..1 + usize::from(self.has(|name| name.direction == 1)) {
+                for name in Name::of_layer(layer, direction, self.has_bias(), self.has_hr()) {
+                    self.get(name)?;
+                }
+            }
+        }
+        Ok(last_layer.unwrap_or(0) + 1)
+    }
+
+    /// Reads the sizes off the first layer's shapes and what kinds of names there are.
+    fn sizes(&self, num_layers: usize) -> Result<LstmConfig, Error> {
+        let first = |param| Name {
+            layer: 0,
+            direction: 0,
+            param,
+        };
+        let w_ih = self.get(first(Param::WeightIh))?;
+        let expected = "[4·H, I], H and I at least 1";
+        let (gates, input_size) = w_ih.matrix(expected)?;
+        if gates % 4 != 0 {
+            return Err(w_ih.misshapen(expected.to_owned()));
+        }
+        let hidden_size = gates / 4;
+        let proj_size = if self.has_hr() {
+            let w_hr = self.get(first(Param::WeightHr))?;
+            let expected = format!("[P, {hidden_size}], P at least 1");
+            let (proj_size, columns) = w_hr.matrix(&expected)?;
+            if columns != hidden_size {
+                return Err(w_hr.misshapen(expected));
+            }
+            proj_size
+        } else {
+            0
+        };
+        let config = LstmConfig::new(input_size, hidden_size)
+            .with_num_layers(num_layers)
+            .with_bias(self.has_bias())
+            .with_bidirectional(self.has(|name| name.direction == 1))
+            .with_proj_size(proj_size);
+        config.check()?;
+        Ok(config)
+    }
+
+    fn has_bias(&self) -> bool {
+        self.has(|name| name.param.is_bias())
+    }
+
+    fn has_hr(&self) -> bool {
+        self.has(|name| name.param == Param::WeightHr)
+    }
+
+    fn has(&self, matches: impl Fn(&Name) -> bool) -> bool {
+        self.tensors.keys().any(matches)
+    }
+
+    fn get(&self, name: Name) -> Result<&Tensor<D>, Error> {
+        self.tensors.get(&name).ok_or_else(|| self.missing(name))
+    }
+
+    fn missing(&self, name: Name) -> Error {
+        Error::MissingTensor {
+            name: format!("{}{}", self.prefix, name.spell(self.spelling)),
+        }
+    }
+}
