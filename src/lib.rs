@@ -1,14 +1,47 @@
-//! wgpu-lstm
+//! LSTM networks on any GPU.
+//!
+//! `wgpu-lstm` computes `torch.nn.LSTM`'s forward pass with WGSL compute shaders, through [`wgpu`]: on
+//! Vulkan, Metal, DirectX 12 and WebGPU. Where there is no GPU the same call runs on the CPU.
+//!
+//! ```
+//! use wgpu_lstm::ndarray::Array3;
+//! use wgpu_lstm::{Device, Lstm, LstmConfig, LstmState, LstmWeights};
+//!
+//! // Every parameter 0.5, one step of ones from a state of ones.
+//! let config = LstmConfig::new(10, 20);
+//! let lstm = Lstm::new(&Device::best(), &LstmWeights::constant(&config, 0.5)?)?;
+//! let ones = LstmState { h: Array3::ones((1, 1, 20)), c: Array3::ones((1, 1, 20)) };
+//! let (_, state) = lstm.forward(Array3::ones((1, 1, 10)).view(), Some(&ones))?;
+//! approx::assert_abs_diff_eq!(state.h[[0, 0, 0]], 0.9640275, epsilon = 1e-6);
+//! # Ok::<(), wgpu_lstm::Error>(())
+//! ```
+//!
+//! A network that was trained in PyTorch is read by [`LstmWeights::from_safetensors`] or
+//! [`LstmWeights::from_state_dict`], put on a [`Device`] by [`Lstm::new`] and run by
+//! [`Lstm::forward`], [`Lstm::forward_padded`] (ragged batches) or [`Lstm::forward_async`].
+//!
+//! Shapes are written with the same letters everywhere: T time steps, B batch, I input size, H hidden
+//! size, P projection size, O = P or H (what leaves a layer), L layers, D directions (1 or 2).
+#![warn(missing_docs)]
+#![deny(unsafe_code)]
 
 mod check;
 mod config;
+mod device;
 mod error;
+mod gpu;
+mod kernels;
+mod lstm;
+mod plan;
 pub mod reference;
+mod spec;
 mod state;
 mod weights;
 
 pub use config::LstmConfig;
+pub use device::Device;
 pub use error::{Error, StatePart};
+pub use lstm::{DEFAULT_MEMORY_BUDGET, Lstm};
 pub use state::LstmState;
 pub use weights::LstmWeights;
 

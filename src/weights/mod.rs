@@ -3,6 +3,7 @@
 mod header;
 mod init;
 mod names;
+mod pack;
 mod safetensors;
 mod state_dict;
 
