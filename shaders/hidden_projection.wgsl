@@ -21,18 +21,25 @@ fn hidden_projection(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
     let first = direction * time_step.batch;
     let h = tile_product(Tile(), Place(direction, column, first + row, first + running - 1u), local);
 
-    store(direction, row, column, h.low[0]);
-    if (ROWS > 1u) {
-        store(direction, row + 1u, column, h.low[1]);
-        store(direction, row + 2u, column, h.low[2]);
-        store(direction, row + 3u, column, h.low[3]);
+    if (ROWS == 1u) {
+        store(direction, row, column, h.rows_0[0]);
+        return;
     }
+    store_rows(direction, row, column, h.rows_0);
     if (ROWS > 4u) {
-        store(direction, row + 4u, column, h.high[0]);
-        store(direction, row + 5u, column, h.high[1]);
-        store(direction, row + 6u, column, h.high[2]);
-        store(direction, row + 7u, column, h.high[3]);
+        store_rows(direction, row + 4u, column, h.rows_4);
     }
+    if (ROWS > 8u) {
+        store_rows(direction, row + 8u, column, h.rows_8);
+        store_rows(direction, row + 12u, column, h.rows_12);
+    }
+}
+
+fn store_rows(direction: u32, row: u32, column: u32, h: mat4x4f) {
+    store(direction, row, column, h[0]);
+    store(direction, row + 1u, column, h[1]);
+    store(direction, row + 2u, column, h[2]);
+    store(direction, row + 3u, column, h[3]);
 }
 
 fn store(direction: u32, row: u32, column: u32, h: vec4f) {

@@ -22,22 +22,30 @@ fn input_projection(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
     let unit = group.x * WORKGROUP_SIZE + local;
     let row = group.y * ROWS;
     let b = bias[direction * COLUMNS + min(unit, COLUMNS - 1u)];
-    let start = Tile(mat4x4f(b, b, b, b), mat4x4f(b, b, b, b));
+    let rows = mat4x4f(b, b, b, b);
+    let start = Tile(rows, rows, rows, rows);
     let gates = tile_product(start, Place(direction, unit, row, block.rows - 1u), local);
 
     let first = direction * block.gates_rows;
-    store(first, row, unit, gates.low[0]);
-    if (ROWS > 1u) {
-        store(first, row + 1u, unit, gates.low[1]);
-        store(first, row + 2u, unit, gates.low[2]);
-        store(first, row + 3u, unit, gates.low[3]);
+    if (ROWS == 1u) {
+        store(first, row, unit, gates.rows_0[0]);
+        return;
     }
+    store_rows(first, row, unit, gates.rows_0);
     if (ROWS > 4u) {
-        store(first, row + 4u, unit, gates.high[0]);
-        store(first, row + 5u, unit, gates.high[1]);
-        store(first, row + 6u, unit, gates.high[2]);
-        store(first, row + 7u, unit, gates.high[3]);
+        store_rows(first, row + 4u, unit, gates.rows_4);
     }
+    if (ROWS > 8u) {
+        store_rows(first, row + 8u, unit, gates.rows_8);
+        store_rows(first, row + 12u, unit, gates.rows_12);
+    }
+}
+
+fn store_rows(first: u32, row: u32, unit: u32, gates: mat4x4f) {
+    store(first, row, unit, gates[0]);
+    store(first, row + 1u, unit, gates[1]);
+    store(first, row + 2u, unit, gates[2]);
+    store(first, row + 3u, unit, gates[3]);
 }
 
 fn store(first: u32, row: u32, unit: u32, gates: vec4f) {

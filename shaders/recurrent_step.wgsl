@@ -27,32 +27,32 @@ fn recurrent_step(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
     }
     let at = Cell(direction, running, unit);
     var start: Tile;
-    start.low[0] = input_gates(at, row);
-    if (ROWS > 1u) {
-        start.low[1] = input_gates(at, row + 1u);
-        start.low[2] = input_gates(at, row + 2u);
-        start.low[3] = input_gates(at, row + 3u);
+    if (ROWS == 1u) {
+        start.rows_0[0] = input_gates(at, row);
+    } else {
+        start.rows_0 = input_gates_of_rows(at, row);
     }
     if (ROWS > 4u) {
-        start.high[0] = input_gates(at, row + 4u);
-        start.high[1] = input_gates(at, row + 5u);
-        start.high[2] = input_gates(at, row + 6u);
-        start.high[3] = input_gates(at, row + 7u);
+        start.rows_4 = input_gates_of_rows(at, row + 4u);
+    }
+    if (ROWS > 8u) {
+        start.rows_8 = input_gates_of_rows(at, row + 8u);
+        start.rows_12 = input_gates_of_rows(at, row + 12u);
     }
     let first = direction * time_step.batch;
     let gates = tile_product(start, Place(direction, unit, first + row, first + running - 1u), local);
 
-    update_cell(at, row, gates.low[0]);
-    if (ROWS > 1u) {
-        update_cell(at, row + 1u, gates.low[1]);
-        update_cell(at, row + 2u, gates.low[2]);
-        update_cell(at, row + 3u, gates.low[3]);
+    if (ROWS == 1u) {
+        update_cell(at, row, gates.rows_0[0]);
+        return;
     }
+    update_cells(at, row, gates.rows_0);
     if (ROWS > 4u) {
-        update_cell(at, row + 4u, gates.high[0]);
-        update_cell(at, row + 5u, gates.high[1]);
-        update_cell(at, row + 6u, gates.high[2]);
-        update_cell(at, row + 7u, gates.high[3]);
+        update_cells(at, row + 4u, gates.rows_4);
+    }
+    if (ROWS > 8u) {
+        update_cells(at, row + 8u, gates.rows_8);
+        update_cells(at, row + 12u, gates.rows_12);
     }
 }
 
@@ -66,6 +66,17 @@ struct Cell {
 fn input_gates(at: Cell, row: u32) -> vec4f {
     let r = time_step.gates_row[at.direction] + min(row, at.running - 1u);
     return gates_x[r * COLUMNS + min(at.unit, COLUMNS - 1u)];
+}
+
+fn input_gates_of_rows(at: Cell, row: u32) -> mat4x4f {
+    return mat4x4f(input_gates(at, row), input_gates(at, row + 1u), input_gates(at, row + 2u), input_gates(at, row + 3u));
+}
+
+fn update_cells(at: Cell, row: u32, z: mat4x4f) {
+    update_cell(at, row, z[0]);
+    update_cell(at, row + 1u, z[1]);
+    update_cell(at, row + 2u, z[2]);
+    update_cell(at, row + 3u, z[3]);
 }
 
 fn update_cell(at: Cell, row: u32, z: vec4f) {

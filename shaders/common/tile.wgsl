@@ -11,16 +11,20 @@
 //
 // Host  src/kernels/mod.rs
 override WORKGROUP_SIZE: u32;   // invocations of a workgroup, each one column n
-override ROWS: u32;             // rows of a tile: 1, 4 or 8
+override ROWS: u32;             // rows of a tile: 1, 4, 8 or 16
 override REDUCTION: u32;        // M, length of the reduction axis in vec4f
 override COLUMNS: u32;          // N, outputs of a row in vec4f
 
 @group(0) @binding(1) var<storage, read> weights: array<vec4f>;   // [D, 4·M, N]: the reduction axis outermost
 @group(0) @binding(2) var<storage, read> operand: array<vec4f>;   // [rows, M]
 
+// Rows in fours, a mat4x4f each: column r of rows_0 is row r, column r of rows_4 row 4 + r. What lies
+// past ROWS is not computed, and compiled away.
 struct Tile {
-    low: mat4x4f,    // rows 0 to 3
-    high: mat4x4f,   // rows 4 to 7
+    rows_0: mat4x4f,
+    rows_4: mat4x4f,
+    rows_8: mat4x4f,
+    rows_12: mat4x4f,
 }
 
 // Where a tile lies.
@@ -45,4 +49,9 @@ fn weights_at(place: Place, m: u32) -> mat4x4f {
 // Four links of one row's chain.
 fn chain(w: mat4x4f, x: vec4f, sum: vec4f) -> vec4f {
     return fma(w[3], x.wwww, fma(w[2], x.zzzz, fma(w[1], x.yyyy, fma(w[0], x.xxxx, sum))));
+}
+
+// Four links of four rows' chains: column r of x is the operand's row r.
+fn chain_rows(w: mat4x4f, x: mat4x4f, sum: mat4x4f) -> mat4x4f {
+    return mat4x4f(chain(w, x[0], sum[0]), chain(w, x[1], sum[1]), chain(w, x[2], sum[2]), chain(w, x[3], sum[3]));
 }

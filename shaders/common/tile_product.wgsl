@@ -19,19 +19,23 @@ fn tile_product(start: Tile, place: Place, local: u32) -> Tile {
         for (var m = 0u; m < length; m += 1u) {
             let w = weights_at(place, chunk + m);
             let x = m * ROWS;
-            tile.low[0] = chain(w, staged[x], tile.low[0]);
-            if (ROWS > 1u) {
-                tile.low[1] = chain(w, staged[x + 1u], tile.low[1]);
-                tile.low[2] = chain(w, staged[x + 2u], tile.low[2]);
-                tile.low[3] = chain(w, staged[x + 3u], tile.low[3]);
+            if (ROWS == 1u) {
+                tile.rows_0[0] = chain(w, staged[x], tile.rows_0[0]);
+                continue;
             }
+            tile.rows_0 = chain_rows(w, staged_rows(x), tile.rows_0);
             if (ROWS > 4u) {
-                tile.high[0] = chain(w, staged[x + 4u], tile.high[0]);
-                tile.high[1] = chain(w, staged[x + 5u], tile.high[1]);
-                tile.high[2] = chain(w, staged[x + 6u], tile.high[2]);
-                tile.high[3] = chain(w, staged[x + 7u], tile.high[3]);
+                tile.rows_4 = chain_rows(w, staged_rows(x + 4u), tile.rows_4);
+            }
+            if (ROWS > 8u) {
+                tile.rows_8 = chain_rows(w, staged_rows(x + 8u), tile.rows_8);
+                tile.rows_12 = chain_rows(w, staged_rows(x + 12u), tile.rows_12);
             }
         }
     }
     return tile;
+}
+
+fn staged_rows(x: u32) -> mat4x4f {
+    return mat4x4f(staged[x], staged[x + 1u], staged[x + 2u], staged[x + 3u]);
 }

@@ -1,27 +1,35 @@
-// tile_product through subgroup broadcasts: lane r holds row r of the tile. For adapters that emulate
-// workgroup memory and pay for every load, as software ones do; needs subgroups of ROWS lanes or more.
+// tile_product through subgroup broadcasts: lane r holds row r of the tile, and row 8 + r of a tall one.
+// For adapters that emulate workgroup memory and pay for every load, as software ones do; needs
+// subgroups of min(ROWS, 8) lanes or more.
 //
-// Needs  common/tile.wgsl, Features::SUBGROUP          Host  src/kernels/mod.rs
+// Needs  common/tile.wgsl, Features::SUBGROUP          Host  src/kernels/tile.rs
 fn tile_product(start: Tile, place: Place, local: u32) -> Tile {
     var tile = start;
     let lane = subgroupExclusiveAdd(1u);   // every invocation is active here: the lane's own number
     for (var m = 0u; m < REDUCTION; m += 1u) {
-        let mine = operand_at(place, lane % ROWS, m);
         let w = weights_at(place, m);
+        let mine = operand_at(place, lane % min(ROWS, 8u), m);
         if (ROWS == 1u) {
-            tile.low[0] = chain(w, mine, tile.low[0]);
-        } else {
-            tile.low[0] = chain(w, subgroupBroadcast(mine, 0u), tile.low[0]);
-            tile.low[1] = chain(w, subgroupBroadcast(mine, 1u), tile.low[1]);
-            tile.low[2] = chain(w, subgroupBroadcast(mine, 2u), tile.low[2]);
-            tile.low[3] = chain(w, subgroupBroadcast(mine, 3u), tile.low[3]);
+            tile.rows_0[0] = chain(w, mine, tile.rows_0[0]);
+            continue;
         }
+        tile.rows_0 = chain_rows(w, rows_of_lanes_0(mine), tile.rows_0);
         if (ROWS > 4u) {
-            tile.high[0] = chain(w, subgroupBroadcast(mine, 4u), tile.high[0]);
-            tile.high[1] = chain(w, subgroupBroadcast(mine, 5u), tile.high[1]);
-            tile.high[2] = chain(w, subgroupBroadcast(mine, 6u), tile.high[2]);
-            tile.high[3] = chain(w, subgroupBroadcast(mine, 7u), tile.high[3]);
+            tile.rows_4 = chain_rows(w, rows_of_lanes_4(mine), tile.rows_4);
+        }
+        if (ROWS > 8u) {
+            let more = operand_at(place, 8u + lane % 8u, m);
+            tile.rows_8 = chain_rows(w, rows_of_lanes_0(more), tile.rows_8);
+            tile.rows_12 = chain_rows(w, rows_of_lanes_4(more), tile.rows_12);
         }
     }
     return tile;
+}
+
+fn rows_of_lanes_0(x: vec4f) -> mat4x4f {
+    return mat4x4f(subgroupBroadcast(x, 0u), subgroupBroadcast(x, 1u), subgroupBroadcast(x, 2u), subgroupBroadcast(x, 3u));
+}
+
+fn rows_of_lanes_4(x: vec4f) -> mat4x4f {
+    return mat4x4f(subgroupBroadcast(x, 4u), subgroupBroadcast(x, 5u), subgroupBroadcast(x, 6u), subgroupBroadcast(x, 7u));
 }

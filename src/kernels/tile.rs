@@ -3,8 +3,8 @@
 use crate::spec::{DeviceLimits, KernelSpec, PipelineSpec, VEC4};
 
 /// vec4f of the reduction axis that are staged in workgroup memory at a time: with the largest tile,
-/// 64 · 8 rows · 16 bytes = 8 KiB, half of what every WebGPU device has.
-const CHUNK: usize = 64;
+/// 32 · 16 rows · 16 bytes = 8 KiB, half of what every WebGPU device has.
+const CHUNK: usize = 32;
 
 /// How tiles lie on the workgroups of one device: the same for all its kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,20 +19,20 @@ pub(crate) struct Tiling {
 
 impl Tiling {
     /// Heights of a tile that the shaders know.
-    const ROWS: [u32; 3] = [1, 4, 8];
+    const ROWS: [u32; 4] = [1, 4, 8, 16];
 
     /// On hardware, workgroup memory broadcasts for free, and a workgroup is one subgroup, of 32 lanes
     /// at least. A software adapter pays about 15 cycles a lane for every load and nearly nothing for
-    /// a subgroup broadcast, so there lane r holds row r, where subgroups are wide enough.
+    /// a subgroup broadcast, so there lane r holds row r (and row 8 + r), where subgroups are that wide.
     pub fn of(limits: &DeviceLimits) -> Self {
-        let [_, medium, tall] = Self::ROWS;
+        let [_, low, medium, tall] = Self::ROWS;
         let widest = limits.subgroups.map_or(0, |sizes| sizes.max);
         let narrowest = limits.subgroups.map_or(0, |sizes| sizes.min);
-        let subgroups = limits.software && narrowest >= medium;
+        let subgroups = limits.software && narrowest >= low;
         Self {
             workgroup_size: if limits.software { 32 } else { widest.clamp(32, 64) },
             subgroups,
-            max_rows: if subgroups && narrowest < tall { medium } else { tall },
+            max_rows: if subgroups && narrowest < medium { low } else { tall },
         }
     }
 

@@ -1,1 +1,370 @@
+//! The plan's invariants, with no device: a program is walked f32 by f32, as the kernels would.
 
+use proptest::prelude::*;
+
+use super::{HostData, Network, Packing, most_sequences, schedule};
+use crate::config::LstmConfig;
+use crate::error::Error;
+use crate::kernels::tests::limits;
+use crate::kernels::{Block, Step};
+use crate::spec::{Access, BufferRef, DeviceLimits, Dispatch, Program, SubgroupSizes, padded};
+
+/// What is known of one f32 on the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cell {
+    /// Nothing wrote it.
+    Empty,
+    /// Padding at the end of a row: zero from the start.
+    Padding,
+    /// Uploaded, and not read yet.
+    Uploaded,
+    /// Computed, and not read yet.
+    Computed,
+    /// Written and read.
+    Used,
+}
+
+/// Walks a program and panics where an invariant breaks.
+struct Walk<'a> {
+    network: &'a Network,
+    packing: &'a Packing,
+    program: &'a Program<HostData>,
+    memory: Vec<Vec<Cell>>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(network: &'a Network, packing: &'a Packing, program: &'a Program<HostData>) -> Self {
+        let config = &network.config;
+        let memory = program
+            .buffers
+            .iter()
+            .map(|buffer| {
+                let (row, width) = match buffer.label.as_str() {
+                    "h" => (padded(config.output_size()), config.output_size()),
+                    label if label.starts_with("output") => (padded(config.output_size()), config.output_size()),
+                    "o ∘ tanh(c)" => (padded(config.hidden_size()), config.hidden_size()),
+                    _ => (1, 1),
+                };
+                let cell = |i| if i % row < width { Cell::Empty } else { Cell::Padding };
+                (0..buffer.len).map(cell).collect()
+            })
+            .collect();
+        Self {
+            network,
+            packing,
+            program,
+            memory,
+        }
+    }
+
+    fn read(&mut self, buffer: usize, start: usize, len: usize) {
+        let label = &self.program.buffers[buffer].label;
+        for cell in &mut self.memory[buffer][start..start + len] {
+            assert_ne!(*cell, Cell::Empty, "{label} is read before it is written");
+            if *cell != Cell::Padding {
+                *cell = Cell::Used;
+            }
+        }
+    }
+
+    fn write(&mut self, buffer: usize, start: usize, len: usize, written: Cell) {
+        let label = &self.program.buffers[buffer].label;
+        for cell in &mut self.memory[buffer][start..start + len] {
+            assert_ne!(*cell, Cell::Computed, "{label} is overwritten before it is read");
+            // Both turns of h are uploaded where some sequence starts at the second.
+            assert!(*cell != Cell::Uploaded || label == "h", "{label} is uploaded in vain");
+            if *cell != Cell::Padding {
+                *cell = written;
+            }
+        }
+    }
+
+    fn run(mut self) -> usize {
+        let mut dispatches = 0;
+        for submission in &self.program.submissions {
+            for upload in &submission.uploads {
+                self.write(upload.buffer, 0, upload.len, Cell::Uploaded);
+            }
+            for dispatch in &submission.dispatches {
+                self.check(dispatch);
+                self.dispatch(dispatch);
+                dispatches += 1;
+            }
+            for download in &submission.downloads {
+                match download.tag {
+                    // Of a buffer of h only the rows of sequences that ended there matter.
+                    HostData::Hidden { .. } => self.memory[download.buffer].fill(Cell::Used),
+                    _ => self.read(download.buffer, 0, download.len),
+                }
+            }
+        }
+        for (buffer, cells) in self.program.buffers.iter().zip(&self.memory) {
+            let vain = cells.iter().any(|&cell| cell == Cell::Computed);
+            assert!(!vain, "{} is computed in vain", buffer.label);
+        }
+        dispatches
+    }
+
+    /// Everything about a dispatch that needs no memory.
+    fn check(&self, dispatch: &Dispatch) {
+        let (program, limits) = (self.program, &self.network.limits);
+        let spec = &self.network.pipelines[dispatch.pipeline];
+        let set = &program.bind_sets[dispatch.bind_set];
+        assert_eq!(spec.kernel.name, self.network.pipelines[set.pipeline].kernel.name);
+        let storage = &spec.kernel.bindings[1..];
+        assert_eq!(set.buffers.len(), storage.len());
+        for (k, (&buffer, binding)) in set.buffers.iter().zip(storage).enumerate() {
+            let bytes = match buffer {
+                BufferRef::Resident(index) => self.network.resident[index].bytes(),
+                BufferRef::Program(index) => program.buffers[index].bytes(),
+            };
+            assert!(bytes <= limits.max_binding && bytes <= limits.max_buffer);
+            if binding.access == Access::ReadWrite {
+                let twice = set.buffers.iter().enumerate().any(|(other, &b)| other != k && b == buffer);
+                assert!(!twice, "{} shares its buffer", binding.name);
+            }
+        }
+        assert!(dispatch.grid.iter().all(|&n| n >= 1 && n <= limits.max_workgroups));
+        assert_eq!(dispatch.params % limits.uniform_alignment, 0);
+        assert!(dispatch.params as usize + 32 <= program.params.len());
+    }
+
+    fn params<P: bytemuck::Pod>(&self, dispatch: &Dispatch) -> P {
+        let bytes = &self.program.params[dispatch.params as usize..][..size_of::<P>()];
+        bytemuck::pod_read_unaligned(bytes)
+    }
+
+    /// The rows that a grid covers: enough, and no row of workgroups for nothing.
+    fn covers(&self, dispatch: &Dispatch, rows: usize) {
+        let constants = &self.network.pipelines[dispatch.pipeline].constants;
+        let height = constants.iter().find(|(name, _)| *name == "ROWS").unwrap().1 as usize;
+        assert_eq!(dispatch.grid[1] as usize, rows.div_ceil(height));
+    }
+
+    /// What the kernel reads and writes.
+    fn dispatch(&mut self, dispatch: &Dispatch) {
+        let config = self.network.config.clone();
+        let (hidden, output) = (config.hidden_size(), padded(config.output_size()));
+        let directions = config.num_directions();
+        let set = self.program.bind_sets[dispatch.bind_set].clone();
+        let buffer = |binding: usize| match set.buffers[binding - 1] {
+            BufferRef::Program(index) => index,
+            BufferRef::Resident(_) => panic!("a weight is written"),
+        };
+        let all = dispatch.grid[2] as usize;
+        match self.network.pipelines[dispatch.pipeline].kernel.name {
+            "input_projection" => {
+                let block: Block = self.params(dispatch);
+                let rows = block.rows as usize;
+                self.covers(dispatch, rows);
+                let width = self.program.buffers[buffer(2)].len;
+                let input = if width % self.network.output_row() == 0 && self.is_output(buffer(2)) {
+                    self.network.output_row()
+                } else {
+                    self.network.input_row(0)
+                };
+                self.read(buffer(2), 0, rows * input);
+                for d in block.direction as usize..block.direction as usize + all {
+                    let first = d * block.gates_rows as usize;
+                    self.write(buffer(4), 4 * first * hidden, 4 * rows * hidden, Cell::Computed);
+                }
+            }
+            "recurrent_step" => {
+                let step: Step = self.params(dispatch);
+                let first = step.direction as usize;
+                let running = &step.running[first..first + all];
+                self.covers(dispatch, *running.iter().max().unwrap() as usize);
+                for d in first..first + all {
+                    let rows = step.running[d] as usize;
+                    let state = d * step.batch as usize;
+                    assert_eq!(step.batch as usize, self.packing.batch());
+                    self.read(buffer(2), state * output, rows * output);
+                    self.read(buffer(3), 4 * step.gates_row[d] as usize * hidden, 4 * rows * hidden);
+                    self.read(buffer(4), state * hidden, rows * hidden);
+                    self.write(buffer(4), state * hidden, rows * hidden, Cell::Computed);
+                    if config.proj_size() > 0 {
+                        let hidden = padded(hidden);
+                        self.write(buffer(5), state * hidden, rows * hidden, Cell::Computed);
+                    } else {
+                        self.write_h(buffer(5), buffer(6), &step, d);
+                    }
+                }
+            }
+            "hidden_projection" => {
+                let step: Step = self.params(dispatch);
+                let first = step.direction as usize;
+                for d in first..first + all {
+                    let (rows, hidden) = (step.running[d] as usize, padded(hidden));
+                    self.read(buffer(2), d * step.batch as usize * hidden, rows * hidden);
+                    self.write_h(buffer(3), buffer(4), &step, d);
+                }
+            }
+            other => panic!("what does {other} do?"),
+        }
+        let _ = directions;
+    }
+
+    fn is_output(&self, buffer: usize) -> bool {
+        self.program.buffers[buffer].label.starts_with("output")
+    }
+
+    fn write_h(&mut self, h: usize, output: usize, step: &Step, d: usize) {
+        let width = padded(self.network.config.output_size());
+        let directions = self.network.config.num_directions();
+        let rows = step.running[d] as usize;
+        self.write(h, d * step.batch as usize * width, rows * width, Cell::Computed);
+        for row in 0..rows {
+            let row = (step.output_row[d] as usize + row) * directions + d;
+            self.write(output, row * width, width, Cell::Computed);
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    config: LstmConfig,
+    lengths: Vec<usize>,
+    limits: DeviceLimits,
+    budget: u64,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let config = (1..7usize, 1..10usize, 1..4usize, any::<bool>(), 0..9usize).prop_map(
+        |(input, hidden, layers, bidirectional, projection)| {
+            LstmConfig::new(input, hidden)
+                .with_num_layers(layers)
+                .with_bidirectional(bidirectional)
+                .with_proj_size(projection % hidden)
+        },
+    );
+    let ragged = prop::collection::vec(1..9usize, 1..20);
+    let uniform = (1..20usize, 1..12usize).prop_map(|(batch, steps)| vec![steps; batch]);
+    let subgroups = prop_oneof![Just(None), Just(Some(SubgroupSizes { min: 8, max: 8 }))];
+    let device = (any::<bool>(), subgroups).prop_map(|(software, sizes)| limits(software, sizes));
+    // From a budget that only takes a few rows to one that takes everything.
+    (config, prop_oneof![ragged, uniform], device, 10..22u32).prop_map(|(config, lengths, limits, budget)| {
+        Case { config, lengths, limits, budget: 1 << budget }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn a_program_reads_what_was_written_and_wastes_nothing(case in cases()) {
+        let network = Network::new(&case.config, &case.limits).unwrap();
+        let most = match most_sequences(&network, case.budget) {
+            Ok(most) => most,
+            Err(Error::LimitExceeded { limit_name: "memory_budget", needed, .. }) => {
+                prop_assert!(needed > case.budget);
+                return Ok(());
+            }
+            Err(other) => panic!("{other}"),
+        };
+        let sequences: Vec<_> = case.lengths.iter().copied().enumerate().collect();
+        for part in sequences.chunks(most) {
+            let packing = Packing::new(part.to_vec());
+            let program = schedule(&network, &packing, case.budget).unwrap();
+            let dispatches = Walk::new(&network, &packing, &program).run();
+
+            let input_projections = dispatches_of(&network, &program, "input_projection");
+            let steps = packing.steps() * (1 + usize::from(case.config.proj_size() > 0));
+            let layers = case.config.num_layers();
+            let passes = dispatches_per_layer(&case.config, &network, &program);
+            let blocks = input_projections / (layers * passes);
+            prop_assert_eq!(dispatches, layers * passes * (blocks + steps), "L·D'·(N + T·(1 + p))");
+            if !case.config.bidirectional() {
+                let labels = ["input", "gates_x", "output of even layers", "output of odd layers"];
+                let block = program.buffers.iter().filter(|b| labels.contains(&b.label.as_str()));
+                prop_assert!(block.map(|b| b.bytes()).sum::<u64>() <= case.budget);
+            }
+        }
+    }
+}
+
+fn dispatches_of(network: &Network, program: &Program<HostData>, name: &str) -> usize {
+    let all = program.submissions.iter().flat_map(|submission| &submission.dispatches);
+    all.filter(|dispatch| network.pipelines[dispatch.pipeline].kernel.name == name).count()
+}
+
+/// 2 where the directions run apart, else 1.
+fn dispatches_per_layer(config: &LstmConfig, network: &Network, program: &Program<HostData>) -> usize {
+    let mut all = program.submissions.iter().flat_map(|submission| &submission.dispatches);
+    let step = |dispatch: &&Dispatch| network.pipelines[dispatch.pipeline].kernel.name == "recurrent_step";
+    let together = all.find(step).is_some_and(|dispatch| dispatch.grid[2] == 2);
+    if config.bidirectional() && !together { 2 } else { 1 }
+}
+
+fn plan(config: &LstmConfig, batch: usize, steps: usize, budget: u64) -> (Network, Program<HostData>) {
+    let network = Network::new(config, &limits(false, None)).unwrap();
+    let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
+    let program = schedule(&network, &packing, budget).unwrap();
+    (network, program)
+}
+
+#[test]
+fn a_call_of_ordinary_size_is_one_submission_of_the_documented_dispatches() {
+    for (directions, projection, expected) in
+        [(false, 0, 3 * 101), (true, 0, 3 * 101), (true, 7, 3 * 201)]
+    {
+        let config = LstmConfig::new(40, 64)
+            .with_num_layers(3)
+            .with_bidirectional(directions)
+            .with_proj_size(projection);
+        let (_, program) = plan(&config, 8, 100, 256 << 20);
+        assert_eq!(program.submissions.len(), 1);
+        assert_eq!(program.submissions[0].dispatches.len(), expected, "L·(1 + T·(1 + p))");
+    }
+}
+
+#[test]
+fn layers_and_directions_share_uniforms() {
+    let config = LstmConfig::new(8, 8).with_num_layers(4).with_bidirectional(true);
+    let (network, program) = plan(&config, 2, 50, 256 << 20);
+    let alignment = network.limits.uniform_alignment as usize;
+    assert_eq!(program.params.len(), (1 + 50) * alignment, "one for the block, one a step");
+}
+
+#[test]
+fn a_long_call_stays_within_the_default_limits_and_below_the_watchdog() {
+    let config = LstmConfig::new(256, 256);
+    let (network, program) = plan(&config, 64, 4_000, 256 << 20);
+    assert!(program.buffers.iter().all(|buffer| buffer.bytes() <= network.limits.max_binding));
+    assert!(program.submissions.len() > 4);
+    for submission in &program.submissions {
+        let operations: u64 = submission.dispatches.iter().map(|d| d.operations).sum();
+        let largest = submission.dispatches.iter().map(|d| d.operations).max().unwrap_or(0);
+        assert!(operations <= 20_000_000_000.max(largest), "{operations}");
+    }
+    let bidirectional = config.with_bidirectional(true).with_num_layers(2);
+    let (network, program) = plan(&bidirectional, 64, 4_000, 256 << 20);
+    assert!(program.buffers.iter().all(|buffer| buffer.bytes() <= network.limits.max_binding));
+}
+
+#[test]
+fn the_work_of_a_ragged_batch_grows_with_the_sum_of_its_lengths() {
+    let network = Network::new(&LstmConfig::new(8, 8).with_bidirectional(true), &limits(false, None)).unwrap();
+    let operations = |lengths: &[usize]| -> u64 {
+        let packing = Packing::new(lengths.iter().copied().enumerate().collect());
+        let program = schedule(&network, &packing, 256 << 20).unwrap();
+        program.submissions.iter().flat_map(|s| &s.dispatches).map(|d| d.operations).sum()
+    };
+    // One long sequence among many short ones: as if the short ones did not fill its steps.
+    let mut lengths = vec![1; 100];
+    lengths[50] = 1000;
+    let padded = operations(&vec![1000; 100]);
+    assert!(operations(&lengths) * 50 < padded);
+}
+
+#[test]
+fn weights_and_batches_beyond_the_limits_are_refused_by_name() {
+    let tiny = DeviceLimits { max_binding: 1 << 10, ..limits(false, None) };
+    let error = Network::new(&LstmConfig::new(100, 100), &tiny).unwrap_err();
+    assert!(
+        matches!(&error, Error::LimitExceeded { what, needed: 160_000, limit: 1024, .. } if what == "weight_ih_l0"),
+        "{error}"
+    );
+    let huge = LstmConfig::new(usize::MAX / 8, usize::MAX / 8);
+    let error = Network::new(&huge, &limits(false, None)).unwrap_err();
+    assert!(matches!(error, Error::LimitExceeded { .. } | Error::SizeOverflow { .. }), "{error}");
+}

@@ -67,8 +67,9 @@ pub(super) fn run_direction<T: NdFloat>(
     let x_rows = x
         .to_shape((steps * batch, input_size))
         .expect("T·B rows of I are (T, B, I)");
-    let gates_x = (x_rows.dot(&w_ih.t()) + bias)
-        .into_shape_with_order((steps, batch, 4 * hidden_size))
+    let gates_x = x_rows.dot(&w_ih.t()) + bias;
+    let gates_x = gates_x
+        .to_shape((steps, batch, 4 * hidden_size)) // the product may lie in memory either way round
         .expect("T·B rows of 4H are (T, B, 4H)");
 
     let mut output = Array3::zeros((steps, batch, output_size));
