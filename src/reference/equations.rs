@@ -1,7 +1,9 @@
 //! One layer in one direction: the equations themselves.
 
 use ndarray::Axis;
-use ndarray::{Array, Array1, Array2, Array3, ArrayView3, ArrayViewMut2, Dimension, NdFloat, s};
+use ndarray::{
+    Array, Array1, Array2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Dimension, NdFloat, s,
+};
 
 use crate::weights::LayerWeights;
 
@@ -35,7 +37,7 @@ fn cast<T: From<f32>, D: Dimension>(array: &Array<f32, D>) -> Array<T, D> {
     array.map(|&x| x.into())
 }
 
-/// One layer in one direction over a whole sequence: `x` (T, B, I) → (T, B, O).
+/// One layer in one direction over a whole sequence: `x` (T, B, I) → `output` (T, B, O).
 ///
 /// ```text
 /// z_t = W_ih·x_t + b_ih + W_hh·h_{t-1} + b_hh        4H numbers: z_i, z_f, z_g, z_o
@@ -52,8 +54,9 @@ pub(super) fn run_direction<T: NdFloat>(
     x: ArrayView3<'_, T>,
     mut h: ArrayViewMut2<'_, T>,
     mut c: ArrayViewMut2<'_, T>,
+    mut output: ArrayViewMut3<'_, T>,
     reverse: bool,
-) -> Array3<T> {
+) {
     let Parameters {
         w_ih,
         w_hh,
@@ -61,22 +64,18 @@ pub(super) fn run_direction<T: NdFloat>(
         w_hr,
     } = parameters;
     let (steps, batch, input_size) = x.dim();
-    let (output_size, hidden_size) = (h.ncols(), c.ncols());
+    let hidden_size = c.ncols();
 
     // W_ih·x_t + b_ih + b_hh waits for no other step: all steps at once.
     let x_rows = x
         .to_shape((steps * batch, input_size))
         .expect("T·B rows of I are (T, B, I)");
     let gates_x = x_rows.dot(&w_ih.t()) + bias;
-    let gates_x = gates_x
-        .to_shape((steps, batch, 4 * hidden_size)) // the product may lie in memory either way round
-        .expect("T·B rows of 4H are (T, B, 4H)");
 
-    let mut output = Array3::zeros((steps, batch, output_size));
     for step in 0..steps {
         let t = if reverse { steps - 1 - step } else { step };
 
-        let z = h.dot(&w_hh.t()) + gates_x.index_axis(Axis(0), t);
+        let z = h.dot(&w_hh.t()) + gates_x.slice(s![t * batch..(t + 1) * batch, ..]);
         let gate = |k: usize| z.slice(s![.., k * hidden_size..(k + 1) * hidden_size]);
         let i = gate(0).mapv(sigmoid);
         let f = gate(1).mapv(sigmoid);
@@ -92,7 +91,6 @@ pub(super) fn run_direction<T: NdFloat>(
         }
         output.index_axis_mut(Axis(0), t).assign(&h);
     }
-    output
 }
 
 /// σ(x) = 1 / (1 + e⁻ˣ). Where e⁻ˣ overflows to ∞ this is 0, its limit; NaN stays NaN.

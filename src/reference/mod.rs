@@ -5,7 +5,7 @@
 
 mod equations;
 
-use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis, NdFloat, concatenate, s};
+use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis, NdFloat, s};
 
 use crate::check::check_input;
 use crate::error::Error;
@@ -69,7 +69,7 @@ pub fn forward<T: NdFloat + From<f32>>(
 
     let network = Network::new(weights);
     let (mut h, mut c) = match state {
-        Some((h, c)) => (h.to_owned(), c.to_owned()),
+        Some((h, c)) => (standard(h), standard(c)),
         None => {
             let [h, c] = LstmState::shapes(config, batch);
             (Array3::zeros(h), Array3::zeros(c))
@@ -95,6 +95,11 @@ pub fn forward<T: NdFloat + From<f32>>(
         }
     };
     Ok((output, h, c))
+}
+
+/// A copy in standard layout, so that what comes out is, whatever went in.
+fn standard<T: Clone>(array: ArrayView3<'_, T>) -> Array3<T> {
+    array.as_standard_layout().into_owned()
 }
 
 /// The parameters of every layer and direction, as `T`.
@@ -129,22 +134,24 @@ impl<T: NdFloat + From<f32>> Network<T> {
         mut h: ArrayViewMut3<'_, T>,
         mut c: ArrayViewMut3<'_, T>,
     ) -> Array3<T> {
+        let (steps, batch, _) = input.dim();
         let mut x = input.to_owned();
         for (layer, directions) in self.layers.iter().enumerate() {
-            let mut outputs = Vec::new();
-            for (direction, parameters) in directions.iter().enumerate() {
+            // Forward and reverse side by side are what the next layer reads.
+            let mut output = Array3::zeros((steps, batch, self.output_width));
+            let halves = output.axis_chunks_iter_mut(Axis(2), self.output_width / directions.len());
+            for (direction, (parameters, half)) in directions.iter().zip(halves).enumerate() {
                 let slot = layer * directions.len() + direction;
-                outputs.push(run_direction(
+                run_direction(
                     parameters,
                     x.view(),
                     h.index_axis_mut(Axis(0), slot),
                     c.index_axis_mut(Axis(0), slot),
+                    half,
                     direction == 1,
-                ));
+                );
             }
-            // Forward and reverse side by side are what the next layer reads.
-            let outputs: Vec<_> = outputs.iter().map(|output| output.view()).collect();
-            x = concatenate(Axis(2), &outputs).expect("both directions are (T, B, O)");
+            x = output;
         }
         x
     }
