@@ -25,6 +25,9 @@
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 
+#[cfg(test)]
+extern crate self as wgpu_lstm; // tests/common names the crate as its users do
+
 mod check;
 mod config;
 mod device;

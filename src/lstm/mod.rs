@@ -1,5 +1,7 @@
 //! The face: check, plan, run.
 
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use std::fmt;
@@ -105,6 +107,10 @@ impl Lstm {
 
     async fn on_gpu(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
         let network = Network::new(weights.config(), gpu.limits())?;
+        Self::with_network(gpu, network, weights).await
+    }
+
+    async fn with_network(gpu: &Arc<Gpu>, network: Network, weights: &LstmWeights) -> Result<Self, Error> {
         let pipelines = gpu.compile(&network.pipelines).await?;
         let resident = gpu.upload_resident(&network.resident, weights.pack()).await?;
         let engine = GpuEngine {

@@ -2,4 +2,5 @@
 #![allow(dead_code)]
 
 pub mod compare;
+pub mod device;
 pub mod golden;

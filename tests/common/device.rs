@@ -1,0 +1,46 @@
+//! The devices that tests run on: one of each a process, since some drivers crash on many.
+
+use std::sync::OnceLock;
+
+use wgpu_lstm::{Device, wgpu};
+
+const HOW_TO_GET_ONE: &str = "GPU tests need an adapter. `scripts/software-adapters.sh DIR` installs software \
+    ones and says how to choose one; `scripts/test` does that by itself. To go without, on purpose: \
+    `cargo test --features skip-gpu-tests` shows these tests as ignored.";
+
+/// What [`Device::gpu`] finds. Panics where there is no adapter.
+pub fn gpu() -> &'static Device {
+    static DEVICE: OnceLock<Device> = OnceLock::new();
+    DEVICE.get_or_init(|| Device::gpu().unwrap_or_else(|error| panic!("{error}\n{HOW_TO_GET_ONE}")))
+}
+
+/// The same adapter as a caller would open it who knows nothing of us: no feature, default limits.
+pub fn plain_gpu() -> &'static Device {
+    static DEVICE: OnceLock<Device> = OnceLock::new();
+    DEVICE.get_or_init(|| {
+        let (device, queue) = open(wgpu::Features::empty(), wgpu::Limits::default());
+        Device::from_wgpu(device, queue).expect("the defaults are enough")
+    })
+}
+
+/// Opens the adapter by hand.
+pub fn open(features: wgpu::Features, limits: wgpu::Limits) -> (wgpu::Device, wgpu::Queue) {
+    open_from(wgpu::InstanceDescriptor::new_without_display_handle_from_env(), features, limits)
+}
+
+/// As [`open`], from an instance of one's own.
+pub fn open_from(
+    instance: wgpu::InstanceDescriptor,
+    features: wgpu::Features,
+    limits: wgpu::Limits,
+) -> (wgpu::Device, wgpu::Queue) {
+    let instance = wgpu::Instance::new(instance);
+    let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()))
+        .unwrap_or_else(|error| panic!("{error}\n{HOW_TO_GET_ONE}"));
+    let descriptor = wgpu::DeviceDescriptor {
+        required_features: features & adapter.features(),
+        required_limits: limits,
+        ..Default::default()
+    };
+    pollster::block_on(adapter.request_device(&descriptor)).expect("a device")
+}
