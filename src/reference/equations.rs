@@ -1,8 +1,8 @@
 //! One layer in one direction: the equations themselves.
 
-use ndarray::Axis;
 use ndarray::{
-    Array, Array1, Array2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Dimension, NdFloat, s,
+    Array, Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, Dimension,
+    NdFloat, s,
 };
 
 use crate::weights::LayerWeights;
@@ -46,9 +46,9 @@ fn cast<T: From<f32>, D: Dimension>(array: &Array<f32, D>) -> Array<T, D> {
 /// h_t = o ∘ tanh(c_t)                                with a projection: W_hr·(o ∘ tanh(c_t))
 /// ```
 ///
-/// `h` (B, O) and `c` (B, H) hold h_{t-1} and c_{t-1}. An axis of B rows stands for the one
-/// sequence of the equations, so W·x is `x.dot(W.t())`. The reverse direction is the same
-/// recurrence with time walked from the last step to the first.
+/// `h` (B, O) and `c` (B, H) hold h_{t-1} and c_{t-1}; where the equations have one sequence, there
+/// are B rows. The reverse direction is the same recurrence with time walked from the last step to
+/// the first.
 pub(super) fn run_direction<T: NdFloat>(
     parameters: &Parameters<T>,
     x: ArrayView3<'_, T>,
@@ -70,12 +70,12 @@ pub(super) fn run_direction<T: NdFloat>(
     let x_rows = x
         .to_shape((steps * batch, input_size))
         .expect("T·B rows of I are (T, B, I)");
-    let gates_x = x_rows.dot(&w_ih.t()) + bias;
+    let gates_x = times(w_ih, x_rows.view()) + bias;
 
     for step in 0..steps {
         let t = if reverse { steps - 1 - step } else { step };
 
-        let z = h.dot(&w_hh.t()) + gates_x.slice(s![t * batch..(t + 1) * batch, ..]);
+        let z = times(w_hh, h.view()) + gates_x.slice(s![t * batch..(t + 1) * batch, ..]);
         let gate = |k: usize| z.slice(s![.., k * hidden_size..(k + 1) * hidden_size]);
         let i = gate(0).mapv(sigmoid);
         let f = gate(1).mapv(sigmoid);
@@ -86,10 +86,22 @@ pub(super) fn run_direction<T: NdFloat>(
         c.assign(&next_c);
         let unprojected = o * c.mapv(T::tanh);
         match w_hr {
-            Some(w_hr) => h.assign(&unprojected.dot(&w_hr.t())),
+            Some(w_hr) => h.assign(&times(w_hr, unprojected.view())),
             None => h.assign(&unprojected),
         }
         output.index_axis_mut(Axis(0), t).assign(&h);
+    }
+}
+
+/// W·x for each row x: (N, K) → (N, M) with W (M, K).
+///
+/// One row alone goes the way of matrix times vector, which leaves W where it lies; the other way
+/// first copies it.
+fn times<T: NdFloat>(w: &Array2<T>, x: ArrayView2<'_, T>) -> Array2<T> {
+    if x.nrows() == 1 {
+        w.dot(&x.row(0)).insert_axis(Axis(0))
+    } else {
+        x.dot(&w.t())
     }
 }
 

@@ -51,45 +51,50 @@ impl LstmWeights {
     }
 
     fn filled_with(config: &LstmConfig, mut next: impl FnMut() -> f32) -> Result<Self, Error> {
+        let too_large = Error::SizeOverflow {
+            what: "the whole of the parameters",
+        };
         config.check()?;
-        if bytes(config).is_none() {
-            return Err(Error::SizeOverflow { what: PARAMETERS });
+        if !bytes(config).is_some_and(can_be_had) {
+            return Err(too_large);
         }
         Self::build(config.clone(), |_, shape| {
-            let len = shape.iter().product();
-            let mut numbers = Vec::new();
-            // What overflows nothing can still be more than there is.
-            numbers
-                .try_reserve_exact(len)
-                .map_err(|_| Error::SizeOverflow { what: PARAMETERS })?;
-            numbers.extend((0..len).map(|_| next()));
-            Ok(numbers)
+            Ok((0..shape.iter().product()).map(|_| next()).collect())
         })
     }
 }
 
-const PARAMETERS: &str = "the network's parameters";
+/// Whether there is as much memory: what overflows nothing can still be more than there is, and
+/// is better known before the first gigabytes are drawn.
+fn can_be_had(bytes: usize) -> bool {
+    let mut probe: Vec<u8> = Vec::new();
+    let had = probe.try_reserve_exact(bytes).is_ok();
+    std::hint::black_box(&probe); // an allocation that nobody looks at may be left out
+    had
+}
 
 /// A number of [-1, 1): the word's upper 24 bits, all that an f32 holds, as a multiple of 2⁻²³.
 fn plus_minus_one(word: u32) -> f32 {
-    (word >> 8) as f32 * 2_f32.powi(-23) - 1.0
+    (word >> 8) as f32 / (1 << 23) as f32 - 1.0
 }
 
-/// The bytes of all parameters, if an allocation may be as large.
+/// The bytes of all parameters, if that is a number.
 fn bytes(config: &LstmConfig) -> Option<usize> {
-    let hidden = config.hidden_size();
+    let (hidden, output) = (config.hidden_size(), config.output_size());
     let directions = config.num_directions();
-    let widest = directions
-        .checked_mul(config.output_size())?
-        .max(config.input_size());
-    // Each row of the 4H: W_ih, W_hh, b_ih, b_hh. Every layer is taken to be as wide as the widest.
-    let row = widest.checked_add(config.output_size())?.checked_add(2)?;
     let projection = config.proj_size().checked_mul(hidden)?;
-    hidden
-        .checked_mul(4)?
-        .checked_mul(row)?
-        .checked_add(projection)?
-        .checked_mul(config.num_layers().checked_mul(directions)?)?
+    let of_layer = |input: usize| {
+        // A row of W_ih, of W_hh, of b_ih and of b_hh, 4H times.
+        let row = input.checked_add(output)?.checked_add(2)?;
+        hidden
+            .checked_mul(4)?
+            .checked_mul(row)?
+            .checked_add(projection)?
+            .checked_mul(directions)
+    };
+    let first = of_layer(config.input_size())?;
+    let other = of_layer(directions.checked_mul(output)?)?;
+    first
+        .checked_add(other.checked_mul(config.num_layers() - 1)?)?
         .checked_mul(size_of::<f32>())
-        .filter(|&bytes| bytes <= isize::MAX as usize)
 }

@@ -1,14 +1,14 @@
 //! Comparing a result with the float64 truth.
 
-/// The tolerance never falls below this: 8 ulps of an f32 near 1. Where PyTorch's own float32 error is
-/// zero by luck, as with a handful of elements, four times it would demand luck of everyone.
+/// No tolerance falls below this: 8 ulps of an f32 near 1. Where PyTorch's own float32 error is
+/// next to nothing by luck, as with a handful of elements, four times it demands luck of everyone.
 pub const FLOOR: f64 = 8.0 * f32::EPSILON as f64;
 
 /// How far f32 results may be from the truth: four times as far as PyTorch's own float32 path is
 /// on the same tensor.
 ///
 /// PyTorch's error is a sample of what float32 rounding does in this case; another order of
-/// summation draws another sample. What is wrong errs by far more: see `wrong_*` in reference.rs.
+/// summation draws another sample. What is wrong errs by far more: see tests/reference/wrong.rs.
 pub fn f32_tolerance(pytorch_f32: &[f32], truth: &[f64]) -> f64 {
     (4.0 * worst_error(pytorch_f32, truth)).max(FLOOR)
 }

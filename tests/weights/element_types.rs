@@ -1,0 +1,101 @@
+//! Half and double precision are read, other types refused.
+
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use wgpu_lstm::{Error, LstmConfig, LstmWeights};
+
+use crate::support::{StateDict, file_of, file_with_header, state_dict};
+
+/// A small network of numbers that half precision holds: eighths from -2 to 2.
+fn eighths() -> StateDict {
+    let mut next = 0;
+    state_dict(&LstmConfig::new(3, 5).with_proj_size(2), "")
+        .into_iter()
+        .map(|(name, array)| {
+            let array = array.map(|_| {
+                next = (next + 5) % 33;
+                (next - 16) as f32 / 8.0
+            });
+            (name, array)
+        })
+        .collect()
+}
+
+#[test]
+fn half_and_double_precision_are_read() {
+    let expected = LstmWeights::from_state_dict(eighths(), "").unwrap();
+    for dtype in [Dtype::F32, Dtype::F16, Dtype::BF16, Dtype::F64] {
+        let file = file_of(dtype, &eighths());
+        let weights = LstmWeights::from_safetensors(&file, "").unwrap();
+        assert_eq!(weights, expected, "{dtype}");
+    }
+}
+
+/// One layer with I = 1, H = 1 and no biases, whose eight numbers are all these eight bytes.
+fn one_f64_everywhere(number: f64) -> Vec<u8> {
+    let bytes = [number.to_le_bytes(); 4].concat();
+    let view = |shape: [usize; 2]| TensorView::new(Dtype::F64, shape.to_vec(), &bytes).unwrap();
+    let views = [
+        ("weight_ih_l0", view([4, 1])),
+        ("weight_hh_l0", view([4, 1])),
+    ];
+    safetensors::serialize(views, None).unwrap()
+}
+
+#[test]
+fn double_precision_is_rounded_to_nearest() {
+    let ulp = f64::from(f32::EPSILON);
+    for (number, expected) in [
+        (0.1, 0.1),
+        (1.0 + 0.49 * ulp, 1.0),
+        (1.0 + 0.5 * ulp, 1.0), // a tie goes to the even one
+        (1.0 + 0.51 * ulp, 1.0 + f32::EPSILON),
+        (1.0 + 1.5 * ulp, 1.0 + 2.0 * f32::EPSILON),
+        (-1e300, f32::NEG_INFINITY),
+        (1e-300, 0.0),
+    ] {
+        let config = LstmConfig::new(1, 1).with_bias(false);
+        assert_eq!(
+            LstmWeights::from_safetensors(&one_f64_everywhere(number), "").unwrap(),
+            LstmWeights::constant(&config, expected).unwrap(),
+            "{number:e}"
+        );
+    }
+}
+
+#[test]
+fn bytes_at_any_address_are_read() {
+    let dict = eighths();
+    let expected = LstmWeights::from_state_dict(dict.clone(), "").unwrap();
+    for dtype in [Dtype::F32, Dtype::F16, Dtype::BF16, Dtype::F64] {
+        let file = file_of(dtype, &dict);
+        let (length, rest) = file.split_first_chunk::<8>().unwrap();
+        let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+        let header = std::str::from_utf8(header).unwrap();
+        for padding in 0..8 {
+            let header = format!("{header}{}", " ".repeat(padding));
+            let file = file_with_header(&header, data);
+            assert_eq!(LstmWeights::from_safetensors(&file, "").unwrap(), expected);
+        }
+    }
+}
+
+#[test]
+fn other_element_types_are_refused() {
+    for dtype in [
+        Dtype::I64,
+        Dtype::I32,
+        Dtype::U8,
+        Dtype::BOOL,
+        Dtype::F8_E4M3,
+    ] {
+        let dict = state_dict(&LstmConfig::new(2, 1), "lstm.");
+        let file = file_of(dtype, &dict);
+        let Err(Error::TensorType { name, actual }) = LstmWeights::from_safetensors(&file, "lstm.")
+        else {
+            panic!("{dtype}");
+        };
+        assert_eq!(name, "lstm.weight_ih_l0");
+        assert_eq!(actual, dtype.to_string());
+    }
+}

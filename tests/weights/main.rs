@@ -1,0 +1,11 @@
+//! Parameters from and to files and state dicts, and every way in which these can be wrong.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod element_types;
+mod initialisation;
+mod round_trip;
+mod support;
+mod wrong_files;
+mod wrong_names;
+mod wrong_shapes;

@@ -1,0 +1,184 @@
+//! What goes out comes in again.
+
+use safetensors::Dtype;
+use wgpu_lstm::ndarray::{ArrayD, Axis, ShapeBuilder};
+use wgpu_lstm::{LstmConfig, LstmWeights};
+
+use crate::common::golden;
+use crate::support::{PREFIXES, StateDict, configs, file_of, read, state_dict, zeros};
+
+#[test]
+fn a_file_read_back_is_the_same_network() {
+    for config in configs() {
+        let weights = LstmWeights::uniform(&config, 1).unwrap();
+        for prefix in PREFIXES {
+            let file = weights.to_safetensors(prefix).unwrap();
+            let read = LstmWeights::from_safetensors(&file, prefix).unwrap();
+            assert_eq!(read, weights, "{config:?} {prefix:?}");
+            assert_eq!(read.config(), &config);
+        }
+    }
+}
+
+#[test]
+fn every_bit_of_a_number_is_kept() {
+    let config = LstmConfig::new(2, 2);
+    for value in [f32::NAN, -0.0, f32::MIN_POSITIVE / 2.0, f32::INFINITY] {
+        let file = LstmWeights::constant(&config, value)
+            .and_then(|weights| weights.to_safetensors(""))
+            .unwrap();
+        for (name, array) in read(&file) {
+            assert!(
+                array.iter().all(|x| x.to_bits() == value.to_bits()),
+                "{name}"
+            );
+        }
+        let again = LstmWeights::from_safetensors(&file, "").unwrap();
+        assert_eq!(again.to_safetensors("").unwrap(), file);
+    }
+}
+
+#[test]
+fn names_and_shapes_are_pytorchs() {
+    let config = LstmConfig::new(7, 5)
+        .with_num_layers(2)
+        .with_bidirectional(true)
+        .with_proj_size(3);
+    let shapes: Vec<(String, Vec<usize>)> = state_dict(&config, "rnn.")
+        .into_iter()
+        .map(|(name, array)| (name, array.shape().to_vec()))
+        .collect();
+    let expected = [
+        ("rnn.bias_hh_l0", vec![20]),
+        ("rnn.bias_hh_l0_reverse", vec![20]),
+        ("rnn.bias_hh_l1", vec![20]),
+        ("rnn.bias_hh_l1_reverse", vec![20]),
+        ("rnn.bias_ih_l0", vec![20]),
+        ("rnn.bias_ih_l0_reverse", vec![20]),
+        ("rnn.bias_ih_l1", vec![20]),
+        ("rnn.bias_ih_l1_reverse", vec![20]),
+        ("rnn.weight_hh_l0", vec![20, 3]),
+        ("rnn.weight_hh_l0_reverse", vec![20, 3]),
+        ("rnn.weight_hh_l1", vec![20, 3]),
+        ("rnn.weight_hh_l1_reverse", vec![20, 3]),
+        ("rnn.weight_hr_l0", vec![3, 5]),
+        ("rnn.weight_hr_l0_reverse", vec![3, 5]),
+        ("rnn.weight_hr_l1", vec![3, 5]),
+        ("rnn.weight_hr_l1_reverse", vec![3, 5]),
+        ("rnn.weight_ih_l0", vec![20, 7]),
+        ("rnn.weight_ih_l0_reverse", vec![20, 7]),
+        ("rnn.weight_ih_l1", vec![20, 6]),
+        ("rnn.weight_ih_l1_reverse", vec![20, 6]),
+    ];
+    assert_eq!(
+        shapes,
+        expected.map(|(name, shape)| (name.to_owned(), shape))
+    );
+}
+
+#[test]
+fn a_file_of_pytorchs_is_written_again_as_it_was() {
+    for case in golden::all() {
+        let file = case.weights().to_safetensors(golden::PREFIX).unwrap();
+        assert_eq!(read(&file), case.state_dict(), "{}", case.name);
+    }
+}
+
+#[test]
+fn a_state_dict_is_the_same_as_its_file() {
+    for config in configs() {
+        for prefix in PREFIXES {
+            let dict = state_dict(&config, prefix);
+            let file = file_of(Dtype::F32, &dict);
+            let weights = LstmWeights::from_state_dict(dict, prefix).unwrap();
+            assert_eq!(
+                weights,
+                LstmWeights::from_safetensors(&file, prefix).unwrap()
+            );
+            assert_eq!(weights.config(), &config);
+        }
+    }
+}
+
+#[test]
+fn more_than_nine_layers_keep_their_order() {
+    let config = LstmConfig::new(1, 1).with_num_layers(12);
+    let weights = LstmWeights::uniform(&config, 2).unwrap();
+    let file = weights.to_safetensors("").unwrap();
+    assert_eq!(LstmWeights::from_safetensors(&file, "").unwrap(), weights);
+}
+
+#[test]
+fn tensors_of_any_memory_layout_are_ordinary_ones() {
+    let config = LstmConfig::new(5, 3).with_proj_size(2);
+    let dict = state_dict(&config, "");
+    let expected = LstmWeights::from_state_dict(dict.clone(), "").unwrap();
+    let column_major = dict.iter().map(|(name, array)| {
+        let mut other = ArrayD::zeros(array.raw_dim().f());
+        other.assign(array);
+        (name.as_str(), other)
+    });
+    assert_eq!(
+        LstmWeights::from_state_dict(column_major, "").unwrap(),
+        expected
+    );
+    let reversed = dict.iter().map(|(name, array)| {
+        let mut other = array.clone();
+        for axis in 0..array.ndim() {
+            other.invert_axis(Axis(axis));
+        }
+        let mut upside_down = other.as_standard_layout().into_owned();
+        for axis in 0..array.ndim() {
+            upside_down.invert_axis(Axis(axis));
+        }
+        (name.as_str(), upside_down)
+    });
+    assert_eq!(
+        LstmWeights::from_state_dict(reversed, "").unwrap(),
+        expected
+    );
+}
+
+#[test]
+fn other_tensors_are_left_alone() {
+    let config = LstmConfig::new(2, 3);
+    let mut dict = state_dict(&config, "lstm.");
+    let expected = LstmWeights::from_state_dict(dict.clone(), "lstm.").unwrap();
+    for name in [
+        "head.weight",
+        "lstm",
+        "lstm2.weight_ih_l0",
+        "weight_ih_l0",
+        "",
+    ] {
+        dict.insert(name.to_owned(), zeros(&[1, 2, 3]));
+    }
+    assert_eq!(
+        LstmWeights::from_state_dict(dict, "lstm.").unwrap(),
+        expected
+    );
+    // Next to the parameters lie float64 and int64 tensors.
+    assert!(golden::load("packed").has("lengths"));
+}
+
+#[test]
+fn an_lstm_cell_is_one_layer() {
+    for bias in [true, false] {
+        let config = LstmConfig::new(4, 3).with_bias(bias);
+        for prefix in PREFIXES {
+            let dict = state_dict(&config, prefix);
+            let expected = LstmWeights::from_state_dict(dict.clone(), prefix).unwrap();
+            let cell: StateDict = dict
+                .into_iter()
+                .map(|(name, array)| (name.strip_suffix("_l0").unwrap().to_owned(), array))
+                .collect();
+            let file = file_of(Dtype::F32, &cell);
+            for weights in [
+                LstmWeights::from_state_dict(cell, prefix),
+                LstmWeights::from_safetensors(&file, prefix),
+            ] {
+                assert_eq!(weights.unwrap(), expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Every tensor that is missing, unexpected or there twice is told by name.
+
+use wgpu_lstm::{Error, LstmConfig, LstmWeights};
+
+use crate::support::{StateDict, configs, error, file_with_header, state_dict, zeros};
+
+#[track_caller]
+fn assert_missing(dict: &StateDict, prefix: &str, missing: &str) {
+    match error(dict, prefix) {
+        Error::MissingTensor { name } => assert_eq!(name, missing),
+        other => panic!("{other}"),
+    }
+}
+
+#[track_caller]
+fn assert_unexpected(dict: &StateDict, prefix: &str, unexpected: &str) {
+    match error(dict, prefix) {
+        Error::UnexpectedTensor { name, reason } => {
+            assert_eq!(name, unexpected);
+            assert!(!reason.is_empty());
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn nothing_under_the_prefix_is_a_missing_first_tensor() {
+    assert_missing(&StateDict::new(), "", "weight_ih_l0");
+    let dict = state_dict(&LstmConfig::new(2, 3), "lstm.");
+    assert_missing(&dict, "gru.", "gru.weight_ih_l0");
+    assert_missing(&dict, "lstm.lstm.", "lstm.lstm.weight_ih_l0");
+}
+
+#[test]
+fn each_tensor_of_every_network_is_missed() {
+    for config in configs() {
+        let whole = state_dict(&config, "lstm.");
+        for name in whole.keys() {
+            // What no other layer or direction has is not known to be missing.
+            let one_slot = config.num_layers() == 1 && !config.bidirectional();
+            if one_slot && name.contains("weight_hr") {
+                continue; // then weight_hh has the wrong shape
+            }
+            let mut dict = whole.clone();
+            dict.remove(name);
+            assert_missing(&dict, "lstm.", name);
+        }
+    }
+}
+
+#[test]
+fn a_gap_in_layers_is_missed() {
+    let config = LstmConfig::new(3, 3).with_num_layers(3);
+    for layer in [0, 1] {
+        let mut dict = state_dict(&config, "lstm.");
+        dict.retain(|name, _| !name.ends_with(&format!("_l{layer}")));
+        assert_missing(&dict, "lstm.", &format!("lstm.weight_ih_l{layer}"));
+    }
+    // However far the next layer is away.
+    for far in ["2", "99999999999999", "18446744073709551615"] {
+        let mut dict = state_dict(&LstmConfig::new(3, 3), "lstm.");
+        dict.insert(format!("lstm.weight_ih_l{far}"), zeros(&[12, 3]));
+        assert_missing(&dict, "lstm.", "lstm.weight_ih_l1");
+    }
+}
+
+#[test]
+fn what_only_one_layer_has_is_missed_in_the_others() {
+    let config = LstmConfig::new(5, 3)
+        .with_num_layers(2)
+        .with_bidirectional(true)
+        .with_proj_size(2);
+    let whole = state_dict(&config, "lstm.");
+    for (left_out, missing) in [
+        (["_l1_reverse", ""], "weight_ih_l1_reverse"),
+        (["_l0_reverse", ""], "weight_ih_l0_reverse"),
+        (["bias", "_l1"], "bias_ih_l1"),
+        (["bias", "_l0_reverse"], "bias_ih_l0_reverse"),
+        (["bias_hh", ""], "bias_hh_l0"),
+        (["bias_ih", ""], "bias_ih_l0"),
+        (["weight_hr", "_l1"], "weight_hr_l1"),
+        (["weight_hr", "_l0"], "weight_hr_l0"),
+    ] {
+        let mut dict = whole.clone();
+        dict.retain(|name, _| !left_out.iter().all(|part| name.contains(part)));
+        assert!(dict.len() < whole.len());
+        assert_missing(&dict, "lstm.", &format!("lstm.{missing}"));
+    }
+}
+
+#[test]
+fn only_a_reverse_direction_misses_the_forward_one() {
+    let config = LstmConfig::new(2, 3).with_bidirectional(true);
+    let mut dict = state_dict(&config, "");
+    dict.retain(|name, _| name.ends_with("_reverse"));
+    assert_missing(&dict, "", "weight_ih_l0");
+}
+
+#[test]
+fn a_cell_misses_names_of_a_cell() {
+    let dict = StateDict::from([("cell.bias_ih".to_owned(), zeros(&[8]))]);
+    assert_missing(&dict, "cell.", "cell.weight_ih");
+}
+
+#[test]
+fn names_that_no_lstm_has_are_unexpected() {
+    for name in [
+        "",
+        "weight",
+        "num_batches_tracked",
+        "weight_ih_l",
+        "weight_ih_l_reverse",
+        "weight_ih_l00",
+        "weight_ih_l01",
+        "weight_ih_l+1",
+        "weight_ih_l-1",
+        "weight_ih_l 1",
+        "weight_ih_l1 ",
+        "weight_ih_l1_reversed",
+        "weight_ih_l1_reverse_reverse",
+        "weight_ih_l18446744073709551616",
+        "weight_ih_l99999999999999999999999999",
+        "weight_ih_l١",
+        "weight_ih_0",
+        "weight_ih_reverse",
+        "weight_ihl0",
+        "WEIGHT_IH_L0",
+        " weight_ih_l0",
+        "lstm.weight_ih_l0",
+        "weight_hr",
+        "weight_hi_l0",
+        "bias_hr_l0",
+        "bias_l0",
+    ] {
+        for prefix in ["", "lstm."] {
+            let name = format!("{prefix}{name}");
+            let mut dict = state_dict(&LstmConfig::new(2, 3), prefix);
+            dict.insert(name.clone(), zeros(&[12, 2]));
+            assert_unexpected(&dict, prefix, &name);
+        }
+    }
+}
+
+#[test]
+fn names_of_a_cell_among_those_of_layers_are_unexpected() {
+    for cell in ["weight_ih", "weight_hh", "bias_ih", "bias_hh"] {
+        let mut dict = state_dict(&LstmConfig::new(3, 3), "lstm.");
+        dict.insert(format!("lstm.{cell}"), zeros(&[12, 3]));
+        assert_unexpected(&dict, "lstm.", &format!("lstm.{cell}"));
+    }
+}
+
+#[test]
+fn with_no_prefix_every_tensor_must_belong() {
+    let mut dict = state_dict(&LstmConfig::new(2, 3), "");
+    dict.insert("head.weight".to_owned(), zeros(&[1, 3]));
+    assert_unexpected(&dict, "", "head.weight");
+}
+
+#[test]
+fn a_name_given_twice_is_refused() {
+    for twice in ["lstm.weight_ih_l0", "lstm.bias_hh_l0"] {
+        let mut tensors: Vec<_> = state_dict(&LstmConfig::new(2, 3), "lstm.")
+            .into_iter()
+            .collect();
+        let twin = tensors.iter().find(|(name, _)| name == twice).unwrap();
+        tensors.push(twin.clone());
+        match LstmWeights::from_state_dict(tensors, "lstm.") {
+            Err(Error::DuplicateTensor { name }) => assert_eq!(name, twice),
+            other => panic!("{other:?}"),
+        }
+    }
+    // Under no prefix that concerns us, anything may be there as often as it likes.
+    let mut tensors: Vec<_> = state_dict(&LstmConfig::new(2, 3), "lstm.")
+        .into_iter()
+        .collect();
+    tensors.extend([("x".to_owned(), zeros(&[1])), ("x".to_owned(), zeros(&[1]))]);
+    assert!(LstmWeights::from_state_dict(tensors, "lstm.").is_ok());
+}
+
+#[test]
+fn a_name_twice_in_a_files_header_is_refused() {
+    let entry = |name: &str, rows: usize, columns: usize, start: usize| {
+        let end = start + 4 * rows * columns;
+        format!(
+            r#""{name}":{{"dtype":"F32","shape":[{rows},{columns}],"data_offsets":[{start},{end}]}}"#
+        )
+    };
+    let ih = entry("lstm.weight_ih_l0", 4, 2, 0);
+    let hh = entry("lstm.weight_hh_l0", 4, 1, 32);
+    let valid = file_with_header(&format!("{{{ih},{hh}}}"), &[0; 48]);
+    assert!(LstmWeights::from_safetensors(&valid, "lstm.").is_ok());
+    for (twin, data) in [
+        (ih.clone(), 48),                                 // the same bytes once more
+        (entry("lstm.weight_ih_l0", 4, 2, 48), 80),       // bytes of its own
+        (ih.replace("weight_ih", "weight\\u005fih"), 48), // spelled otherwise
+    ] {
+        let file = file_with_header(&format!("{{{ih},{hh},{twin}}}"), &vec![0; data]);
+        match LstmWeights::from_safetensors(&file, "lstm.") {
+            Err(Error::DuplicateTensor { name }) => assert_eq!(name, "lstm.weight_ih_l0"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
