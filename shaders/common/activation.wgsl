@@ -9,8 +9,10 @@
 // e^x for x ≤ 0, by Cody and Waite's reduction e^x = 2^n · e^r with |r| ≤ ln(2)/2.
 fn exp_nonpositive(x: f32) -> f32 {
     let n = round(max(x, -88.0) * 1.44269504088896341);   // 1 / ln 2
-    // ln 2 in two parts: n times the first is exact, so that r loses nothing to cancellation.
-    let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, x));
+    // ln 2 in two parts: n times the first is exact, so that r loses nothing to cancellation. The select
+    // never selects: it keeps compilers (Mesa's does) from joining both parts to a rounded ln 2.
+    let high = fma(n, -0.693359375, x);
+    let r = fma(n, 2.12194440e-4, select(high, 0.0, abs(high) > 1.0));
     // Polynomial of Cephes' expf (S. Moshier), 0.6 ulp on this interval.
     var p = 1.9875691500e-4;
     p = fma(p, r, 1.3981999507e-3);
