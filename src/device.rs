@@ -66,7 +66,8 @@ impl Device {
     /// # Errors
     ///
     /// [`Error::LimitExceeded`] if the device was opened with less than the kernels need, as with
-    /// `wgpu::Limits::downlevel_webgl2_defaults()`.
+    /// `wgpu::Limits::downlevel_webgl2_defaults()`, [`Error::QueueMismatch`] if the queue is another
+    /// device's, [`Error::DeviceLost`].
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self, Error> {
         let gpu = Arc::new(Gpu::from_wgpu(device, queue)?);
         Ok(Self { backend: Backend::Gpu(gpu) })

@@ -148,6 +148,9 @@ pub enum Error {
         /// wgpu's reason.
         reason: String,
     },
+    /// The queue that came with a device is another device's.
+    #[error("the queue does not belong to the device it was given with")]
+    QueueMismatch,
     /// The device can't hold or address what the call needs.
     #[error("{what} needs {needed}, but this device's {limit_name} is {limit}")]
     LimitExceeded {

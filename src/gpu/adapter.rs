@@ -1,5 +1,6 @@
 //! Finding an adapter and opening it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use super::Gpu;
@@ -47,7 +48,31 @@ impl Gpu {
 
     /// Takes over a device that the caller opened. Its device-lost callback stays the caller's.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self, Error> {
-        Self::new(device, queue, Arc::default())
+        let gpu = Self::new(device, queue, Arc::default())?;
+        gpu.check_queue()?;
+        Ok(gpu)
+    }
+
+    /// Refuses the queue of another device.
+    fn check_queue(&self) -> Result<(), Error> {
+        if cfg!(target_family = "wasm") {
+            return Ok(()); // no answer without waiting; a browser refuses the first call instead
+        }
+        let probe = || {
+            let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("probe"),
+                size: 4,
+                usage: wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+            self.queue.write_buffer(&buffer, 0, &[0; 4]);
+        };
+        // wgpu panics if the queue comes from another instance.
+        let probe = || pollster::block_on(self.scoped(probe));
+        match catch_unwind(AssertUnwindSafe(probe)) {
+            Ok(Err(Error::Internal { .. })) | Err(_) => Err(Error::QueueMismatch),
+            Ok(result) => result,
+        }
     }
 
     fn new(

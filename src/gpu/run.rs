@@ -159,12 +159,12 @@ impl Gpu {
             _ => return Err(self.set_lost("the results can't be read back")),
         }
         let read = || -> Result<(), wgpu::MapRangeError> {
-            let mut offset = 0;
+            let view = staged.buffer.get_mapped_range(..)?;
+            let mut rest: &[f32] = bytemuck::cast_slice(&view);
             for download in &submission.downloads {
-                let range = offset..offset + bytes(download);
-                let view = staged.buffer.get_mapped_range(range)?;
-                host.download(&download.tag, bytemuck::cast_slice(&view));
-                offset += bytes(download);
+                let (data, after) = rest.split_at(download.len);
+                host.download(&download.tag, data);
+                rest = after;
             }
             Ok(())
         };

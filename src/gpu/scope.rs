@@ -1,5 +1,8 @@
 //! wgpu's errors as values: by default they panic.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use super::Gpu;
 use crate::error::Error;
 
@@ -23,11 +26,30 @@ impl Gpu {
             return Err(Error::OutOfMemory { reason: with_sources(&error) });
         }
         let refused = validation.await.or(internal.await);
-        self.check_lost()?;
         match refused {
-            Some(error) => Err(Error::Internal { reason: with_sources(&error) }),
             None => Ok(result),
+            Some(_) if self.is_lost() => Err(self.set_lost("it refuses new buffers")),
+            Some(error) => Err(Error::Internal { reason: with_sources(&error) }),
         }
+    }
+
+    /// Whether the device is lost. Of a device that is the caller's no callback tells: but a lost one
+    /// makes invalid buffers without a word, which only shows when they are used.
+    fn is_lost(&self) -> bool {
+        if self.lost.get().is_some() {
+            return true;
+        }
+        let _quiet = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let probe = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("probe"),
+            size: 4,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let refused = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&refused);
+        probe.map_async(wgpu::MapMode::Read, .., move |result| noted.store(result.is_err(), Relaxed));
+        refused.load(Relaxed)
     }
 
     /// Says so if the device is known to be lost.

@@ -7,6 +7,7 @@ use ndarray::Array3;
 
 use super::{Lstm, Wait};
 use crate::device::Backend;
+use crate::error::Error;
 use crate::plan::Network;
 use crate::spec::{DeviceLimits, KernelSpec, SubgroupSizes};
 use crate::state::LstmState;
@@ -106,4 +107,20 @@ fn no_tile_nor_twin_changes_a_bit() {
         assert_eq!(forward(&case, &lstm(&case, hardware(32), |_| {})), expected, "{name}: 32 lanes");
         assert_eq!(forward(&case, &lstm(&case, hardware(64), |_| {})), expected, "{name}: 64 lanes");
     }
+}
+
+#[test]
+#[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+fn what_wgpu_refuses_is_an_error_of_ours() {
+    let Backend::Gpu(gpu) = common::device::gpu().backend() else { panic!("not a GPU") };
+    let weights = golden::load("single_layer").weights();
+    for (from, to) in [("fn chain(", "fn chain)("), ("@binding(4)", "@binding(9)")] {
+        let mut network = Network::new(weights.config(), gpu.limits()).unwrap();
+        for pipeline in &mut network.pipelines {
+            pipeline.kernel = mutant(pipeline.kernel, from, to);
+        }
+        let result = pollster::block_on(Lstm::with_network(gpu, network, &weights));
+        assert!(matches!(&result, Err(Error::Internal { .. })), "{from} → {to}: {result:?}");
+    }
+    assert!(Lstm::new(common::device::gpu(), &weights).is_ok());
 }

@@ -1,0 +1,186 @@
+//! GPU against the float64 reference over random networks and shapes: sizes around every edge of a tile,
+//! every option combined. proptest shrinks what fails.
+
+mod common;
+
+use common::compare::assert_close;
+use ndarray::{Array3, ArrayD, IxDyn};
+use proptest::prelude::*;
+use proptest::sample::select;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use wgpu_lstm::{Device, Lstm, LstmConfig, LstmState, LstmWeights, reference};
+
+#[derive(Clone, Debug)]
+struct Case {
+    config: LstmConfig,
+    batch: usize,
+    steps: usize,
+    ragged: bool,
+    with_state: bool,
+    batch_first: bool,
+    /// Bytes; small ones cut the call into blocks of time and of the batch.
+    budget: Option<u64>,
+    seed: u64,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    // vec4f of 4; tiles of 1, 4, 8, 16 rows; workgroups of 32 and 64; chunks of 32 vec4f = 128.
+    let width = select(vec![1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 37, 63, 64, 65, 127, 129, 133]);
+    let batch = select(vec![1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33]);
+    let network = (width.clone(), width, 1..4usize, any::<bool>(), any::<bool>(), any::<prop::sample::Index>());
+    let config = network.prop_map(|(input, hidden, layers, bias, bidirectional, projection)| {
+        LstmConfig::new(input, hidden)
+            .with_num_layers(layers)
+            .with_bias(bias)
+            .with_bidirectional(bidirectional)
+            .with_proj_size(projection.index(2 * hidden).saturating_sub(hidden)) // none for half of them
+    });
+    let call = (batch, 1..8usize, any::<bool>(), any::<bool>(), any::<bool>());
+    let budget = prop_oneof![2 => Just(None), 1 => (15..18u32).prop_map(|bits| Some(1 << bits))];
+    (config, call, budget, any::<u64>()).prop_map(|(config, call, budget, seed)| {
+        let (batch, steps, ragged, with_state, batch_first) = call;
+        Case { config, batch, steps, ragged, with_state, batch_first, budget, seed }
+    })
+}
+
+struct Data {
+    weights: LstmWeights,
+    /// (T, B, I), NaN past a length.
+    input: Array3<f32>,
+    lengths: Option<Vec<usize>>,
+    state: Option<LstmState>,
+}
+
+impl Case {
+    fn data(&self) -> Data {
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        let (config, batch) = (&self.config, self.batch);
+        // PyTorch's own range at H = 20 or so, but enough to tell gates, layers and directions apart.
+        let weights = LstmWeights::uniform(config, self.seed).unwrap();
+        let mut array = |shape: [usize; 3]| Array3::from_shape_simple_fn(shape, || random.random_range(-1.5..1.5f32));
+        let mut input = array([self.steps, batch, config.input_size()]);
+        let slots = config.num_layers() * config.num_directions();
+        let h = array([slots, batch, config.output_size()]);
+        let c = array([slots, batch, config.hidden_size()]);
+        let lengths: Option<Vec<usize>> =
+            self.ragged.then(|| (0..batch).map(|_| random.random_range(1..=self.steps)).collect());
+        for (b, &length) in lengths.iter().flatten().enumerate() {
+            input.slice_mut(ndarray::s![length.., b, ..]).fill(f32::NAN);
+        }
+        let state = self.with_state.then_some(LstmState { h, c });
+        Data { weights, input, lengths, state }
+    }
+
+    fn run(&self, device: &Device, data: &Data) -> Result<[ArrayD<f32>; 3], wgpu_lstm::Error> {
+        let mut lstm = Lstm::new(device, &data.weights)?.with_batch_first(self.batch_first);
+        if let Some(budget) = self.budget {
+            lstm = lstm.with_memory_budget(budget);
+        }
+        let axes = if self.batch_first { [1, 0, 2] } else { [0, 1, 2] };
+        let input = data.input.view().permuted_axes(axes);
+        let (output, state) = match &data.lengths {
+            Some(lengths) => lstm.forward_padded(input, lengths, data.state.as_ref())?,
+            None => lstm.forward(input, data.state.as_ref())?,
+        };
+        Ok([output.permuted_axes(axes).into_dyn(), state.h.into_dyn(), state.c.into_dyn()])
+    }
+
+    fn truth(&self, data: &Data) -> [ArrayD<f64>; 3] {
+        let wide = |array: &Array3<f32>| array.mapv(f64::from);
+        let state = data.state.as_ref().map(|state| (wide(&state.h), wide(&state.c)));
+        let state = state.as_ref().map(|(h, c)| (h.view(), c.view()));
+        let (output, h, c) =
+            reference::forward(&data.weights, wide(&data.input).view(), data.lengths.as_deref(), state).unwrap();
+        [output.into_dyn(), h.into_dyn(), c.into_dyn()]
+    }
+}
+
+/// What float32 may err by here: a sum of n products of numbers below 1.5 · 1/√H each rounds by at most
+/// n/2 ulp of about 1 if every rounding goes the same way; a few layers and steps add to it. A wrong
+/// index errs by 1e-2 and more.
+const TOLERANCE: f64 = 5e-6;
+
+fn check(device: &Device, case: &Case) -> Result<(), TestCaseError> {
+    let data = case.data();
+    let actual = match case.run(device, &data) {
+        Ok(actual) => actual,
+        // A budget below one row is refused, with what it would take.
+        Err(wgpu_lstm::Error::LimitExceeded { limit_name: "memory_budget", needed, limit, .. }) => {
+            prop_assert!(case.budget == Some(limit) && needed > limit);
+            return Ok(());
+        }
+        Err(error) => return Err(TestCaseError::fail(error.to_string())),
+    };
+    for ((name, actual), truth) in ["output", "h_n", "c_n"].into_iter().zip(actual).zip(case.truth(&data)) {
+        prop_assert_eq!(actual.shape(), truth.shape());
+        let (actual, truth): (Vec<f32>, Vec<f64>) = (actual.iter().copied().collect(), truth.into_iter().collect());
+        assert_close(name, &actual, &truth, TOLERANCE);
+    }
+    Ok(())
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 200, ..Default::default() }
+}
+
+proptest! {
+    #![proptest_config(config(64))]
+
+    #[test]
+    #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+    fn the_gpu_agrees_with_the_reference(case in cases()) {
+        check(common::device::gpu(), &case)?;
+    }
+
+    #[test]
+    #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+    fn a_gpu_with_no_feature_and_default_limits_agrees_with_the_reference(case in cases()) {
+        check(common::device::plain_gpu(), &case)?;
+    }
+
+    #[test]
+    fn the_cpu_agrees_with_the_reference(case in cases()) {
+        check(&Device::cpu(), &case)?;
+    }
+
+    // What a budget cuts a call into, and where a sequence lies in a batch, changes no bit.
+    #[test]
+    #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+    fn blocks_and_batches_change_no_bit(case in cases()) {
+        let device = common::device::gpu();
+        let whole = Case { budget: None, ..case.clone() };
+        let data = case.data();
+        let expected = whole.run(device, &data).unwrap();
+        for bits in [14, 15, 17] {
+            let case = Case { budget: Some(1 << bits), ..case.clone() };
+            if let Ok(actual) = case.run(device, &data) {
+                prop_assert_eq!(&actual, &expected);
+            }
+        }
+        let b = case.batch / 2;
+        let part = |array: &Array3<f32>| array.slice(ndarray::s![.., b..=b, ..]).to_owned();
+        let alone = Data {
+            weights: data.weights.clone(),
+            input: part(&data.input),
+            lengths: data.lengths.as_ref().map(|lengths| vec![lengths[b]]),
+            state: data.state.as_ref().map(|state| LstmState { h: part(&state.h), c: part(&state.c) }),
+        };
+        let actual = Case { batch: 1, ..whole }.run(device, &alone).unwrap();
+        for (actual, expected) in actual.iter().zip(&expected) {
+            let expected = expected.slice_each_axis(|axis| match axis.axis.index() {
+                1 => ndarray::Slice::from(b..=b),
+                _ => ndarray::Slice::from(..),
+            });
+            prop_assert_eq!(actual, &expected.to_owned());
+        }
+    }
+}
+
+#[test]
+fn shapes_are_read_as_they_are_meant() {
+    // The helpers above transpose; a mistake there must not cancel one in the crate.
+    let array = ArrayD::from_shape_vec(IxDyn(&[2, 3, 1]), (0..6).collect()).unwrap();
+    let turned = array.view().permuted_axes(IxDyn(&[1, 0, 2]));
+    assert_eq!(turned[[2, 1, 0]], array[[1, 2, 0]]);
+}
