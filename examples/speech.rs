@@ -84,9 +84,7 @@ impl Choice {
         match self {
             Self::Best => Ok(Device::best()),
             Self::Cpu => Ok(Device::cpu()),
-            Self::Gpu => {
-                Device::gpu().context("there is no GPU to run on; --device cpu needs none")
-            }
+            Self::Gpu => Device::gpu().context("there is no GPU to run on; --device cpu needs none"),
         }
     }
 }
@@ -111,12 +109,7 @@ fn run(args: &Args) -> Result<()> {
     let chunks = chunk_count(recording.samples.len());
     let name = file_name(&args.recording);
     let length = clock(recording.seconds(), 2);
-    writeln!(
-        out,
-        "recording  {name}: {length}, {}, {} of 32 ms",
-        recording.source,
-        count(chunks, "chunk")
-    )?;
+    writeln!(out, "recording  {name}: {length}, {}, {} of 32 ms", recording.source, count(chunks, "chunk"))?;
 
     let device = stages.run("find the device", || args.device.device())?;
     writeln!(out, "device     {}", device.name())?;
@@ -134,11 +127,7 @@ fn run(args: &Args) -> Result<()> {
     if let Some(path) = &args.picture {
         let picture = Picture {
             title: &format!("Where does somebody speak in {name}?"),
-            subtitle: &format!(
-                "{summary} · LSTM of {} on {}",
-                count(chunks, "step"),
-                device.name()
-            ),
+            subtitle: &format!("{summary} · LSTM of {} on {}", count(chunks, "step"), device.name()),
             samples: &recording.samples,
             probabilities: &probabilities,
             segments: &segments,
@@ -172,14 +161,11 @@ fn detect(model: &Path, device: &Device, samples: &[f32], stages: &mut Stages) -
 
     let steps = chunk_count(samples.len());
     let bar = bar(steps)?.with_message("encoder");
-    let features = stages.run("encoder, on the CPU", || {
-        encoder.encode(samples, |chunks| bar.inc(chunks as u64))
-    })?;
+    let features =
+        stages.run("encoder, on the CPU", || encoder.encode(samples, |chunks| bar.inc(chunks as u64)))?;
     bar.set_message("LSTM");
     let (hidden, _) = stages
-        .run(format!("LSTM, {}", count(steps, "step")), || {
-            lstm.forward(features.view(), None)
-        })
+        .run(format!("LSTM, {}", count(steps, "step")), || lstm.forward(features.view(), None))
         .context("the LSTM cannot run")?;
     bar.finish_and_clear();
     ensure!(
@@ -209,19 +195,11 @@ fn count(n: usize, noun: &str) -> String {
 
 fn line(segment: &Segment) -> String {
     let [start, end] = [segment.start, segment.end].map(|at| at as f64 / RATE as f64);
-    format!(
-        "{:>10} – {:>10}  {:>6.2} s",
-        clock(start, 2),
-        clock(end, 2),
-        end - start
-    )
+    format!("{:>10} – {:>10}  {:>6.2} s", clock(start, 2), clock(end, 2), end - start)
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy()
-        .into_owned()
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// A number between 0 and 1.

@@ -16,10 +16,7 @@ pub(crate) fn check_input(
     lengths: Option<&[usize]>,
 ) -> Result<(), Error> {
     if width != config.input_size() {
-        return Err(Error::InputWidth {
-            expected: config.input_size(),
-            actual: width,
-        });
+        return Err(Error::InputWidth { expected: config.input_size(), actual: width });
     }
     if steps == 0 {
         return Err(Error::NoTimeSteps);
@@ -32,21 +29,11 @@ pub(crate) fn check_input(
 
 fn check_lengths(lengths: &[usize], steps: usize, batch: usize) -> Result<(), Error> {
     if lengths.len() != batch {
-        return Err(Error::LengthCount {
-            expected: batch,
-            actual: lengths.len(),
-        });
+        return Err(Error::LengthCount { expected: batch, actual: lengths.len() });
     }
-    match lengths
-        .iter()
-        .position(|length| !(1..=steps).contains(length))
-    {
+    match lengths.iter().position(|length| !(1..=steps).contains(length)) {
         None => Ok(()),
-        Some(index) => Err(Error::LengthOutOfRange {
-            index,
-            length: lengths[index],
-            steps,
-        }),
+        Some(index) => Err(Error::LengthOutOfRange { index, length: lengths[index], steps }),
     }
 }
 
@@ -58,22 +45,10 @@ fn check_sizes(config: &LstmConfig, steps: usize, batch: usize) -> Result<(), Er
     let batch = batch.max(1);
     let (directions, output) = (config.num_directions(), config.output_size());
     for (what, sizes) in [
-        (
-            "the input, (T, B, I)",
-            [steps, batch, config.input_size(), 1],
-        ),
-        (
-            "the output, (T, B, D·O)",
-            [steps, batch, directions, output],
-        ),
-        (
-            "the gates, (T, B, 4H)",
-            [steps, batch, 4, config.hidden_size()],
-        ),
-        (
-            "the state, (L·D, B, H)",
-            [config.num_layers(), directions, batch, config.hidden_size()],
-        ),
+        ("the input, (T, B, I)", [steps, batch, config.input_size(), 1]),
+        ("the output, (T, B, D·O)", [steps, batch, directions, output]),
+        ("the gates, (T, B, 4H)", [steps, batch, 4, config.hidden_size()]),
+        ("the state, (L·D, B, H)", [config.num_layers(), directions, batch, config.hidden_size()]),
     ] {
         sizes
             .iter()

@@ -27,14 +27,7 @@ pub struct LstmConfig {
 impl LstmConfig {
     /// One unidirectional layer with biases and no projection, I wide in and H wide out.
     pub fn new(input_size: usize, hidden_size: usize) -> Self {
-        Self {
-            input_size,
-            hidden_size,
-            num_layers: 1,
-            bias: true,
-            bidirectional: false,
-            proj_size: 0,
-        }
+        Self { input_size, hidden_size, num_layers: 1, bias: true, bidirectional: false, proj_size: 0 }
     }
 
     /// L, the number of stacked layers (1 by default).
@@ -102,20 +95,12 @@ impl LstmConfig {
 
     /// O, the width of what leaves a layer in one direction: P where there is a projection, else H.
     pub fn output_size(&self) -> usize {
-        if self.proj_size > 0 {
-            self.proj_size
-        } else {
-            self.hidden_size
-        }
+        if self.proj_size > 0 { self.proj_size } else { self.hidden_size }
     }
 
     /// The width of what enters `layer`: I for the first, D·O for the others.
     pub fn layer_input_size(&self, layer: usize) -> usize {
-        if layer == 0 {
-            self.input_size
-        } else {
-            self.num_directions() * self.output_size()
-        }
+        if layer == 0 { self.input_size } else { self.num_directions() * self.output_size() }
     }
 
     /// Refuses sizes that no network has.

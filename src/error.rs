@@ -72,9 +72,7 @@ pub enum Error {
         actual: [usize; 3],
     },
     /// There is not one length for each sequence of the batch.
-    #[error(
-        "there must be one length for each of the {expected} sequences, but there are {actual}"
-    )]
+    #[error("there must be one length for each of the {expected} sequences, but there are {actual}")]
     LengthCount {
         /// B of the input.
         expected: usize,

@@ -252,13 +252,7 @@ impl<Tag> ProgramBuilder<Tag> {
         let bind_set = self.intern_bind_set(bind_set);
         let params = self.intern_params(bytemuck::bytes_of(params));
         self.operations += operations;
-        self.open().dispatches.push(Dispatch {
-            pipeline,
-            bind_set,
-            params,
-            grid,
-            operations,
-        });
+        self.open().dispatches.push(Dispatch { pipeline, bind_set, params, grid, operations });
     }
 
     pub fn download(&mut self, buffer: usize, len: usize, tag: Tag) {

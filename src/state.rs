@@ -25,19 +25,13 @@ impl LstmState {
     /// As any `Vec`, if the state is larger than the address space.
     pub fn zeros(config: &LstmConfig, batch: usize) -> Self {
         let [h, c] = Self::shapes(config, batch);
-        Self {
-            h: Array3::zeros(h),
-            c: Array3::zeros(c),
-        }
+        Self { h: Array3::zeros(h), c: Array3::zeros(c) }
     }
 
     /// The shapes of h and c for `batch` sequences.
     pub(crate) fn shapes(config: &LstmConfig, batch: usize) -> [[usize; 3]; 2] {
         let slots = config.num_layers().saturating_mul(config.num_directions());
-        [
-            [slots, batch, config.output_size()],
-            [slots, batch, config.hidden_size()],
-        ]
+        [[slots, batch, config.output_size()], [slots, batch, config.hidden_size()]]
     }
 }
 
@@ -49,16 +43,9 @@ pub(crate) fn check_state_shapes(
     c: &[usize],
 ) -> Result<(), Error> {
     let expected = LstmState::shapes(config, batch);
-    for (part, expected, actual) in [
-        (StatePart::Hidden, expected[0], h),
-        (StatePart::Cell, expected[1], c),
-    ] {
+    for (part, expected, actual) in [(StatePart::Hidden, expected[0], h), (StatePart::Cell, expected[1], c)] {
         if actual != expected {
-            return Err(Error::StateShape {
-                part,
-                expected,
-                actual: [actual[0], actual[1], actual[2]],
-            });
+            return Err(Error::StateShape { part, expected, actual: [actual[0], actual[1], actual[2]] });
         }
     }
     Ok(())

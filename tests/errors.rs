@@ -21,12 +21,13 @@ fn wrong_calls(device: &Device) {
     let lstm = Lstm::new(device, &weights()).unwrap();
     let input = input();
     let right = lstm.forward(input.view(), None).unwrap();
-    let check = |what: &str, result: Result<(Array3<f32>, LstmState), Error>, is_right: fn(&Error) -> bool| {
-        let error = result.expect_err(what);
-        assert!(is_right(&error), "{what}: {error:?}");
-        assert!(!error.to_string().is_empty());
-        assert_eq!(lstm.forward(input.view(), None).unwrap(), right, "after {what}");
-    };
+    let check =
+        |what: &str, result: Result<(Array3<f32>, LstmState), Error>, is_right: fn(&Error) -> bool| {
+            let error = result.expect_err(what);
+            assert!(is_right(&error), "{what}: {error:?}");
+            assert!(!error.to_string().is_empty());
+            assert_eq!(lstm.forward(input.view(), None).unwrap(), right, "after {what}");
+        };
     let forward = |shape: [usize; 3]| lstm.forward(Array3::zeros(shape).view(), None);
     check("input width", forward([4, 2, 4]), |e| matches!(e, Error::InputWidth { expected: 3, actual: 4 }));
     check("no steps", forward([0, 2, 3]), |e| matches!(e, Error::NoTimeSteps));
@@ -35,10 +36,7 @@ fn wrong_calls(device: &Device) {
         lstm.forward(input.view(), Some(&state))
     };
     check("h", with_state([2, 2, 5], [2, 2, 5]), |e| {
-        matches!(
-            e,
-            Error::StateShape { part: StatePart::Hidden, expected: [2, 2, 2], actual: [2, 2, 5] }
-        )
+        matches!(e, Error::StateShape { part: StatePart::Hidden, expected: [2, 2, 2], actual: [2, 2, 5] })
     });
     check("c", with_state([2, 2, 2], [2, 1, 5]), |e| {
         matches!(e, Error::StateShape { part: StatePart::Cell, expected: [2, 2, 5], actual: [2, 1, 5] })
@@ -89,7 +87,10 @@ fn no_adapter() {
     // The environment belongs to the process, so this test runs itself in another one.
     if std::env::var_os("CHILD").is_some() {
         let error = Device::gpu().expect_err("there is no such adapter");
-        assert!(matches!(&error, Error::NoAdapter { reason } if reason.contains("none of this name")), "{error}");
+        assert!(
+            matches!(&error, Error::NoAdapter { reason } if reason.contains("none of this name")),
+            "{error}"
+        );
         assert!(!Device::best().is_gpu() || std::env::var_os("WGPU_ADAPTER_NAME").is_some());
         return;
     }
@@ -145,10 +146,7 @@ fn limits_exceeded() {
     let right = lstm.forward(input().view(), None).unwrap();
     let lstm = lstm.with_memory_budget(100);
     let error = lstm.forward(input().view(), None).unwrap_err();
-    assert!(
-        matches!(error, Error::LimitExceeded { limit_name: "memory_budget", limit: 100, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, Error::LimitExceeded { limit_name: "memory_budget", limit: 100, .. }), "{error}");
     let lstm = lstm.with_memory_budget(1 << 20);
     assert_eq!(lstm.forward(input().view(), None).unwrap(), right);
 
@@ -172,12 +170,21 @@ fn out_of_memory_on_the_host() {
 }
 
 /// A device that can't get the memory: the address space of a process of its own is bounded when
-/// everything is ready.
+/// everything is ready. That needs a driver which survives it. One that reports how much is in use lets wgpu
+/// refuse before memory ends, here at 0 % of it, when the device is made and nothing of ours runs yet: Mesa
+/// 25 is of that kind, and crashes where memory really ends.
 #[test]
 #[cfg(target_os = "linux")]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn out_of_memory_on_the_device() {
     if std::env::var_os("CHILD").is_none() {
+        let mut instance = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        instance.memory_budget_thresholds.for_resource_creation = Some(0);
+        let limits = wgpu::Limits::default();
+        if let Err(error) = common::device::open_from(instance, wgpu::Features::empty(), limits) {
+            println!("this driver reports its memory: {error}");
+            return;
+        }
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "out_of_memory_on_the_device"])
             .env("CHILD", "1")
@@ -187,8 +194,8 @@ fn out_of_memory_on_the_device() {
         assert!(child.status.success(), "{}", String::from_utf8_lossy(&said));
         return;
     }
-    let lstm = Lstm::new(common::device::gpu(), &LstmWeights::constant(&LstmConfig::new(1, 256), 0.1).unwrap());
-    let lstm = lstm.unwrap();
+    let weights = LstmWeights::constant(&LstmConfig::new(1, 256), 0.1).unwrap();
+    let lstm = Lstm::new(common::device::gpu(), &weights).unwrap();
     let small = Array3::zeros((4, 10, 1));
     let right = lstm.forward(small.view(), None).unwrap();
     let large = Array3::zeros((32, 1000, 1)); // gates of 125 MiB, results of 31 MiB
@@ -240,7 +247,8 @@ fn a_queue_of_another_device_is_refused() {
 /// Views of any layout are ordinary input, and an empty batch an ordinary one.
 fn unusual_calls(device: &Device) {
     let lstm = Lstm::new(device, &weights()).unwrap();
-    let wide = Array3::from_shape_fn((8, 4, 6), |(t, b, i)| ((7 * t + 5 * b + 3 * i) % 11) as f32 / 11.0 - 0.5);
+    let wide =
+        Array3::from_shape_fn((8, 4, 6), |(t, b, i)| ((7 * t + 5 * b + 3 * i) % 11) as f32 / 11.0 - 0.5);
     for view in [
         wide.slice(s![..;2, ..;2, ..;2]),
         wide.slice(s![..;-2, ..;-2, ..;-2]),

@@ -28,7 +28,8 @@ fn cases() -> impl Strategy<Value = Case> {
     // vec4f of 4; tiles of 1, 4, 8, 16 rows; workgroups of 32 and 64; chunks of 32 vec4f = 128.
     let width = select(vec![1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 37, 63, 64, 65, 127, 129, 133]);
     let batch = select(vec![1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33]);
-    let network = (width.clone(), width, 1..4usize, any::<bool>(), any::<bool>(), any::<prop::sample::Index>());
+    let network =
+        (width.clone(), width, 1..4usize, any::<bool>(), any::<bool>(), any::<prop::sample::Index>());
     let config = network.prop_map(|(input, hidden, layers, bias, bidirectional, projection)| {
         LstmConfig::new(input, hidden)
             .with_num_layers(layers)
@@ -58,7 +59,8 @@ impl Case {
         let (config, batch) = (&self.config, self.batch);
         // PyTorch's own range at H = 20 or so, but enough to tell gates, layers and directions apart.
         let weights = LstmWeights::uniform(config, self.seed).unwrap();
-        let mut array = |shape: [usize; 3]| Array3::from_shape_simple_fn(shape, || random.random_range(-1.5..1.5f32));
+        let mut array =
+            |shape: [usize; 3]| Array3::from_shape_simple_fn(shape, || random.random_range(-1.5..1.5f32));
         let mut input = array([self.steps, batch, config.input_size()]);
         let slots = config.num_layers() * config.num_directions();
         let h = array([slots, batch, config.output_size()]);
@@ -91,7 +93,8 @@ impl Case {
         let state = data.state.as_ref().map(|state| (wide(&state.h), wide(&state.c)));
         let state = state.as_ref().map(|(h, c)| (h.view(), c.view()));
         let (output, h, c) =
-            reference::forward(&data.weights, wide(&data.input).view(), data.lengths.as_deref(), state).unwrap();
+            reference::forward(&data.weights, wide(&data.input).view(), data.lengths.as_deref(), state)
+                .unwrap();
         [output.into_dyn(), h.into_dyn(), c.into_dyn()]
     }
 }
@@ -114,7 +117,8 @@ fn check(device: &Device, case: &Case) -> Result<(), TestCaseError> {
     };
     for ((name, actual), truth) in ["output", "h_n", "c_n"].into_iter().zip(actual).zip(case.truth(&data)) {
         prop_assert_eq!(actual.shape(), truth.shape());
-        let (actual, truth): (Vec<f32>, Vec<f64>) = (actual.iter().copied().collect(), truth.into_iter().collect());
+        let (actual, truth): (Vec<f32>, Vec<f64>) =
+            (actual.iter().copied().collect(), truth.into_iter().collect());
         assert_close(name, &actual, &truth, TOLERANCE);
     }
     Ok(())

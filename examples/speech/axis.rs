@@ -8,8 +8,8 @@ use crate::clock::clock;
 
 /// Steps between two ticks of time that people count in, in seconds.
 const TIME_STEPS: [f64; 22] = [
-    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0,
-    120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0,
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0,
+    300.0, 600.0, 1200.0, 1800.0, 3600.0,
 ];
 /// More ticks than this along the time axis would crowd its labels.
 const MOST_TICKS: f64 = 12.0;
@@ -79,10 +79,7 @@ impl TimeAxis {
 /// The largest 1, 2 or 5 times a power of ten that is not above `value`.
 pub fn round_below(value: f64) -> f64 {
     let power = 10f64.powf(value.log10().floor());
-    let factor = [5.0, 2.0]
-        .into_iter()
-        .find(|f| f * power <= value)
-        .unwrap_or(1.0);
+    let factor = [5.0, 2.0].into_iter().find(|f| f * power <= value).unwrap_or(1.0);
     factor * power
 }
 
@@ -104,12 +101,7 @@ mod tests {
     fn time_has_few_round_ticks() {
         assert_eq!(labels(0.032)[..3], ["0.000", "0.005", "0.010"]);
         assert_eq!(labels(2.5)[..3], ["0.0", "0.5", "1.0"]);
-        assert_eq!(
-            labels(169.1),
-            [
-                "0:00", "0:20", "0:40", "1:00", "1:20", "1:40", "2:00", "2:20", "2:40"
-            ]
-        );
+        assert_eq!(labels(169.1), ["0:00", "0:20", "0:40", "1:00", "1:20", "1:40", "2:00", "2:20", "2:40"]);
         assert_eq!(labels(4000.0)[5..], ["50:00", "1:00:00"]);
         for seconds in [0.0001, 0.1, 7.0, 59.0, 61.0, 3599.0, 3601.0, 86_400.0, 1e6] {
             assert!(TimeAxis::new(seconds).ticks().len() <= 13, "{seconds}");
@@ -118,10 +110,7 @@ mod tests {
 
     #[test]
     fn amplitudes_are_rounded_down() {
-        assert_eq!(
-            [1.0, 0.99, 0.3, 0.001].map(round_below),
-            [1.0, 0.5, 0.2, 0.001]
-        );
+        assert_eq!([1.0, 0.99, 0.3, 0.001].map(round_below), [1.0, 0.5, 0.2, 0.001]);
         assert_eq!([1.0, 0.5, 0.02].map(decimals), [0, 1, 2]);
     }
 }

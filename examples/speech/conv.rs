@@ -28,11 +28,7 @@ pub struct Conv {
 impl Conv {
     pub fn load(tensors: &SafeTensors, spec: &ConvSpec) -> Result<Self> {
         let (inputs, outputs, kernel) = (spec.inputs, spec.outputs, spec.kernel);
-        let weight = read(
-            tensors,
-            &format!("{}.weight", spec.name),
-            &[outputs, inputs, kernel],
-        )?;
+        let weight = read(tensors, &format!("{}.weight", spec.name), &[outputs, inputs, kernel])?;
         let weight = Array3::from_shape_vec((outputs, inputs, kernel), weight)?;
         let bias = match spec.bias {
             true => read(tensors, &format!("{}.bias", spec.name), &[outputs])?.into(),
@@ -67,13 +63,12 @@ impl Conv {
         for position in 0..positions {
             // the window in the padded frame; the padding itself stays zero
             let start = position * self.stride;
-            let (from, to) = (
-                start.max(self.padding),
-                (start + self.kernel).min(length + self.padding),
-            );
-            windows
-                .slice_mut(s![.., position, from - start..to - start, ..])
-                .assign(&frames.slice(s![.., from - self.padding..to - self.padding, ..]));
+            let (from, to) = (start.max(self.padding), (start + self.kernel).min(length + self.padding));
+            windows.slice_mut(s![.., position, from - start..to - start, ..]).assign(&frames.slice(s![
+                ..,
+                from - self.padding..to - self.padding,
+                ..
+            ]));
         }
         let rows = windows.into_shape_with_order((count * positions, self.kernel * inputs))?;
         let products = rows.dot(&self.matrix) + &self.bias;
@@ -89,11 +84,7 @@ fn read(tensors: &SafeTensors, name: &str, shape: &[usize]) -> Result<Vec<f32>> 
 }
 
 /// The bytes of an f32 tensor of this name and shape, or an error that says what came instead.
-pub fn expect_tensor<'a>(
-    tensors: &SafeTensors<'a>,
-    name: &str,
-    shape: &[usize],
-) -> Result<&'a [u8]> {
+pub fn expect_tensor<'a>(tensors: &SafeTensors<'a>, name: &str, shape: &[usize]) -> Result<&'a [u8]> {
     let tensor = tensors
         .tensor(name)
         .with_context(|| format!("it has no tensor {name}: not the 16 kHz Silero VAD network"))?;
@@ -113,30 +104,16 @@ mod tests {
     use safetensors::SafeTensors;
     use safetensors::tensor::{Dtype, TensorView, serialize};
 
-    const SPEC: ConvSpec = ConvSpec {
-        name: "conv",
-        inputs: 2,
-        outputs: 3,
-        kernel: 3,
-        stride: 2,
-        padding: 1,
-        bias: true,
-    };
+    const SPEC: ConvSpec =
+        ConvSpec { name: "conv", inputs: 2, outputs: 3, kernel: 3, stride: 2, padding: 1, bias: true };
 
     fn model(weight: &[f32], bias: &[f32]) -> Vec<u8> {
         let [weight, bias] =
             [weight, bias].map(|v| v.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>());
-        let tensor = |shape: &[usize], data| {
-            TensorView::new(Dtype::F32, shape.to_vec(), data).expect("a tensor")
-        };
-        serialize(
-            [
-                ("conv.weight", tensor(&[3, 2, 3], &weight)),
-                ("conv.bias", tensor(&[3], &bias)),
-            ],
-            None,
-        )
-        .expect("a model")
+        let tensor =
+            |shape: &[usize], data| TensorView::new(Dtype::F32, shape.to_vec(), data).expect("a tensor");
+        serialize([("conv.weight", tensor(&[3, 2, 3], &weight)), ("conv.bias", tensor(&[3], &bias))], None)
+            .expect("a model")
     }
 
     /// Against the definition, written as loops: Σ over inputs and taps, zeros past both ends.
@@ -144,19 +121,16 @@ mod tests {
     fn agrees_with_the_definition() {
         let weight: Vec<f32> = (0u8..18).map(|n| f32::from(n * 7 % 11) - 5.0).collect();
         let bytes = model(&weight, &[1.0, -2.0, 0.5]);
-        let conv =
-            Conv::load(&SafeTensors::deserialize(&bytes).expect("a model"), &SPEC).expect("a conv");
-        let frames = Array3::from_shape_fn((2, 5, 2), |(f, l, c)| {
-            (f * 31 + l * 5 + c * 3) as f32 % 7.0 - 3.0
-        });
+        let conv = Conv::load(&SafeTensors::deserialize(&bytes).expect("a model"), &SPEC).expect("a conv");
+        let frames =
+            Array3::from_shape_fn((2, 5, 2), |(f, l, c)| (f * 31 + l * 5 + c * 3) as f32 % 7.0 - 3.0);
         let result = conv.forward(frames.view()).expect("frames that fit");
         let truth = Array3::from_shape_fn((2, 3, 3), |(f, l, o)| {
             let mut sum = [1.0, -2.0, 0.5][o];
             for c in 0..2 {
                 for k in 0..3 {
                     let at = (2 * l + k).wrapping_sub(1);
-                    sum +=
-                        frames.get((f, at, c)).copied().unwrap_or(0.0) * weight[o * 6 + c * 3 + k];
+                    sum += frames.get((f, at, c)).copied().unwrap_or(0.0) * weight[o * 6 + c * 3 + k];
                 }
             }
             sum
@@ -170,23 +144,9 @@ mod tests {
         let tensors = SafeTensors::deserialize(&bytes).expect("a model");
         let conv = Conv::load(&tensors, &SPEC).expect("a conv");
         assert!(conv.forward(array![[[1.0, 2.0, 3.0]]].view()).is_err());
-        let wrong =
-            Conv::load(&tensors, &ConvSpec { outputs: 4, ..SPEC }).expect_err("a wrong shape");
-        assert!(
-            wrong.to_string().contains("conv.weight is F32 [3, 2, 3]"),
-            "{wrong}"
-        );
-        let missing = Conv::load(
-            &tensors,
-            &ConvSpec {
-                name: "conv9",
-                ..SPEC
-            },
-        )
-        .expect_err("a wrong name");
-        assert!(
-            missing.to_string().contains("no tensor conv9.weight"),
-            "{missing}"
-        );
+        let wrong = Conv::load(&tensors, &ConvSpec { outputs: 4, ..SPEC }).expect_err("a wrong shape");
+        assert!(wrong.to_string().contains("conv.weight is F32 [3, 2, 3]"), "{wrong}");
+        let missing = Conv::load(&tensors, &ConvSpec { name: "conv9", ..SPEC }).expect_err("a wrong name");
+        assert!(missing.to_string().contains("no tensor conv9.weight"), "{missing}");
     }
 }

@@ -8,12 +8,8 @@ pub type Point = (f64, f64);
 /// Its highs run left to right, its lows back again. No peak is lost, however short.
 pub fn outline(values: &[f32], columns: usize) -> Vec<Point> {
     let stretches: Vec<(f64, &[f32])> = stretches(values, columns).collect();
-    let highs = stretches
-        .iter()
-        .map(|&(x, stretch)| (x, extremes(stretch).1));
-    let lows = stretches
-        .iter()
-        .map(|&(x, stretch)| (x, extremes(stretch).0));
+    let highs = stretches.iter().map(|&(x, stretch)| (x, extremes(stretch).1));
+    let lows = stretches.iter().map(|&(x, stretch)| (x, extremes(stretch).0));
     highs.chain(lows.rev()).collect()
 }
 
@@ -69,14 +65,8 @@ mod tests {
         (values[1234], values[9876]) = (0.75, -0.5);
         let points = outline(&values, 100);
         assert_eq!(points.len(), 200);
-        assert!(
-            points.contains(&(0.125, 0.75)),
-            "a high at 12.3 %, in column 12"
-        );
-        assert!(
-            points.contains(&(0.985, -0.5)),
-            "a low at 98.7 %, in column 98"
-        );
+        assert!(points.contains(&(0.125, 0.75)), "a high at 12.3 %, in column 12");
+        assert!(points.contains(&(0.985, -0.5)), "a low at 98.7 %, in column 98");
     }
 
     #[test]
@@ -90,10 +80,7 @@ mod tests {
 
     #[test]
     fn a_single_value_reaches_both_ends() {
-        assert_eq!(
-            curve(&[0.25], 5.0, 100),
-            [(0.0, 0.25), (1.0, 0.25), (1.0, 0.25)]
-        );
+        assert_eq!(curve(&[0.25], 5.0, 100), [(0.0, 0.25), (1.0, 0.25), (1.0, 0.25)]);
         assert_eq!(outline(&[0.25], 100), [(0.5, 0.25), (0.5, 0.25)]);
         assert_eq!(outline(&[], 100), []);
     }

@@ -61,15 +61,7 @@ const FINAL: ConvSpec = ConvSpec {
 };
 
 const fn layer(name: &'static str, inputs: usize, outputs: usize, stride: usize) -> ConvSpec {
-    ConvSpec {
-        name,
-        inputs,
-        outputs,
-        kernel: 3,
-        stride,
-        padding: 1,
-        bias: true,
-    }
+    ConvSpec { name, inputs, outputs, kernel: 3, stride, padding: 1, bias: true }
 }
 
 /// Chunks in so many samples; the last one may be partly silence.
@@ -92,20 +84,10 @@ pub struct Decoder {
 pub fn load(model: &[u8]) -> Result<(Encoder, Decoder)> {
     let tensors = SafeTensors::deserialize(model).context("it is not a safetensors file")?;
     for name in ["weight_ih", "weight_hh"] {
-        expect_tensor(
-            &tensors,
-            &format!("{LSTM_PREFIX}{name}"),
-            &[4 * FEATURES, FEATURES],
-        )?;
+        expect_tensor(&tensors, &format!("{LSTM_PREFIX}{name}"), &[4 * FEATURES, FEATURES])?;
     }
-    let layers: Result<Vec<Conv>> = LAYERS
-        .iter()
-        .map(|spec| Conv::load(&tensors, spec))
-        .collect();
-    let encoder = Encoder {
-        stft: Conv::load(&tensors, &STFT)?,
-        layers: layers?,
-    };
+    let layers: Result<Vec<Conv>> = LAYERS.iter().map(|spec| Conv::load(&tensors, spec)).collect();
+    let encoder = Encoder { stft: Conv::load(&tensors, &STFT)?, layers: layers? };
     let last = Conv::load(&tensors, &FINAL)?;
     Ok((encoder, Decoder { last }))
 }
@@ -125,9 +107,7 @@ impl Encoder {
                 values = layer.forward(values.view())?;
                 values.mapv_inplace(relu);
             }
-            features
-                .slice_mut(s![block.clone(), .., ..])
-                .assign(&values);
+            features.slice_mut(s![block.clone(), .., ..]).assign(&values);
             done(block.len());
         }
         Ok(features)
@@ -138,10 +118,7 @@ impl Decoder {
     /// The LSTM's output (T, B = 1, H = 128) → T probabilities of speech.
     pub fn decode(&self, hidden: ArrayView3<f32>) -> Result<Vec<f32>> {
         let logits = self.last.forward(hidden.mapv(relu).view())?;
-        ensure!(
-            logits.iter().all(|x| x.is_finite()),
-            "the network's output is not finite"
-        );
+        ensure!(logits.iter().all(|x| x.is_finite()), "the network's output is not finite");
         Ok(logits.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect())
     }
 }
@@ -167,9 +144,7 @@ fn frames(samples: &[f32], block: Range<usize>) -> Array3<f32> {
 /// (F, 4, 2·129) → (F, 4, 129): √(re² + im²).
 fn magnitude(spectrum: ArrayView3<f32>) -> Array3<f32> {
     let (real, imaginary) = spectrum.split_at(Axis(2), BINS);
-    Zip::from(real)
-        .and(imaginary)
-        .map_collect(|re, im| (re * re + im * im).sqrt())
+    Zip::from(real).and(imaginary).map_collect(|re, im| (re * re + im * im).sqrt())
 }
 
 /// max(x, 0), and NaN stays NaN.

@@ -5,9 +5,9 @@ use std::ops::Range;
 use anyhow::Result;
 use plotters::coord::Shift;
 use plotters::prelude::{
-    Cartesian2d, ChartBuilder, ChartContext, Color, DashedLineSeries, DrawingArea, EmptyElement,
-    FontStyle, IntoDrawingArea, IntoFont, LineSeries, PathElement, Polygon, RGBColor, Rectangle,
-    SVGBackend, ShapeStyle, Text, WHITE,
+    Cartesian2d, ChartBuilder, ChartContext, Color, DashedLineSeries, DrawingArea, EmptyElement, FontStyle,
+    IntoDrawingArea, IntoFont, LineSeries, PathElement, Polygon, RGBColor, Rectangle, SVGBackend, ShapeStyle,
+    Text, WHITE,
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -78,38 +78,17 @@ impl Picture<'_> {
 
     fn header(&self, area: &Area) -> Result<()> {
         let left = LEFT as i32;
-        write(
-            area,
-            self.title,
-            (left, 26),
-            (22, FontStyle::Bold, INK),
-            HPos::Left,
-        )?;
-        write(
-            area,
-            self.subtitle,
-            (left, 50),
-            (16, FontStyle::Normal, FAINT),
-            HPos::Left,
-        )?;
+        write(area, self.title, (left, 26), (22, FontStyle::Bold, INK), HPos::Left)?;
+        write(area, self.subtitle, (left, 50), (16, FontStyle::Normal, FAINT), HPos::Left)?;
         // the legend, at the right end of the title's line
         let right = (SIZE.0 - RIGHT) as i32;
         let swatch = [(right - 52 - 26, 18), (right - 52 - 8, 33)];
         area.draw(&Rectangle::new(swatch, SPEECH.filled()))?;
-        write(
-            area,
-            "speech",
-            (right, 26),
-            (17, FontStyle::Normal, INK),
-            HPos::Right,
-        )
+        write(area, "speech", (right, 26), (17, FontStyle::Normal, INK), HPos::Right)
     }
 
     fn waveform(&self, area: &Area) -> Result<()> {
-        let peak = self
-            .samples
-            .iter()
-            .fold(SILENCE, |peak, s| peak.max(s.abs()));
+        let peak = self.samples.iter().fold(SILENCE, |peak, s| peak.max(s.abs()));
         let (tick, end) = (round_below(f64::from(peak)), f64::from(peak) * 1.08);
         let mut chart = self.panel(
             area,
@@ -160,12 +139,7 @@ impl Picture<'_> {
     }
 
     /// Axes, grid and shaded speech of one panel; the time axis is labelled where `time` says so.
-    fn panel<'a, 'b>(
-        &self,
-        area: &'a Area<'b>,
-        vertical: Vertical,
-        time: bool,
-    ) -> Result<Chart<'a, 'b>> {
+    fn panel<'a, 'b>(&self, area: &'a Area<'b>, vertical: Vertical, time: bool) -> Result<Chart<'a, 'b>> {
         let axis = TimeAxis::new(self.seconds());
         let range = vertical.range.clone();
         let mut chart = ChartBuilder::on(area)
@@ -175,14 +149,8 @@ impl Picture<'_> {
             .x_label_area_size(if time { 50 } else { 8 })
             .y_label_area_size(LEFT - EDGE)
             .build_cartesian_2d(
-                Ticked {
-                    range: 0.0..self.seconds(),
-                    ticks: axis.ticks(),
-                },
-                Ticked {
-                    range: range.clone(),
-                    ticks: vertical.ticks,
-                },
+                Ticked { range: 0.0..self.seconds(), ticks: axis.ticks() },
+                Ticked { range: range.clone(), ticks: vertical.ticks },
             )?;
         let shade = |s: &Segment| {
             let [start, end] = [s.start, s.end].map(|at| at as f64 / RATE as f64);
@@ -203,9 +171,7 @@ impl Picture<'_> {
         let number = |at: &f64| format!("{at:.*}", vertical.decimals);
         mesh.y_label_formatter(&number);
         if time {
-            mesh.x_desc(time_name)
-                .x_label_formatter(&time_label)
-                .draw()?;
+            mesh.x_desc(time_name).x_label_formatter(&time_label).draw()?;
         } else {
             mesh.x_labels(0).draw()?;
         }
@@ -232,10 +198,6 @@ fn write(
 ) -> Result<()> {
     let (size, weight, color) = font;
     let style = ("sans-serif", size).into_font().style(weight).color(&color);
-    area.draw(&Text::new(
-        text,
-        at,
-        style.pos(Pos::new(side, VPos::Center)),
-    ))?;
+    area.draw(&Text::new(text, at, style.pos(Pos::new(side, VPos::Center))))?;
     Ok(())
 }

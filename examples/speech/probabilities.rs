@@ -17,23 +17,14 @@ pub fn write(path: &Path, probabilities: &[f32]) -> Result<()> {
 pub fn compare(path: &Path, probabilities: &[f32]) -> Result<f64> {
     let name = path.display();
     let json = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-    let truth: Vec<f64> = serde_json::from_str(&json)
-        .with_context(|| format!("{name} is not a list of probabilities"))?;
-    check(probabilities, &truth)
-        .with_context(|| format!("the probabilities are not those of {name}"))
+    let truth: Vec<f64> =
+        serde_json::from_str(&json).with_context(|| format!("{name} is not a list of probabilities"))?;
+    check(probabilities, &truth).with_context(|| format!("the probabilities are not those of {name}"))
 }
 
 fn check(probabilities: &[f32], truth: &[f64]) -> Result<f64> {
-    ensure!(
-        probabilities.len() == truth.len(),
-        "there are {} and not {}",
-        probabilities.len(),
-        truth.len()
-    );
-    let differences = probabilities
-        .iter()
-        .zip(truth)
-        .map(|(&p, &t)| (f64::from(p) - t).abs());
+    ensure!(probabilities.len() == truth.len(), "there are {} and not {}", probabilities.len(), truth.len());
+    let differences = probabilities.iter().zip(truth).map(|(&p, &t)| (f64::from(p) - t).abs());
     let (chunk, worst) = differences
         .enumerate()
         .max_by(|(_, a), (_, b)| a.total_cmp(b)) // total order: NaN is the largest

@@ -40,14 +40,8 @@ impl Recording {
         );
         let samples = mix(&interleaved(&mut reader)?, usize::from(spec.channels));
         ensure!(!samples.is_empty(), "it holds no samples");
-        ensure!(
-            samples.iter().all(|s| s.is_finite()),
-            "it holds samples that are not finite numbers"
-        );
-        Ok(Self {
-            samples: resample(samples, rate)?,
-            source: describe(spec),
-        })
+        ensure!(samples.iter().all(|s| s.is_finite()), "it holds samples that are not finite numbers");
+        Ok(Self { samples: resample(samples, rate)?, source: describe(spec) })
     }
 
     pub fn seconds(&self) -> f64 {
@@ -57,11 +51,7 @@ impl Recording {
 
 /// All samples of all channels in turn; full scale is 1.
 fn interleaved<R: std::io::Read>(reader: &mut WavReader<R>) -> Result<Vec<f32>> {
-    let WavSpec {
-        bits_per_sample: bits,
-        sample_format,
-        ..
-    } = reader.spec();
+    let WavSpec { bits_per_sample: bits, sample_format, .. } = reader.spec();
     let samples: hound::Result<Vec<f32>> = match (sample_format, bits) {
         (SampleFormat::Float, 32) => reader.samples::<f32>().collect(),
         (SampleFormat::Int, 8 | 16 | 24 | 32) => {
@@ -104,11 +94,7 @@ fn describe(spec: WavSpec) -> String {
         SampleFormat::Int => "bit",
         SampleFormat::Float => "bit float",
     };
-    format!(
-        "{} kHz {channels}, {} {kind}",
-        f64::from(spec.sample_rate) / 1000.0,
-        spec.bits_per_sample
-    )
+    format!("{} kHz {channels}, {} {kind}", f64::from(spec.sample_rate) / 1000.0, spec.bits_per_sample)
 }
 
 #[cfg(test)]
@@ -127,20 +113,13 @@ mod tests {
             (32, SampleFormat::Int),
             (32, SampleFormat::Float),
         ] {
-            let spec = WavSpec {
-                channels: 1,
-                sample_rate: 16_000,
-                bits_per_sample: bits,
-                sample_format,
-            };
+            let spec = WavSpec { channels: 1, sample_rate: 16_000, bits_per_sample: bits, sample_format };
             let mut file = Cursor::new(Vec::new());
             let mut writer = WavWriter::new(&mut file, spec).expect("a header");
             for value in [-1.0, 0.0, 0.5] {
                 match sample_format {
                     SampleFormat::Float => writer.write_sample(value as f32),
-                    SampleFormat::Int => {
-                        writer.write_sample((value * 2f64.powi(i32::from(bits) - 1)) as i32)
-                    }
+                    SampleFormat::Int => writer.write_sample((value * 2f64.powi(i32::from(bits) - 1)) as i32),
                 }
                 .expect("a sample");
             }
@@ -170,10 +149,7 @@ mod tests {
             let middle = resampled.iter().enumerate().skip(RATE / 4).take(RATE / 2);
             for (n, sample) in middle {
                 let difference = (sample - tone(RATE)(n)).abs();
-                assert!(
-                    difference <= half_a_sample,
-                    "{rate} Hz, sample {n}: {difference}"
-                );
+                assert!(difference <= half_a_sample, "{rate} Hz, sample {n}: {difference}");
             }
         }
     }

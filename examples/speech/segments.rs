@@ -93,14 +93,8 @@ mod tests {
 
     /// Runs of chunks: (how many, which probability).
     fn found(runs: &[(usize, f32)]) -> Vec<(usize, usize)> {
-        let probabilities: Vec<f32> = runs
-            .iter()
-            .flat_map(|&(n, p)| std::iter::repeat_n(p, n))
-            .collect();
-        find(&probabilities, 0.5, probabilities.len() * CHUNK)
-            .iter()
-            .map(|s| (s.start, s.end))
-            .collect()
+        let probabilities: Vec<f32> = runs.iter().flat_map(|&(n, p)| std::iter::repeat_n(p, n)).collect();
+        find(&probabilities, 0.5, probabilities.len() * CHUNK).iter().map(|s| (s.start, s.end)).collect()
     }
 
     #[test]
@@ -111,10 +105,7 @@ mod tests {
 
     #[test]
     fn speech_is_padded_by_30_ms_within_the_recording() {
-        assert_eq!(
-            found(&[(10, 0.1), (20, 0.9), (10, 0.1)]),
-            [(10 * 512 - 480, 30 * 512 + 480)]
-        );
+        assert_eq!(found(&[(10, 0.1), (20, 0.9), (10, 0.1)]), [(10 * 512 - 480, 30 * 512 + 480)]);
         assert_eq!(found(&[(20, 0.9)]), [(0, 20 * 512)]);
     }
 

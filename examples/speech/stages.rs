@@ -37,8 +37,7 @@ pub fn bar(chunks: usize) -> Result<ProgressBar, indicatif::style::TemplateError
     if chunks < LONG || !stdout().is_terminal() || !stderr().is_terminal() {
         return Ok(ProgressBar::hidden());
     }
-    let style =
-        ProgressStyle::with_template("{spinner} {msg:<8} {bar:40} {percent:>3} %  {elapsed}")?;
+    let style = ProgressStyle::with_template("{spinner} {msg:<8} {bar:40} {percent:>3} %  {elapsed}")?;
     let bar = ProgressBar::new(chunks as u64).with_style(style);
     bar.enable_steady_tick(Duration::from_millis(100));
     Ok(bar)

@@ -7,16 +7,20 @@ use super::Gpu;
 use crate::error::Error;
 use crate::spec::{DeviceLimits, SubgroupSizes};
 
-/// What the kernels need of any device; WebGPU guarantees all of it.
-const NEEDED: [(&str, u64, fn(&wgpu::Limits) -> u64); 5] = [
-    ("max_storage_buffers_per_shader_stage", 6, |l| u64::from(l.max_storage_buffers_per_shader_stage)),
-    ("max_compute_invocations_per_workgroup", 64, |l| u64::from(l.max_compute_invocations_per_workgroup)),
-    ("max_compute_workgroup_size_x", 64, |l| u64::from(l.max_compute_workgroup_size_x)),
-    ("max_compute_workgroup_storage_size", 8 << 10, |l| u64::from(l.max_compute_workgroup_storage_size)),
-    ("max_dynamic_uniform_buffers_per_pipeline_layout", 1, |l| {
-        u64::from(l.max_dynamic_uniform_buffers_per_pipeline_layout)
-    }),
-];
+/// What the kernels need of any device, with what this one has; WebGPU guarantees all of it.
+fn needs(has: &wgpu::Limits) -> [(&'static str, u32, u32); 5] {
+    [
+        ("max_storage_buffers_per_shader_stage", 6, has.max_storage_buffers_per_shader_stage),
+        ("max_compute_invocations_per_workgroup", 64, has.max_compute_invocations_per_workgroup),
+        ("max_compute_workgroup_size_x", 64, has.max_compute_workgroup_size_x),
+        ("max_compute_workgroup_storage_size", 8 << 10, has.max_compute_workgroup_storage_size),
+        (
+            "max_dynamic_uniform_buffers_per_pipeline_layout",
+            1,
+            has.max_dynamic_uniform_buffers_per_pipeline_layout,
+        ),
+    ]
+}
 
 impl Gpu {
     /// Opens the adapter that the `WGPU_*` variables name, else the fastest.
@@ -75,17 +79,16 @@ impl Gpu {
         }
     }
 
-    fn new(
-        device: wgpu::Device,
-        queue: wgpu::Queue,
-        lost: Arc<OnceLock<String>>,
-    ) -> Result<Self, Error> {
+    fn new(device: wgpu::Device, queue: wgpu::Queue, lost: Arc<OnceLock<String>>) -> Result<Self, Error> {
         let wgpu_limits = device.limits();
-        for (limit_name, needed, of) in NEEDED {
-            let limit = of(&wgpu_limits);
+        for (limit_name, needed, limit) in needs(&wgpu_limits) {
             if limit < needed {
-                let what = "a compute kernel".to_owned();
-                return Err(Error::LimitExceeded { what, needed, limit_name, limit });
+                return Err(Error::LimitExceeded {
+                    what: "a compute kernel".to_owned(),
+                    needed: u64::from(needed),
+                    limit_name,
+                    limit: u64::from(limit),
+                });
             }
         }
         let info = device.adapter_info();
@@ -95,29 +98,18 @@ impl Gpu {
             max_buffer: wgpu_limits.max_buffer_size,
             max_workgroups: wgpu_limits.max_compute_workgroups_per_dimension,
             uniform_alignment: wgpu_limits.min_uniform_buffer_offset_alignment,
-            subgroups: has_subgroups.then_some(SubgroupSizes {
-                min: info.subgroup_min_size,
-                max: info.subgroup_max_size,
-            }),
+            subgroups: has_subgroups
+                .then_some(SubgroupSizes { min: info.subgroup_min_size, max: info.subgroup_max_size }),
             software: info.device_type == wgpu::DeviceType::Cpu,
         };
-        Ok(Self {
-            device,
-            queue,
-            info,
-            limits,
-            lost,
-        })
+        Ok(Self { device, queue, info, limits, lost })
     }
 }
 
 async fn fastest_adapter(instance: &wgpu::Instance) -> Result<wgpu::Adapter, Error> {
     let power_preference =
         wgpu::PowerPreference::from_env().unwrap_or(wgpu::PowerPreference::HighPerformance);
-    let options = wgpu::RequestAdapterOptions {
-        power_preference,
-        ..Default::default()
-    };
+    let options = wgpu::RequestAdapterOptions { power_preference, ..Default::default() };
     let no_adapter = |error: wgpu::RequestAdapterError| Error::NoAdapter { reason: error.to_string() };
     instance.request_adapter(&options).await.map_err(no_adapter)
 }

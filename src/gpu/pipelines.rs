@@ -31,9 +31,7 @@ impl Gpu {
         self.scoped(|| {
             let mut kernels: HashMap<&str, Compiled> = HashMap::new();
             let pipelines = specs.iter().map(|spec| {
-                let kernel = kernels
-                    .entry(spec.kernel.name)
-                    .or_insert_with(|| self.compile_kernel(spec));
+                let kernel = kernels.entry(spec.kernel.name).or_insert_with(|| self.compile_kernel(spec));
                 self.compile_pipeline(spec, kernel)
             });
             Pipelines { pipelines: pipelines.collect() }
@@ -58,11 +56,7 @@ impl Gpu {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        Compiled {
-            module,
-            layout,
-            pipeline_layout,
-        }
+        Compiled { module, layout, pipeline_layout }
     }
 
     fn compile_pipeline(&self, spec: &PipelineSpec, kernel: &Compiled) -> Pipeline {
@@ -82,11 +76,7 @@ impl Gpu {
             Some(Access::Uniform(bytes)) => bytes,
             _ => 0,
         };
-        Pipeline {
-            pipeline,
-            layout: kernel.layout.clone(),
-            uniform_bytes,
-        }
+        Pipeline { pipeline, layout: kernel.layout.clone(), uniform_bytes }
     }
 }
 

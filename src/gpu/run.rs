@@ -96,10 +96,7 @@ impl Gpu {
             })
         };
         let bind_groups = program.bind_sets.iter().map(bind).collect();
-        Prepared {
-            buffers,
-            bind_groups,
-        }
+        Prepared { buffers, bind_groups }
     }
 
     /// Uploads, dispatches and copies to staging, as one submit.
@@ -139,11 +136,7 @@ impl Gpu {
         staging.map_async(wgpu::MapMode::Read, .., move |result| {
             let _ = done.send(result); // nobody waits any more if the call's future was dropped
         });
-        Some(Staged {
-            buffer: staging,
-            mapped,
-            submission,
-        })
+        Some(Staged { buffer: staging, mapped, submission })
     }
 
     async fn read_back<Tag, H: Host<Tag>>(
@@ -175,10 +168,7 @@ impl Gpu {
     fn wait_for(&self, submission: wgpu::SubmissionIndex, wait: Wait) {
         let device = self.device.clone();
         let poll = move || {
-            let until = wgpu::PollType::Wait {
-                submission_index: Some(submission),
-                timeout: None,
-            };
+            let until = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
             // wgpu panics here if the device is lost while it waits. The callback is then dropped or
             // called with an error, which is what the caller is told.
             let _ = catch_unwind(AssertUnwindSafe(|| device.poll(until)));

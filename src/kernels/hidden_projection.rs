@@ -33,10 +33,7 @@ pub(crate) struct HiddenProjection;
 impl HiddenProjection {
     /// (o ∘ tanh c)·W_hrᵀ: `hidden` f32 in (padded), `projection` f32 out (padded), four a column.
     pub fn shape(hidden: usize, projection: usize) -> TileShape {
-        TileShape {
-            reduction: padded(hidden) / VEC4,
-            columns: padded(projection) / VEC4,
-        }
+        TileShape { reduction: padded(hidden) / VEC4, columns: padded(projection) / VEC4 }
     }
 
     pub fn pipelines(shape: TileShape, tiling: &Tiling, directions: usize) -> Vec<PipelineSpec> {

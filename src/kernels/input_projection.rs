@@ -46,10 +46,7 @@ pub(crate) struct InputProjection;
 impl InputProjection {
     /// x·W_ihᵀ: `input` f32 in (padded), four gates for each of `hidden` units out.
     pub fn shape(input: usize, hidden: usize) -> TileShape {
-        TileShape {
-            reduction: padded(input) / VEC4,
-            columns: hidden,
-        }
+        TileShape { reduction: padded(input) / VEC4, columns: hidden }
     }
 
     pub fn pipelines(shape: TileShape, tiling: &Tiling) -> Vec<PipelineSpec> {

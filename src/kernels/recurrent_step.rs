@@ -54,10 +54,7 @@ pub(crate) struct RecurrentStep;
 impl RecurrentStep {
     /// h·W_hhᵀ: `output` f32 in (padded), four gates for each of `hidden` units out.
     pub fn shape(output: usize, hidden: usize) -> TileShape {
-        TileShape {
-            reduction: padded(output) / VEC4,
-            columns: hidden,
-        }
+        TileShape { reduction: padded(output) / VEC4, columns: hidden }
     }
 
     pub fn pipelines(

@@ -32,7 +32,8 @@ fn wgsl_files(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let entries = fs::read_dir(folder).expect("the folder is there");
     let paths = entries.map(|entry| entry.expect("readable").path());
-    let mut files: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|e| e == "wgsl")).collect();
+    let mut files: Vec<PathBuf> =
+        paths.filter(|path| path.extension().is_some_and(|e| e == "wgsl")).collect();
     files.sort();
     files
 }
@@ -112,9 +113,7 @@ fn the_host_binds_what_the_shaders_declare() {
 fn members(module: &Module, name: &str) -> Vec<(String, usize)> {
     let found = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(name));
     let (_, ty) = found.unwrap_or_else(|| panic!("no struct {name}"));
-    let TypeInner::Struct { members, .. } = &ty.inner else {
-        panic!("{name} is no struct")
-    };
+    let TypeInner::Struct { members, .. } = &ty.inner else { panic!("{name} is no struct") };
     members.iter().map(|m| (m.name.clone().unwrap(), m.offset as usize)).collect()
 }
 

@@ -80,11 +80,7 @@ impl TileShape {
                 constants.push(("STAGED", chunk * f64::from(rows)));
             }
             constants.extend_from_slice(more);
-            PipelineSpec {
-                kernel,
-                subgroups: tiling.subgroups,
-                constants,
-            }
+            PipelineSpec { kernel, subgroups: tiling.subgroups, constants }
         };
         tiling.heights().map(one).collect()
     }

@@ -113,12 +113,7 @@ impl Lstm {
     async fn with_network(gpu: &Arc<Gpu>, network: Network, weights: &LstmWeights) -> Result<Self, Error> {
         let pipelines = gpu.compile(&network.pipelines).await?;
         let resident = gpu.upload_resident(&network.resident, weights.pack()).await?;
-        let engine = GpuEngine {
-            gpu: Arc::clone(gpu),
-            network,
-            pipelines,
-            weights: resident,
-        };
+        let engine = GpuEngine { gpu: Arc::clone(gpu), network, pipelines, weights: resident };
         Ok(Self::with_engine(weights, Engine::Gpu(engine)))
     }
 
@@ -271,9 +266,7 @@ impl Lstm {
                 let (output, h, c) = reference::forward(weights, input, lengths, state)?;
                 Ok((self.in_callers_layout(output), LstmState { h, c }))
             }
-            Engine::Gpu(engine) => {
-                self.run_on_gpu(engine, input, lengths, state, wait).await
-            }
+            Engine::Gpu(engine) => self.run_on_gpu(engine, input, lengths, state, wait).await,
         }
     }
 

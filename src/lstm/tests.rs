@@ -16,9 +16,7 @@ use common::golden::{self, Golden};
 
 /// The case's network on the GPU, with the kernels or the limits edited first.
 fn lstm(case: &Golden, limits: impl Fn(DeviceLimits) -> DeviceLimits, edit: impl Fn(&mut Network)) -> Lstm {
-    let Backend::Gpu(gpu) = common::device::gpu().backend() else {
-        panic!("not a GPU")
-    };
+    let Backend::Gpu(gpu) = common::device::gpu().backend() else { panic!("not a GPU") };
     let weights = case.weights();
     let mut network = Network::new(weights.config(), &limits(*gpu.limits())).unwrap();
     edit(&mut network);
@@ -94,10 +92,12 @@ fn wrong_kernels_are_seen_on_the_gpu() {
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn no_tile_nor_twin_changes_a_bit() {
-    let hardware = |max| move |limits: DeviceLimits| DeviceLimits {
-        software: false,
-        subgroups: Some(SubgroupSizes { min: 4, max }),
-        ..limits
+    let hardware = |max| {
+        move |limits: DeviceLimits| DeviceLimits {
+            software: false,
+            subgroups: Some(SubgroupSizes { min: 4, max }),
+            ..limits
+        }
     };
     for name in ["hidden_320_batch_9", "packed_two_layers_bidirectional", "packed_projection_batch_first"] {
         let case = golden::load(name);

@@ -29,13 +29,7 @@ impl<'a> Call<'a> {
         let (steps, batch, _) = input.dim();
         let [h, c] = LstmState::shapes(config, batch);
         let width = config.num_directions() * config.output_size();
-        Ok(Self {
-            input,
-            state,
-            output: zeros([steps, batch, width])?,
-            h: zeros(h)?,
-            c: zeros(c)?,
-        })
+        Ok(Self { input, state, output: zeros([steps, batch, width])?, h: zeros(h)?, c: zeros(c)? })
     }
 
     /// The arrays as seen from the program of one part of the batch.
@@ -52,10 +46,7 @@ impl<'a> Call<'a> {
     }
 
     pub fn finish(self) -> (Array3<f32>, LstmState) {
-        let state = LstmState {
-            h: self.h,
-            c: self.c,
-        };
+        let state = LstmState { h: self.h, c: self.c };
         (self.output, state)
     }
 }
@@ -112,9 +103,10 @@ impl Part<'_> {
     fn rows(packing: &Packing, steps: &Range<usize>) -> impl Iterator<Item = (usize, usize)> {
         let order: Vec<usize> = packing.sequences().map(|(b, _)| b).collect();
         let running: Vec<usize> = steps.clone().map(|t| packing.running(t)).collect();
-        steps.clone().zip(running).flat_map(move |(t, running)| {
-            order[..running].iter().map(move |&b| (t, b)).collect::<Vec<_>>()
-        })
+        steps
+            .clone()
+            .zip(running)
+            .flat_map(move |(t, running)| order[..running].iter().map(move |&b| (t, b)).collect::<Vec<_>>())
     }
 
     fn pack_input(&self, steps: &Range<usize>, data: &mut Vec<f32>) {

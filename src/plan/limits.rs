@@ -7,17 +7,11 @@ use crate::spec::{DeviceLimits, padded};
 /// Refuses a buffer of `len` f32 that the device can't bind whole.
 pub(crate) fn check_binding(limits: &DeviceLimits, what: &str, len: usize) -> Result<(), Error> {
     let needed = 4 * len as u64;
-    for (limit_name, limit) in [
-        ("max_storage_buffer_binding_size", limits.max_binding),
-        ("max_buffer_size", limits.max_buffer),
-    ] {
+    for (limit_name, limit) in
+        [("max_storage_buffer_binding_size", limits.max_binding), ("max_buffer_size", limits.max_buffer)]
+    {
         if needed > limit {
-            return Err(Error::LimitExceeded {
-                what: what.to_owned(),
-                needed,
-                limit_name,
-                limit,
-            });
+            return Err(Error::LimitExceeded { what: what.to_owned(), needed, limit_name, limit });
         }
     }
     Ok(())
@@ -50,10 +44,7 @@ impl BlockRows {
     /// two layers, and the host's copies of the first and last.
     pub fn new(network: &Network, budget: u64) -> Result<Self, Error> {
         let directions = network.config.num_directions();
-        Ok(Self {
-            fused: most_rows(network, budget, directions)?,
-            apart: most_rows(network, budget, 1)?,
-        })
+        Ok(Self { fused: most_rows(network, budget, directions)?, apart: most_rows(network, budget, 1)? })
     }
 }
 
@@ -73,11 +64,7 @@ fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<u
         ("memory_budget", budget, working_set),
         ("max_storage_buffer_binding_size", limits.max_binding, row),
         ("max_buffer_size", limits.max_buffer, row),
-        (
-            "max_compute_workgroups_per_dimension",
-            u64::from(limits.max_workgroups) * u64::from(tallest),
-            1,
-        ),
+        ("max_compute_workgroups_per_dimension", u64::from(limits.max_workgroups) * u64::from(tallest), 1),
     ];
     let mut most = u64::from(u32::MAX);
     for (limit_name, limit, needed) in bounds {

@@ -90,15 +90,7 @@ impl Network {
             projection = Some(self.stage(shape, pipelines)?);
             w_hr = self.weights(format!("weight_hr_l{layer}"), shape)?;
         }
-        self.layers.push(Layer {
-            input,
-            step,
-            projection,
-            w_ih,
-            bias,
-            w_hh,
-            w_hr,
-        });
+        self.layers.push(Layer { input, step, projection, w_ih, bias, w_hh, w_hr });
         Ok(())
     }
 

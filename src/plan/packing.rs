@@ -34,11 +34,7 @@ impl Packing {
             rows += running;
         }
         first_row.push(rows);
-        Self {
-            order,
-            lengths,
-            first_row,
-        }
+        Self { order, lengths, first_row }
     }
 
     /// B, the number of sequences.
@@ -82,9 +78,7 @@ impl Packing {
         let mut blocks = Vec::new();
         let mut start = 0;
         while start < self.steps() {
-            let fits = |&end: &usize| {
-                self.rows(&(start..end)) <= max_rows && end - start <= max_steps
-            };
+            let fits = |&end: &usize| self.rows(&(start..end)) <= max_rows && end - start <= max_steps;
             let end = (start + 2..=self.steps()).take_while(fits).last().unwrap_or(start + 1);
             blocks.push(start..end);
             start = end;

@@ -26,11 +26,8 @@ pub(crate) enum HostData {
 /// A desktop resets a GPU that is busy with one submission for about 2 s. The slowest device worth
 /// running on, a software adapter on two cores, does some 2·10¹⁰ operations a second, and starts a
 /// dispatch in 20 µs: each bound is about one second there.
-const SUBMISSION: SubmissionLimits = SubmissionLimits {
-    operations: 20_000_000_000,
-    dispatches: 32_768,
-    downloads: 128 << 20,
-};
+const SUBMISSION: SubmissionLimits =
+    SubmissionLimits { operations: 20_000_000_000, dispatches: 32_768, downloads: 128 << 20 };
 
 /// Steps of a block at most: bounds the uniforms, of which each step has one.
 const MAX_STEPS: usize = 16_384;
@@ -182,13 +179,7 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    fn input_projection(
-        &mut self,
-        layer: &Layer,
-        number: usize,
-        directions: &Range<usize>,
-        block: usize,
-    ) {
+    fn input_projection(&mut self, layer: &Layer, number: usize, directions: &Range<usize>, block: usize) {
         let rows = self.packing.rows(&self.blocks[block]);
         let operand = match number {
             0 => Self::of_block(&self.input, block),
@@ -277,10 +268,7 @@ impl<'a> Scheduler<'a> {
         let height = tiling.height_for(rows);
         let grid = stage.shape.grid(tiling, height, rows, directions);
         let operations = stage.shape.operations(rows) * directions as u64;
-        let bind_set = BindSet {
-            pipeline: stage.pipelines[0],
-            buffers,
-        };
+        let bind_set = BindSet { pipeline: stage.pipelines[0], buffers };
         let pipeline = stage.pipelines[height];
         self.builder.dispatch(pipeline, bind_set, params, grid, operations);
     }
@@ -308,13 +296,13 @@ impl<'a> Scheduler<'a> {
     fn upload_states(&mut self) {
         // A shorter sequence's reverse direction starts late, maybe at an odd step.
         let late = self.network.config.bidirectional() && !self.packing.is_uniform();
-        for (layer, (h, c)) in self.states.clone().into_iter().enumerate() {
-            for turn in 0..=usize::from(late) {
-                let len = self.builder.buffer_len(h[turn]);
-                self.builder.upload(h[turn], len, HostData::Hidden { layer, turn });
+        for layer in 0..self.states.len() {
+            let ([even, odd], c) = self.states[layer];
+            self.upload(even, HostData::Hidden { layer, turn: 0 });
+            if late {
+                self.upload(odd, HostData::Hidden { layer, turn: 1 });
             }
-            let len = self.builder.buffer_len(c);
-            self.builder.upload(c, len, HostData::Cell { layer });
+            self.upload(c, HostData::Cell { layer });
         }
     }
 
@@ -322,13 +310,26 @@ impl<'a> Scheduler<'a> {
         let last_turn = self.packing.steps() % 2;
         // A shorter sequence's forward direction ends early, maybe after the other turn.
         let both = !self.packing.is_uniform();
-        for (layer, (h, c)) in self.states.clone().into_iter().enumerate() {
-            for turn in (0..2).filter(|&turn| both || turn == last_turn) {
-                let len = self.builder.buffer_len(h[turn]);
-                self.builder.download(h[turn], len, HostData::Hidden { layer, turn });
+        for layer in 0..self.states.len() {
+            let (h, c) = self.states[layer];
+            for (turn, h) in h.into_iter().enumerate() {
+                if both || turn == last_turn {
+                    self.download(h, HostData::Hidden { layer, turn });
+                }
             }
-            let len = self.builder.buffer_len(c);
-            self.builder.download(c, len, HostData::Cell { layer });
+            self.download(c, HostData::Cell { layer });
         }
+    }
+
+    /// A whole buffer.
+    fn upload(&mut self, buffer: usize, tag: HostData) {
+        let len = self.builder.buffer_len(buffer);
+        self.builder.upload(buffer, len, tag);
+    }
+
+    /// A whole buffer.
+    fn download(&mut self, buffer: usize, tag: HostData) {
+        let len = self.builder.buffer_len(buffer);
+        self.builder.download(buffer, len, tag);
     }
 }

@@ -41,7 +41,9 @@ impl<'a> Walk<'a> {
             .map(|buffer| {
                 let (row, width) = match buffer.label.as_str() {
                     "h" => (padded(config.output_size()), config.output_size()),
-                    label if label.starts_with("output") => (padded(config.output_size()), config.output_size()),
+                    label if label.starts_with("output") => {
+                        (padded(config.output_size()), config.output_size())
+                    }
                     "o ∘ tanh(c)" => (padded(config.hidden_size()), config.hidden_size()),
                     _ => (1, 1),
                 };
@@ -49,12 +51,7 @@ impl<'a> Walk<'a> {
                 (0..buffer.len).map(cell).collect()
             })
             .collect();
-        Self {
-            network,
-            packing,
-            program,
-            memory,
-        }
+        Self { network, packing, program, memory }
     }
 
     fn read(&mut self, buffer: usize, start: usize, len: usize) {
@@ -99,8 +96,7 @@ impl<'a> Walk<'a> {
             }
         }
         for (buffer, cells) in self.program.buffers.iter().zip(&self.memory) {
-            let vain = cells.iter().any(|&cell| cell == Cell::Computed);
-            assert!(!vain, "{} is computed in vain", buffer.label);
+            assert!(!cells.contains(&Cell::Computed), "{} is computed in vain", buffer.label);
         }
         dispatches
     }
@@ -145,7 +141,6 @@ impl<'a> Walk<'a> {
     fn dispatch(&mut self, dispatch: &Dispatch) {
         let config = self.network.config.clone();
         let (hidden, output) = (config.hidden_size(), padded(config.output_size()));
-        let directions = config.num_directions();
         let set = self.program.bind_sets[dispatch.bind_set].clone();
         let buffer = |binding: usize| match set.buffers[binding - 1] {
             BufferRef::Program(index) => index,
@@ -157,12 +152,8 @@ impl<'a> Walk<'a> {
                 let block: Block = self.params(dispatch);
                 let rows = block.rows as usize;
                 self.covers(dispatch, rows);
-                let width = self.program.buffers[buffer(2)].len;
-                let input = if width % self.network.output_row() == 0 && self.is_output(buffer(2)) {
-                    self.network.output_row()
-                } else {
-                    self.network.input_row(0)
-                };
+                let from_below = self.program.buffers[buffer(2)].label.starts_with("output");
+                let input = if from_below { self.network.output_row() } else { self.network.input_row(0) };
                 self.read(buffer(2), 0, rows * input);
                 for d in block.direction as usize..block.direction as usize + all {
                     let first = d * block.gates_rows as usize;
@@ -201,11 +192,6 @@ impl<'a> Walk<'a> {
             }
             other => panic!("what does {other} do?"),
         }
-        let _ = directions;
-    }
-
-    fn is_output(&self, buffer: usize) -> bool {
-        self.program.buffers[buffer].label.starts_with("output")
     }
 
     fn write_h(&mut self, h: usize, output: usize, step: &Step, d: usize) {
@@ -242,9 +228,8 @@ fn cases() -> impl Strategy<Value = Case> {
     let subgroups = prop_oneof![Just(None), Just(Some(SubgroupSizes { min: 8, max: 8 }))];
     let device = (any::<bool>(), subgroups).prop_map(|(software, sizes)| limits(software, sizes));
     // From a budget that only takes a few rows to one that takes everything.
-    (config, prop_oneof![ragged, uniform], device, 10..22u32).prop_map(|(config, lengths, limits, budget)| {
-        Case { config, lengths, limits, budget: 1 << budget }
-    })
+    (config, prop_oneof![ragged, uniform], device, 10..22u32)
+        .prop_map(|(config, lengths, limits, budget)| Case { config, lengths, limits, budget: 1 << budget })
 }
 
 proptest! {
@@ -304,9 +289,7 @@ fn plan(config: &LstmConfig, batch: usize, steps: usize, budget: u64) -> (Networ
 
 #[test]
 fn a_call_of_ordinary_size_is_one_submission_of_the_documented_dispatches() {
-    for (directions, projection, expected) in
-        [(false, 0, 3 * 101), (true, 0, 3 * 101), (true, 7, 3 * 201)]
-    {
+    for (directions, projection, expected) in [(false, 0, 3 * 101), (true, 0, 3 * 101), (true, 7, 3 * 201)] {
         let config = LstmConfig::new(40, 64)
             .with_num_layers(3)
             .with_bidirectional(directions)
@@ -343,7 +326,8 @@ fn a_long_call_stays_within_the_default_limits_and_below_the_watchdog() {
 
 #[test]
 fn the_work_of_a_ragged_batch_grows_with_the_sum_of_its_lengths() {
-    let network = Network::new(&LstmConfig::new(8, 8).with_bidirectional(true), &limits(false, None)).unwrap();
+    let network =
+        Network::new(&LstmConfig::new(8, 8).with_bidirectional(true), &limits(false, None)).unwrap();
     let operations = |lengths: &[usize]| -> u64 {
         let packing = Packing::new(lengths.iter().copied().enumerate().collect());
         let program = schedule(&network, &packing, 256 << 20).unwrap();

@@ -1,8 +1,7 @@
 //! One layer in one direction: the equations themselves.
 
 use ndarray::{
-    Array, Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, Dimension,
-    NdFloat, s,
+    Array, Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, Dimension, NdFloat, s,
 };
 
 use crate::weights::LayerWeights;
@@ -57,19 +56,12 @@ pub(super) fn run_direction<T: NdFloat>(
     mut output: ArrayViewMut3<'_, T>,
     reverse: bool,
 ) {
-    let Parameters {
-        w_ih,
-        w_hh,
-        bias,
-        w_hr,
-    } = parameters;
+    let Parameters { w_ih, w_hh, bias, w_hr } = parameters;
     let (steps, batch, input_size) = x.dim();
     let hidden_size = c.ncols();
 
     // W_ih·x_t + b_ih + b_hh waits for no other step: all steps at once.
-    let x_rows = x
-        .to_shape((steps * batch, input_size))
-        .expect("T·B rows of I are (T, B, I)");
+    let x_rows = x.to_shape((steps * batch, input_size)).expect("T·B rows of I are (T, B, I)");
     let gates_x = times(w_ih, x_rows.view()) + bias;
 
     for step in 0..steps {
@@ -98,11 +90,7 @@ pub(super) fn run_direction<T: NdFloat>(
 /// One row alone goes the way of matrix times vector, which leaves W where it lies; the other way
 /// first copies it.
 fn times<T: NdFloat>(w: &Array2<T>, x: ArrayView2<'_, T>) -> Array2<T> {
-    if x.nrows() == 1 {
-        w.dot(&x.row(0)).insert_axis(Axis(0))
-    } else {
-        x.dot(&w.t())
-    }
+    if x.nrows() == 1 { w.dot(&x.row(0)).insert_axis(Axis(0)) } else { x.dot(&w.t()) }
 }
 
 /// σ(x) = 1 / (1 + e⁻ˣ). Where e⁻ˣ overflows to ∞ this is 0, its limit; NaN stays NaN.

@@ -50,10 +50,7 @@ use equations::{Parameters, run_direction};
 /// assert_eq!(c_n.dim(), (1, 2, 4));
 /// # Ok::<(), wgpu_lstm::Error>(())
 /// ```
-#[expect(
-    clippy::type_complexity,
-    reason = "output, h_n, c_n: named by the table above"
-)]
+#[expect(clippy::type_complexity, reason = "output, h_n, c_n: named by the table above")]
 pub fn forward<T: NdFloat + From<f32>>(
     weights: &LstmWeights,
     input: ArrayView3<'_, T>,
@@ -87,9 +84,7 @@ pub fn forward<T: NdFloat + From<f32>>(
                     h.slice_mut(s![.., b..=b, ..]),
                     c.slice_mut(s![.., b..=b, ..]),
                 );
-                output
-                    .slice_mut(s![..length, b..=b, ..])
-                    .assign(&its_output);
+                output.slice_mut(s![..length, b..=b, ..]).assign(&its_output);
             }
             output
         }

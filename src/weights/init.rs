@@ -51,16 +51,12 @@ impl LstmWeights {
     }
 
     fn filled_with(config: &LstmConfig, mut next: impl FnMut() -> f32) -> Result<Self, Error> {
-        let too_large = Error::SizeOverflow {
-            what: "the whole of the parameters",
-        };
+        let too_large = Error::SizeOverflow { what: "the whole of the parameters" };
         config.check()?;
         if !bytes(config).is_some_and(can_be_had) {
             return Err(too_large);
         }
-        Self::build(config.clone(), |_, shape| {
-            Ok((0..shape.iter().product()).map(|_| next()).collect())
-        })
+        Self::build(config.clone(), |_, shape| Ok((0..shape.iter().product()).map(|_| next()).collect()))
     }
 }
 
@@ -86,15 +82,9 @@ fn bytes(config: &LstmConfig) -> Option<usize> {
     let of_layer = |input: usize| {
         // A row of W_ih, of W_hh, of b_ih and of b_hh, 4H times.
         let row = input.checked_add(output)?.checked_add(2)?;
-        hidden
-            .checked_mul(4)?
-            .checked_mul(row)?
-            .checked_add(projection)?
-            .checked_mul(directions)
+        hidden.checked_mul(4)?.checked_mul(row)?.checked_add(projection)?.checked_mul(directions)
     };
     let first = of_layer(config.input_size())?;
     let other = of_layer(directions.checked_mul(output)?)?;
-    first
-        .checked_add(other.checked_mul(config.num_layers() - 1)?)?
-        .checked_mul(size_of::<f32>())
+    first.checked_add(other.checked_mul(config.num_layers() - 1)?)?.checked_mul(size_of::<f32>())
 }

@@ -78,17 +78,8 @@ impl LayerWeights {
         } else {
             None
         };
-        let w_hr = if config.proj_size() > 0 {
-            Some(matrix(tensor(Param::WeightHr)?))
-        } else {
-            None
-        };
-        Ok(Self {
-            w_ih,
-            w_hh,
-            bias,
-            w_hr,
-        })
+        let w_hr = if config.proj_size() > 0 { Some(matrix(tensor(Param::WeightHr)?)) } else { None };
+        Ok(Self { w_ih, w_hh, bias, w_hr })
     }
 
     /// The parameter of that name, if this layer has it.
@@ -122,21 +113,13 @@ impl LstmWeights {
         config: LstmConfig,
         mut numbers: impl FnMut(Name, &[usize]) -> Result<Vec<f32>, Error>,
     ) -> Result<Self, Error> {
-        let too_large = |_| Error::SizeOverflow {
-            what: "the list of layers",
-        };
+        let too_large = |_| Error::SizeOverflow { what: "the list of layers" };
         let mut layers = Vec::new();
-        layers
-            .try_reserve_exact(config.num_layers() * config.num_directions())
-            .map_err(too_large)?;
+        layers.try_reserve_exact(config.num_layers() * config.num_directions()).map_err(too_large)?;
         for layer in 0..config.num_layers() {
             for direction in 0..config.num_directions() {
                 layers.push(LayerWeights::build(&config, |param| {
-                    let name = Name {
-                        layer,
-                        direction,
-                        param,
-                    };
+                    let name = Name { layer, direction, param };
                     let shape = name.shape(&config);
                     Ok((numbers(name, &shape)?, shape))
                 })?);

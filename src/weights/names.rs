@@ -13,13 +13,7 @@ pub(super) enum Param {
 }
 
 impl Param {
-    const ALL: [Self; 5] = [
-        Self::WeightIh,
-        Self::WeightHh,
-        Self::BiasIh,
-        Self::BiasHh,
-        Self::WeightHr,
-    ];
+    const ALL: [Self; 5] = [Self::WeightIh, Self::WeightHh, Self::BiasIh, Self::BiasHh, Self::WeightHr];
 
     /// What the name starts with; the whole name in an `LSTMCell`.
     fn stem(self) -> &'static str {
@@ -57,17 +51,12 @@ pub(super) struct Name {
 impl Name {
     /// Reads a name without its prefix, or says why no LSTM has it.
     pub(super) fn parse(text: &str) -> Result<(Spelling, Self), &'static str> {
-        let Some((param, suffix)) = Param::ALL
-            .iter()
-            .find_map(|&param| Some((param, text.strip_prefix(param.stem())?)))
+        let Some((param, suffix)) =
+            Param::ALL.iter().find_map(|&param| Some((param, text.strip_prefix(param.stem())?)))
         else {
             return Err("no parameter of an LSTM is called so");
         };
-        let name = |layer, direction| Self {
-            layer,
-            direction,
-            param,
-        };
+        let name = |layer, direction| Self { layer, direction, param };
         if suffix.is_empty() {
             return if param == Param::WeightHr {
                 Err("an LSTMCell has no projection, and an LSTM's carries its layer, as in _l0")
@@ -82,8 +71,8 @@ impl Name {
             Some(digits) => (digits, 1),
             None => (suffix, 0),
         };
-        let plain = digits.bytes().all(|digit| digit.is_ascii_digit())
-            && (digits == "0" || !digits.starts_with('0'));
+        let plain =
+            digits.bytes().all(|digit| digit.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
         match digits.parse() {
             Ok(layer) if plain => Ok((Spelling::Layers, name(layer, direction))),
             _ => Err("what stands for the layer is no layer number"),
@@ -133,10 +122,6 @@ impl Name {
             .into_iter()
             .filter(move |&param| bias || !param.is_bias())
             .filter(move |&param| projection || param != Param::WeightHr)
-            .map(move |param| Self {
-                layer,
-                direction,
-                param,
-            })
+            .map(move |param| Self { layer, direction, param })
     }
 }

@@ -38,11 +38,7 @@ impl LstmWeights {
         let file = SafeTensors::deserialize(bytes)?;
         let mut tensors: Vec<_> = file
             .iter()
-            .map(|(name, view)| Tensor {
-                name: name.to_owned(),
-                shape: view.shape().to_vec(),
-                data: view,
-            })
+            .map(|(name, view)| Tensor { name: name.to_owned(), shape: view.shape().to_vec(), data: view })
             .collect();
         // Of several faults, the same one is told every time.
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
@@ -68,9 +64,7 @@ impl LstmWeights {
             .collect();
         let views = entries
             .iter()
-            .map(|(name, shape, bytes)| {
-                Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?))
-            })
+            .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
             .collect::<Result<Vec<_>, Error>>()?;
         Ok(safetensors::serialize(views, None)?)
     }
@@ -85,10 +79,7 @@ fn numbers(tensor: Tensor<TensorView<'_>>) -> Result<Vec<f32>, Error> {
         Dtype::BF16 => elements(bytes, |element| bf16::from_le_bytes(element).to_f32()),
         Dtype::F64 => elements(bytes, |element| f64::from_le_bytes(element) as f32),
         other => {
-            return Err(Error::TensorType {
-                name: tensor.name,
-                actual: other.to_string(),
-            });
+            return Err(Error::TensorType { name: tensor.name, actual: other.to_string() });
         }
     })
 }

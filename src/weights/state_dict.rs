@@ -60,8 +60,7 @@ impl LstmWeights {
             shape: array.shape().to_vec(),
             data: array,
         });
-        StateDict::new(tensors, prefix)?
-            .into_weights(|tensor| Ok(tensor.data.iter().copied().collect()))
+        StateDict::new(tensors, prefix)?.into_weights(|tensor| Ok(tensor.data.iter().copied().collect()))
     }
 }
 
@@ -83,11 +82,7 @@ impl<D> Tensor<D> {
     }
 
     fn misshapen(&self, expected: String) -> Error {
-        Error::TensorShape {
-            name: self.name.clone(),
-            expected,
-            actual: self.shape.clone(),
-        }
+        Error::TensorShape { name: self.name.clone(), expected, actual: self.shape.clone() }
     }
 }
 
@@ -100,10 +95,7 @@ pub(super) struct StateDict<'a, D> {
 
 impl<'a, D> StateDict<'a, D> {
     /// Picks the tensors under the prefix and refuses names that can't be or stand there twice.
-    pub(super) fn new(
-        tensors: impl IntoIterator<Item = Tensor<D>>,
-        prefix: &'a str,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(tensors: impl IntoIterator<Item = Tensor<D>>, prefix: &'a str) -> Result<Self, Error> {
         let mut layers = BTreeMap::new();
         let mut cell = BTreeMap::new();
         for tensor in tensors {
@@ -135,11 +127,7 @@ impl<'a, D> StateDict<'a, D> {
                 });
             }
         };
-        Ok(Self {
-            prefix,
-            spelling,
-            tensors,
-        })
+        Ok(Self { prefix, spelling, tensors })
     }
 
     /// Checks that all tensors are there and fit, and reads the numbers of each.
@@ -177,11 +165,7 @@ impl<'a, D> StateDict<'a, D> {
 
     /// Reads the sizes off the first layer's shapes and what kinds of names there are.
     fn sizes(&self, num_layers: usize) -> Result<LstmConfig, Error> {
-        let first = |param| Name {
-            layer: 0,
-            direction: 0,
-            param,
-        };
+        let first = |param| Name { layer: 0, direction: 0, param };
         let w_ih = self.get(first(Param::WeightIh))?;
         let expected = "[4·H, I], H and I at least 1";
         let (gates, input_size) = w_ih.matrix(expected)?;
@@ -226,8 +210,6 @@ impl<'a, D> StateDict<'a, D> {
     }
 
     fn missing(&self, name: Name) -> Error {
-        Error::MissingTensor {
-            name: format!("{}{}", self.prefix, name.spell(self.spelling)),
-        }
+        Error::MissingTensor { name: format!("{}{}", self.prefix, name.spell(self.spelling)) }
     }
 }

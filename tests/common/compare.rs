@@ -15,10 +15,7 @@ pub fn f32_tolerance(pytorch_f32: &[f32], truth: &[f64]) -> f64 {
 
 /// How far f64 results may be from the truth: some 4500 ulps of its largest element, or of 1.
 pub fn f64_tolerance(truth: &[f64]) -> f64 {
-    1e-12
-        * truth
-            .iter()
-            .fold(1.0, |largest: f64, t| largest.max(t.abs()))
+    1e-12 * truth.iter().fold(1.0, |largest: f64, t| largest.max(t.abs()))
 }
 
 /// The largest distance from the truth. NaN if any is: in the total order NaN is the largest.
@@ -38,8 +35,5 @@ pub fn worst_error<A: Copy + Into<f64>>(actual: &[A], truth: &[f64]) -> f64 {
 pub fn assert_close<A: Copy + Into<f64>>(what: &str, actual: &[A], truth: &[f64], tolerance: f64) {
     assert_eq!(actual.len(), truth.len(), "{what}: length");
     let worst = worst_error(actual, truth);
-    assert!(
-        worst <= tolerance,
-        "{what} is off by {worst:.1e} > {tolerance:.1e}"
-    );
+    assert!(worst <= tolerance, "{what} is off by {worst:.1e} > {tolerance:.1e}");
 }

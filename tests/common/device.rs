@@ -25,7 +25,8 @@ pub fn plain_gpu() -> &'static Device {
 
 /// Opens the adapter by hand.
 pub fn open(features: wgpu::Features, limits: wgpu::Limits) -> (wgpu::Device, wgpu::Queue) {
-    open_from(wgpu::InstanceDescriptor::new_without_display_handle_from_env(), features, limits)
+    let instance = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    open_from(instance, features, limits).expect("a device")
 }
 
 /// As [`open`], from an instance of one's own.
@@ -33,7 +34,7 @@ pub fn open_from(
     instance: wgpu::InstanceDescriptor,
     features: wgpu::Features,
     limits: wgpu::Limits,
-) -> (wgpu::Device, wgpu::Queue) {
+) -> Result<(wgpu::Device, wgpu::Queue), wgpu::RequestDeviceError> {
     let instance = wgpu::Instance::new(instance);
     let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()))
         .unwrap_or_else(|error| panic!("{error}\n{HOW_TO_GET_ONE}"));
@@ -42,5 +43,5 @@ pub fn open_from(
         required_limits: limits,
         ..Default::default()
     };
-    pollster::block_on(adapter.request_device(&descriptor)).expect("a device")
+    pollster::block_on(adapter.request_device(&descriptor))
 }

@@ -51,9 +51,7 @@ pub fn all() -> Vec<Golden> {
 
 /// The case of that name.
 pub fn load(name: &str) -> Golden {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(format!("{name}.safetensors"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.safetensors"));
     let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let (_, header) = SafeTensors::read_metadata(&bytes).expect("a golden file");
     let metadata = header.metadata().as_ref().expect("metadata");
@@ -78,10 +76,7 @@ pub fn load(name: &str) -> Golden {
     };
     golden.lengths = (golden.layout == Layout::Packed).then(|| {
         let lengths = golden.elements("lengths", Dtype::I64, i64::from_le_bytes);
-        lengths
-            .iter()
-            .map(|&n| usize::try_from(n).unwrap())
-            .collect()
+        lengths.iter().map(|&n| usize::try_from(n).unwrap()).collect()
     });
     golden
 }
@@ -107,8 +102,7 @@ impl Golden {
     }
 
     pub fn weights(&self) -> LstmWeights {
-        LstmWeights::from_safetensors(&self.bytes, PREFIX)
-            .unwrap_or_else(|e| panic!("{}: {e}", self.name))
+        LstmWeights::from_safetensors(&self.bytes, PREFIX).unwrap_or_else(|e| panic!("{}: {e}", self.name))
     }
 
     /// The parameters, under their full names.
@@ -175,9 +169,7 @@ impl Golden {
         read: impl Fn([u8; N]) -> T,
     ) -> ArrayD<T> {
         let file = self.file();
-        let view = file
-            .tensor(tensor)
-            .unwrap_or_else(|e| panic!("{}: {e}", self.name));
+        let view = file.tensor(tensor).unwrap_or_else(|e| panic!("{}: {e}", self.name));
         assert_eq!(view.dtype(), dtype, "{}: {tensor}", self.name);
         let (chunks, rest) = view.data().as_chunks::<N>();
         assert!(rest.is_empty());

@@ -22,17 +22,8 @@ fn error(
 #[test]
 fn an_input_of_another_width_is_refused() {
     let error = error((4, 2, 7), None, None);
-    assert!(matches!(
-        error,
-        Error::InputWidth {
-            expected: 3,
-            actual: 7
-        }
-    ));
-    assert_eq!(
-        error.to_string(),
-        "the input's last axis must be input_size (3) wide, but is 7"
-    );
+    assert!(matches!(error, Error::InputWidth { expected: 3, actual: 7 }));
+    assert_eq!(error.to_string(), "the input's last axis must be input_size (3) wide, but is 7");
 }
 
 #[test]
@@ -54,11 +45,7 @@ fn another_number_of_lengths_is_refused() {
 #[test]
 fn a_length_of_zero_or_more_than_the_steps_is_refused() {
     for bad in [0, 5, usize::MAX] {
-        let Error::LengthOutOfRange {
-            index,
-            length,
-            steps,
-        } = error((4, 3, 3), Some(&[4, bad, 1]), None)
+        let Error::LengthOutOfRange { index, length, steps } = error((4, 3, 3), Some(&[4, bad, 1]), None)
         else {
             panic!("{bad}");
         };
@@ -70,29 +57,17 @@ fn a_length_of_zero_or_more_than_the_steps_is_refused() {
 fn a_state_of_another_shape_is_refused() {
     let (h, c) = ((2, 4, 2), (2, 4, 5)); // of four sequences
     for bad in [(1, 4, 2), (2, 1, 2), (2, 4, 5), (4, 2, 2)] {
-        let Error::StateShape {
-            part,
-            expected,
-            actual,
-        } = error((3, 4, 3), None, Some([bad, c]))
-        else {
+        let Error::StateShape { part, expected, actual } = error((3, 4, 3), None, Some([bad, c])) else {
             panic!("{bad:?}");
         };
         assert_eq!((part, expected), (StatePart::Hidden, [2, 4, 2]));
         assert_eq!(actual, <[usize; 3]>::from(bad));
     }
-    let Error::StateShape {
-        part,
-        expected,
-        actual,
-    } = error((3, 4, 3), Some(&[1; 4]), Some([h, (2, 4, 2)]))
+    let Error::StateShape { part, expected, actual } = error((3, 4, 3), Some(&[1; 4]), Some([h, (2, 4, 2)]))
     else {
         panic!("c as wide as h");
     };
-    assert_eq!(
-        (part, expected, actual),
-        (StatePart::Cell, [2, 4, 5], [2, 4, 2])
-    );
+    assert_eq!((part, expected, actual), (StatePart::Cell, [2, 4, 5], [2, 4, 2]));
 }
 
 #[test]
@@ -110,9 +85,6 @@ fn absurd_sizes_are_refused() {
     ] {
         let input = input.broadcast(shape).unwrap();
         let result = reference::forward(&wide, input, None, None);
-        assert!(
-            matches!(result, Err(Error::SizeOverflow { .. })),
-            "{shape:?}"
-        );
+        assert!(matches!(result, Err(Error::SizeOverflow { .. })), "{shape:?}");
     }
 }

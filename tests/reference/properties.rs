@@ -31,12 +31,7 @@ fn views_of_any_memory_layout_are_ordinary_input() {
     let views = [
         ("steps over elements", big.slice(s![1..;3, ..;4, ..;2])),
         ("reversed", big.slice(s![..4;-1, ..3;-1, ..4;-1])),
-        (
-            "axes exchanged",
-            big.slice(s![..4, ..3, ..5])
-                .reversed_axes()
-                .slice_move(s![..4, .., ..]),
-        ),
+        ("axes exchanged", big.slice(s![..4, ..3, ..5]).reversed_axes().slice_move(s![..4, .., ..])),
         ("broadcast", one.broadcast((4, 3, 4)).unwrap()),
     ];
     for (what, input) in views {
@@ -56,12 +51,8 @@ fn views_of_any_memory_layout_are_ordinary_input() {
     let (h0, c0) = (wave((4, 3, 6)), wave((4, 6, 3)));
     let (h0, c0) = (h0.slice(s![..;-2, .., ..;2]), c0.slice(s![..2, ..3, ..]));
     let state = Some((h0, c0.permuted_axes([0, 2, 1])));
-    let copied = state.map(|(h, c)| {
-        (
-            h.as_standard_layout().into_owned(),
-            c.as_standard_layout().into_owned(),
-        )
-    });
+    let copied =
+        state.map(|(h, c)| (h.as_standard_layout().into_owned(), c.as_standard_layout().into_owned()));
     let (actual, h_n, c_n) = reference::forward(&weights, input.view(), None, state).unwrap();
     assert!(h_n.is_standard_layout() && c_n.is_standard_layout());
     let copied = copied.as_ref().map(|(h, c)| (h.view(), c.view()));
@@ -71,19 +62,12 @@ fn views_of_any_memory_layout_are_ordinary_input() {
 
 #[test]
 fn no_sequences_give_empty_arrays_of_the_right_shapes() {
-    let config = LstmConfig::new(3, 5)
-        .with_num_layers(2)
-        .with_bidirectional(true)
-        .with_proj_size(2);
+    let config = LstmConfig::new(3, 5).with_num_layers(2).with_bidirectional(true).with_proj_size(2);
     let weights = LstmWeights::uniform(&config, 8).unwrap();
     let input = Array3::<f32>::zeros((7, 0, 3));
     let (h0, c0) = (Array3::zeros((4, 0, 2)), Array3::zeros((4, 0, 5)));
-    for (lengths, state) in [
-        (None, None),
-        (Some([].as_slice()), Some((h0.view(), c0.view()))),
-    ] {
-        let (output, h_n, c_n) =
-            reference::forward(&weights, input.view(), lengths, state).unwrap();
+    for (lengths, state) in [(None, None), (Some([].as_slice()), Some((h0.view(), c0.view())))] {
+        let (output, h_n, c_n) = reference::forward(&weights, input.view(), lengths, state).unwrap();
         assert_eq!(output.dim(), (7, 0, 4));
         assert_eq!(h_n.dim(), (4, 0, 2));
         assert_eq!(c_n.dim(), (4, 0, 5));
@@ -100,12 +84,7 @@ fn infinite_input_saturates_and_nan_stays_in_its_sequence() {
     input[[0, 2, 0]] = f32::NAN;
     let (output, _, c_n) = reference::forward(&weights, input.view(), None, None).unwrap();
     assert!(c_n.slice(s![0, 0, ..]).iter().all(|&c| c == 2.0));
-    assert!(
-        output
-            .slice(s![1, 0, ..])
-            .iter()
-            .all(|&h| h == 2_f32.tanh())
-    );
+    assert!(output.slice(s![1, 0, ..]).iter().all(|&h| h == 2_f32.tanh()));
     assert!(output.slice(s![.., 1, ..]).iter().all(|&h| h == 0.0));
     assert!(output.slice(s![.., 2, ..]).iter().all(|h| h.is_nan()));
     assert!(output.slice(s![.., 3, ..]).iter().all(|h| h.is_finite()));

@@ -8,9 +8,7 @@ use crate::support::{elements, wave};
 
 #[test]
 fn what_lies_past_a_length_is_never_read() {
-    let config = LstmConfig::new(3, 5)
-        .with_num_layers(2)
-        .with_bidirectional(true);
+    let config = LstmConfig::new(3, 5).with_num_layers(2).with_bidirectional(true);
     let weights = LstmWeights::uniform(&config, 3).unwrap();
     let lengths = [2, 6, 1, 4];
     let with_filler = |filler: f64| {
@@ -35,17 +33,13 @@ fn what_lies_past_a_length_is_never_read() {
 
 #[test]
 fn a_ragged_batch_is_its_sequences_one_by_one() {
-    let config = LstmConfig::new(3, 5)
-        .with_num_layers(2)
-        .with_bidirectional(true)
-        .with_proj_size(2);
+    let config = LstmConfig::new(3, 5).with_num_layers(2).with_bidirectional(true).with_proj_size(2);
     let weights = LstmWeights::uniform(&config, 4).unwrap();
     let input = wave((6, 3, 3));
     let (h0, c0) = (wave((4, 3, 2)), wave((4, 3, 5)));
     let lengths = [4, 1, 6];
     let state = Some((h0.view(), c0.view()));
-    let (output, h_n, c_n) =
-        reference::forward(&weights, input.view(), Some(&lengths), state).unwrap();
+    let (output, h_n, c_n) = reference::forward(&weights, input.view(), Some(&lengths), state).unwrap();
     for (b, &length) in lengths.iter().enumerate() {
         let (alone, h_alone, c_alone) = reference::forward(
             &weights,

@@ -28,11 +28,7 @@ pub fn run_with<T: NdFloat + From<f32>>(
         state.as_ref().map(|(h, c)| (h.view(), c.view())),
     )
     .unwrap_or_else(|e| panic!("{}: {e}", case.name));
-    [
-        case.output_as_in_file(output),
-        case.state_as_in_file(h_n),
-        case.state_as_in_file(c_n),
-    ]
+    [case.output_as_in_file(output), case.state_as_in_file(h_n), case.state_as_in_file(c_n)]
 }
 
 pub fn cast<T: From<f32>, D: Dimension>(array: &Array<f32, D>) -> Array<T, D> {
@@ -46,15 +42,10 @@ pub fn elements<T: Clone, D: Dimension>(array: &Array<T, D>) -> Vec<T> {
 
 /// The tolerance of a case's tensor in float32.
 pub fn tolerance(case: &Golden, tensor: &str) -> f64 {
-    f32_tolerance(
-        &elements(&case.f32(&format!("{tensor}_f32"))),
-        &elements(&case.f64(tensor)),
-    )
+    f32_tolerance(&elements(&case.f32(&format!("{tensor}_f32"))), &elements(&case.f64(tensor)))
 }
 
 /// Numbers between -1 and 1, all different.
 pub fn wave(shape: (usize, usize, usize)) -> Array3<f64> {
-    Array3::from_shape_fn(shape, |(t, b, i)| {
-        (0.7 + 1.3 * t as f64 + 2.1 * b as f64 + 0.9 * i as f64).sin()
-    })
+    Array3::from_shape_fn(shape, |(t, b, i)| (0.7 + 1.3 * t as f64 + 2.1 * b as f64 + 0.9 * i as f64).sin())
 }

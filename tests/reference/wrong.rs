@@ -74,16 +74,12 @@ fn wrong_exchanged_states_are_seen() {
     let exchange = |state: &Array3<f32>, a: usize, b: usize| {
         let mut new = state.clone();
         for (to, from) in [(a, b), (b, a)] {
-            new.index_axis_mut(Axis(0), to)
-                .assign(&state.index_axis(Axis(0), from));
+            new.index_axis_mut(Axis(0), to).assign(&state.index_axis(Axis(0), from));
         }
         new
     };
     for (a, b) in pairs(4) {
-        for (what, h, c) in [
-            ("h0", exchange(&h, a, b), c.clone()),
-            ("c0", h.clone(), exchange(&c, a, b)),
-        ] {
+        for (what, h, c) in [("h0", exchange(&h, a, b), c.clone()), ("c0", h.clone(), exchange(&c, a, b))] {
             let actual = run_with(&case, &case.weights(), Some((h, c)));
             assert_seen(&format!("{what}[{a}] and [{b}] exchanged"), &case, actual);
         }

@@ -35,10 +35,7 @@ fn half_and_double_precision_are_read() {
 fn one_f64_everywhere(number: f64) -> Vec<u8> {
     let bytes = [number.to_le_bytes(); 4].concat();
     let view = |shape: [usize; 2]| TensorView::new(Dtype::F64, shape.to_vec(), &bytes).unwrap();
-    let views = [
-        ("weight_ih_l0", view([4, 1])),
-        ("weight_hh_l0", view([4, 1])),
-    ];
+    let views = [("weight_ih_l0", view([4, 1])), ("weight_hh_l0", view([4, 1]))];
     safetensors::serialize(views, None).unwrap()
 }
 
@@ -82,17 +79,10 @@ fn bytes_at_any_address_are_read() {
 
 #[test]
 fn other_element_types_are_refused() {
-    for dtype in [
-        Dtype::I64,
-        Dtype::I32,
-        Dtype::U8,
-        Dtype::BOOL,
-        Dtype::F8_E4M3,
-    ] {
+    for dtype in [Dtype::I64, Dtype::I32, Dtype::U8, Dtype::BOOL, Dtype::F8_E4M3] {
         let dict = state_dict(&LstmConfig::new(2, 1), "lstm.");
         let file = file_of(dtype, &dict);
-        let Err(Error::TensorType { name, actual }) = LstmWeights::from_safetensors(&file, "lstm.")
-        else {
+        let Err(Error::TensorType { name, actual }) = LstmWeights::from_safetensors(&file, "lstm.") else {
             panic!("{dtype}");
         };
         assert_eq!(name, "lstm.weight_ih_l0");

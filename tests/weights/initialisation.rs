@@ -15,19 +15,14 @@ fn uniform_is_within_its_bounds_and_fills_them() {
     }
     let config = LstmConfig::new(100, 100);
     let dict = state_dict(&config, "");
-    let numbers: Vec<f64> = dict
-        .values()
-        .flat_map(|array| array.iter().map(|&x| f64::from(x) * 10.0))
-        .collect();
+    let numbers: Vec<f64> =
+        dict.values().flat_map(|array| array.iter().map(|&x| f64::from(x) * 10.0)).collect();
     let count = numbers.len() as f64;
     let mean = numbers.iter().sum::<f64>() / count;
     let variance = numbers.iter().map(|x| x * x).sum::<f64>() / count;
     // Of U(-1, 1): 0 ± 1/√(3n) and 1/3 ± √(4/45n); five standard deviations with n = 80,800.
     assert!(mean.abs() < 5.0 / (3.0 * count).sqrt(), "{mean}");
-    assert!(
-        (variance - 1.0 / 3.0).abs() < 5.0 * (4.0 / 45.0 / count).sqrt(),
-        "{variance}"
-    );
+    assert!((variance - 1.0 / 3.0).abs() < 5.0 * (4.0 / 45.0 / count).sqrt(), "{variance}");
     let largest = numbers.iter().fold(0.0_f64, |a, b| a.max(b.abs()));
     assert!(largest > 0.999, "{largest}");
 }
@@ -46,10 +41,7 @@ fn uniform_depends_on_the_seed_alone() {
 fn uniform_draws_the_same_bits_everywhere() {
     let dict = state_dict(&LstmConfig::new(2, 1), "");
     let bits = |name: &str| dict[name].iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-    assert_eq!(
-        bits("weight_ih_l0")[..3],
-        [3199576252, 3197290228, 1063651700]
-    );
+    assert_eq!(bits("weight_ih_l0")[..3], [3199576252, 3197290228, 1063651700]);
     assert_eq!(bits("bias_hh_l0")[..1], [1031548480]);
 }
 
@@ -86,15 +78,11 @@ fn uniform_draws_layer_by_layer_in_the_order_of_the_state_dict() {
 #[test]
 fn constant_is_constant() {
     for config in configs() {
-        let file = LstmWeights::constant(&config, 0.25)
-            .and_then(|weights| weights.to_safetensors(""))
-            .unwrap();
+        let file =
+            LstmWeights::constant(&config, 0.25).and_then(|weights| weights.to_safetensors("")).unwrap();
         let dict = read(&file);
         assert!(dict.values().all(|array| array.iter().all(|&x| x == 0.25)));
-        assert_eq!(
-            LstmWeights::from_safetensors(&file, "").unwrap().config(),
-            &config
-        );
+        assert_eq!(LstmWeights::from_safetensors(&file, "").unwrap().config(), &config);
     }
 }
 
@@ -125,10 +113,7 @@ fn sizes_of_zero_are_refused() {
 fn a_projection_not_smaller_than_the_hidden_state_is_refused() {
     for proj in [3, 4, usize::MAX] {
         match refusal(&LstmConfig::new(1, 3).with_proj_size(proj)) {
-            Error::ProjectionTooLarge {
-                proj_size,
-                hidden_size,
-            } => {
+            Error::ProjectionTooLarge { proj_size, hidden_size } => {
                 assert_eq!((proj_size, hidden_size), (proj, 3));
             }
             other => panic!("{other}"),
@@ -151,18 +136,13 @@ fn absurd_sizes_are_refused() {
         LstmConfig::new(max / 16, 1),
         LstmConfig::new(max / 32, 1).with_bias(false),
         LstmConfig::new(1, 1).with_num_layers(max),
-        LstmConfig::new(1, 1)
-            .with_num_layers(max / 2)
-            .with_bidirectional(true),
+        LstmConfig::new(1, 1).with_num_layers(max / 2).with_bidirectional(true),
         LstmConfig::new(1, 1).with_num_layers(1 << 55),
         LstmConfig::new(1, 1).with_num_layers(1 << 50),
         LstmConfig::new(1, max).with_proj_size(max - 1),
         LstmConfig::new(1, max / 2).with_proj_size(1),
     ] {
         let error = refusal(&config);
-        assert!(
-            matches!(error, Error::SizeOverflow { .. }),
-            "{config:?}: {error}"
-        );
+        assert!(matches!(error, Error::SizeOverflow { .. }), "{config:?}: {error}");
     }
 }

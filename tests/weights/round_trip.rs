@@ -24,14 +24,10 @@ fn a_file_read_back_is_the_same_network() {
 fn every_bit_of_a_number_is_kept() {
     let config = LstmConfig::new(2, 2);
     for value in [f32::NAN, -0.0, f32::MIN_POSITIVE / 2.0, f32::INFINITY] {
-        let file = LstmWeights::constant(&config, value)
-            .and_then(|weights| weights.to_safetensors(""))
-            .unwrap();
+        let file =
+            LstmWeights::constant(&config, value).and_then(|weights| weights.to_safetensors("")).unwrap();
         for (name, array) in read(&file) {
-            assert!(
-                array.iter().all(|x| x.to_bits() == value.to_bits()),
-                "{name}"
-            );
+            assert!(array.iter().all(|x| x.to_bits() == value.to_bits()), "{name}");
         }
         let again = LstmWeights::from_safetensors(&file, "").unwrap();
         assert_eq!(again.to_safetensors("").unwrap(), file);
@@ -40,14 +36,9 @@ fn every_bit_of_a_number_is_kept() {
 
 #[test]
 fn names_and_shapes_are_pytorchs() {
-    let config = LstmConfig::new(7, 5)
-        .with_num_layers(2)
-        .with_bidirectional(true)
-        .with_proj_size(3);
-    let shapes: Vec<(String, Vec<usize>)> = state_dict(&config, "rnn.")
-        .into_iter()
-        .map(|(name, array)| (name, array.shape().to_vec()))
-        .collect();
+    let config = LstmConfig::new(7, 5).with_num_layers(2).with_bidirectional(true).with_proj_size(3);
+    let shapes: Vec<(String, Vec<usize>)> =
+        state_dict(&config, "rnn.").into_iter().map(|(name, array)| (name, array.shape().to_vec())).collect();
     let expected = [
         ("rnn.bias_hh_l0", vec![20]),
         ("rnn.bias_hh_l0_reverse", vec![20]),
@@ -70,10 +61,7 @@ fn names_and_shapes_are_pytorchs() {
         ("rnn.weight_ih_l1", vec![20, 6]),
         ("rnn.weight_ih_l1_reverse", vec![20, 6]),
     ];
-    assert_eq!(
-        shapes,
-        expected.map(|(name, shape)| (name.to_owned(), shape))
-    );
+    assert_eq!(shapes, expected.map(|(name, shape)| (name.to_owned(), shape)));
 }
 
 #[test]
@@ -91,10 +79,7 @@ fn a_state_dict_is_the_same_as_its_file() {
             let dict = state_dict(&config, prefix);
             let file = file_of(Dtype::F32, &dict);
             let weights = LstmWeights::from_state_dict(dict, prefix).unwrap();
-            assert_eq!(
-                weights,
-                LstmWeights::from_safetensors(&file, prefix).unwrap()
-            );
+            assert_eq!(weights, LstmWeights::from_safetensors(&file, prefix).unwrap());
             assert_eq!(weights.config(), &config);
         }
     }
@@ -118,10 +103,7 @@ fn tensors_of_any_memory_layout_are_ordinary_ones() {
         other.assign(array);
         (name.as_str(), other)
     });
-    assert_eq!(
-        LstmWeights::from_state_dict(column_major, "").unwrap(),
-        expected
-    );
+    assert_eq!(LstmWeights::from_state_dict(column_major, "").unwrap(), expected);
     let reversed = dict.iter().map(|(name, array)| {
         let mut other = array.clone();
         for axis in 0..array.ndim() {
@@ -133,10 +115,7 @@ fn tensors_of_any_memory_layout_are_ordinary_ones() {
         }
         (name.as_str(), upside_down)
     });
-    assert_eq!(
-        LstmWeights::from_state_dict(reversed, "").unwrap(),
-        expected
-    );
+    assert_eq!(LstmWeights::from_state_dict(reversed, "").unwrap(), expected);
 }
 
 #[test]
@@ -144,19 +123,10 @@ fn other_tensors_are_left_alone() {
     let config = LstmConfig::new(2, 3);
     let mut dict = state_dict(&config, "lstm.");
     let expected = LstmWeights::from_state_dict(dict.clone(), "lstm.").unwrap();
-    for name in [
-        "head.weight",
-        "lstm",
-        "lstm2.weight_ih_l0",
-        "weight_ih_l0",
-        "",
-    ] {
+    for name in ["head.weight", "lstm", "lstm2.weight_ih_l0", "weight_ih_l0", ""] {
         dict.insert(name.to_owned(), zeros(&[1, 2, 3]));
     }
-    assert_eq!(
-        LstmWeights::from_state_dict(dict, "lstm.").unwrap(),
-        expected
-    );
+    assert_eq!(LstmWeights::from_state_dict(dict, "lstm.").unwrap(), expected);
     // Next to the parameters lie float64 and int64 tensors.
     assert!(golden::load("packed").has("lengths"));
 }
@@ -173,10 +143,9 @@ fn an_lstm_cell_is_one_layer() {
                 .map(|(name, array)| (name.strip_suffix("_l0").unwrap().to_owned(), array))
                 .collect();
             let file = file_of(Dtype::F32, &cell);
-            for weights in [
-                LstmWeights::from_state_dict(cell, prefix),
-                LstmWeights::from_safetensors(&file, prefix),
-            ] {
+            for weights in
+                [LstmWeights::from_state_dict(cell, prefix), LstmWeights::from_safetensors(&file, prefix)]
+            {
                 assert_eq!(weights.unwrap(), expected);
             }
         }

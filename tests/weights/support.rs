@@ -35,9 +35,7 @@ pub type StateDict = BTreeMap<String, ArrayD<f32>>;
 
 /// The names, shapes and numbers of a network, as they stand in a file.
 pub fn state_dict(config: &LstmConfig, prefix: &str) -> StateDict {
-    let file = LstmWeights::uniform(config, 11)
-        .and_then(|weights| weights.to_safetensors(prefix))
-        .unwrap();
+    let file = LstmWeights::uniform(config, 11).and_then(|weights| weights.to_safetensors(prefix)).unwrap();
     read(&file)
 }
 

@@ -9,10 +9,7 @@ use crate::support::file_with_header;
 
 /// A valid file of two small bidirectional layers.
 fn valid_file() -> Vec<u8> {
-    let config = LstmConfig::new(2, 2)
-        .with_num_layers(2)
-        .with_bidirectional(true)
-        .with_proj_size(1);
+    let config = LstmConfig::new(2, 2).with_num_layers(2).with_bidirectional(true).with_proj_size(1);
     let weights = LstmWeights::uniform(&config, 4).unwrap();
     weights.to_safetensors("lstm.").unwrap()
 }
@@ -39,51 +36,21 @@ fn what_is_no_file_is_refused() {
         ("[]", 0),
         ("null", 0),
         (r#"{"a":1}"#, 0),
-        (
-            r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}}"#,
-            8,
-        ),
-        (
-            r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#,
-            12,
-        ),
-        (
-            r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#,
-            8,
-        ),
-        (
-            r#"{"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}}"#,
-            4,
-        ),
-        (
-            r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#,
-            4,
-        ),
-        (
-            r#"{"a":{"dtype":"F32","shape":[1e30],"data_offsets":[0,4]}}"#,
-            4,
-        ),
+        (r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}}"#, 8),
+        (r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#, 12),
+        (r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#, 8),
+        (r#"{"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}}"#, 4),
+        (r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, 4),
+        (r#"{"a":{"dtype":"F32","shape":[1e30],"data_offsets":[0,4]}}"#, 4),
         (r#"{"a":["F32",[1],[0,4]],"a":{}}"#, 4),
         // Shapes whose product overflows.
-        (
-            r#"{"weight_ih_l0":{"dtype":"F32","shape":[4294967296,4294967296,16],"data_offsets":[0,0]}}"#,
-            0,
-        ),
-        (
-            r#"{"weight_ih_l0":{"dtype":"F32","shape":[18446744073709551615,4],"data_offsets":[0,0]}}"#,
-            0,
-        ),
-        (
-            r#"{"weight_ih_l0":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}}"#,
-            0,
-        ),
+        (r#"{"weight_ih_l0":{"dtype":"F32","shape":[4294967296,4294967296,16],"data_offsets":[0,0]}}"#, 0),
+        (r#"{"weight_ih_l0":{"dtype":"F32","shape":[18446744073709551615,4],"data_offsets":[0,0]}}"#, 0),
+        (r#"{"weight_ih_l0":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}}"#, 0),
     ] {
         let file = file_with_header(header, &vec![0; data]);
         let result = LstmWeights::from_safetensors(&file, "");
-        assert!(
-            matches!(result, Err(Error::SafeTensors(_))),
-            "{header}: {result:?}"
-        );
+        assert!(matches!(result, Err(Error::SafeTensors(_))), "{header}: {result:?}");
     }
     // Headers that are longer than the file, or than any.
     for length in [1, 100, 100_000_001, half, max] {
@@ -124,11 +91,7 @@ fn tensors_that_end_past_every_address_are_refused() {
 
 #[test]
 fn sizes_that_only_a_zero_holds_together_are_misshapen() {
-    for shape in [
-        "[0,4611686018427387903]",
-        "[0,18446744073709551615]",
-        "[18446744073709551612,0]",
-    ] {
+    for shape in ["[0,4611686018427387903]", "[0,18446744073709551615]", "[18446744073709551612,0]"] {
         let header = format!(
             r#"{{"weight_hh_l0":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}},
                 "weight_ih_l0":{{"dtype":"F32","shape":{shape},"data_offsets":[0,0]}}}}"#

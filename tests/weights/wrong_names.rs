@@ -66,10 +66,7 @@ fn a_gap_in_layers_is_missed() {
 
 #[test]
 fn what_only_one_layer_has_is_missed_in_the_others() {
-    let config = LstmConfig::new(5, 3)
-        .with_num_layers(2)
-        .with_bidirectional(true)
-        .with_proj_size(2);
+    let config = LstmConfig::new(5, 3).with_num_layers(2).with_bidirectional(true).with_proj_size(2);
     let whole = state_dict(&config, "lstm.");
     for (left_out, missing) in [
         (["_l1_reverse", ""], "weight_ih_l1_reverse"),
@@ -160,9 +157,7 @@ fn with_no_prefix_every_tensor_must_belong() {
 #[test]
 fn a_name_given_twice_is_refused() {
     for twice in ["lstm.weight_ih_l0", "lstm.bias_hh_l0"] {
-        let mut tensors: Vec<_> = state_dict(&LstmConfig::new(2, 3), "lstm.")
-            .into_iter()
-            .collect();
+        let mut tensors: Vec<_> = state_dict(&LstmConfig::new(2, 3), "lstm.").into_iter().collect();
         let twin = tensors.iter().find(|(name, _)| name == twice).unwrap();
         tensors.push(twin.clone());
         match LstmWeights::from_state_dict(tensors, "lstm.") {
@@ -171,9 +166,7 @@ fn a_name_given_twice_is_refused() {
         }
     }
     // Under no prefix that concerns us, anything may be there as often as it likes.
-    let mut tensors: Vec<_> = state_dict(&LstmConfig::new(2, 3), "lstm.")
-        .into_iter()
-        .collect();
+    let mut tensors: Vec<_> = state_dict(&LstmConfig::new(2, 3), "lstm.").into_iter().collect();
     tensors.extend([("x".to_owned(), zeros(&[1])), ("x".to_owned(), zeros(&[1]))]);
     assert!(LstmWeights::from_state_dict(tensors, "lstm.").is_ok());
 }
@@ -182,9 +175,7 @@ fn a_name_given_twice_is_refused() {
 fn a_name_twice_in_a_files_header_is_refused() {
     let entry = |name: &str, rows: usize, columns: usize, start: usize| {
         let end = start + 4 * rows * columns;
-        format!(
-            r#""{name}":{{"dtype":"F32","shape":[{rows},{columns}],"data_offsets":[{start},{end}]}}"#
-        )
+        format!(r#""{name}":{{"dtype":"F32","shape":[{rows},{columns}],"data_offsets":[{start},{end}]}}"#)
     };
     let ih = entry("lstm.weight_ih_l0", 4, 2, 0);
     let hh = entry("lstm.weight_hh_l0", 4, 1, 32);

@@ -6,19 +6,11 @@ use crate::support::{error, state_dict, zeros};
 
 #[test]
 fn a_tensor_of_another_shape_is_refused() {
-    let config = LstmConfig::new(5, 3)
-        .with_num_layers(2)
-        .with_bidirectional(true)
-        .with_proj_size(2);
+    let config = LstmConfig::new(5, 3).with_num_layers(2).with_bidirectional(true).with_proj_size(2);
     let whole = state_dict(&config, "lstm.");
     for (name, array) in &whole {
         let shape = array.shape();
-        let mut wrong = vec![
-            vec![],
-            vec![array.len(), 1, 1],
-            vec![0],
-            vec![0; shape.len()],
-        ];
+        let mut wrong = vec![vec![], vec![array.len(), 1, 1], vec![0], vec![0; shape.len()]];
         wrong.push([shape, &[1]].concat());
         wrong.push([&[1], shape].concat());
         wrong.extend((shape.len() == 2).then(|| vec![array.len()]));
@@ -39,11 +31,7 @@ fn a_tensor_of_another_shape_is_refused() {
             let mut dict = whole.clone();
             dict.insert(name.clone(), zeros(&shape));
             match error(&dict, "lstm.") {
-                Error::TensorShape {
-                    name: told,
-                    expected,
-                    actual,
-                } => {
+                Error::TensorShape { name: told, expected, actual } => {
                     assert_eq!(told, *name, "{shape:?}");
                     assert_eq!(actual, shape);
                     assert!(expected.starts_with('['), "{expected}");
@@ -70,28 +58,15 @@ fn the_others_must_fit_the_first_layers_weight_ih() {
     let config = LstmConfig::new(5, 3).with_num_layers(2);
     let expect = |name: &str, shape: &str| (name.to_owned(), shape.to_owned());
     // H is read off weight_ih_l0: it is the others that then contradict it.
-    assert_eq!(
-        misshapen(&config, "weight_ih_l0", &[16, 5]),
-        expect("weight_hh_l0", "[16, 4]")
-    );
+    assert_eq!(misshapen(&config, "weight_ih_l0", &[16, 5]), expect("weight_hh_l0", "[16, 4]"));
     assert_eq!(
         misshapen(&config, "weight_ih_l0", &[13, 5]),
         expect("weight_ih_l0", "[4·H, I], H and I at least 1")
     );
+    assert_eq!(misshapen(&config, "weight_hh_l0", &[12, 4]), expect("weight_hh_l0", "[12, 3]"));
+    assert_eq!(misshapen(&config, "weight_ih_l1", &[12, 5]), expect("weight_ih_l1", "[12, 3]"));
     assert_eq!(
-        misshapen(&config, "weight_hh_l0", &[12, 4]),
-        expect("weight_hh_l0", "[12, 3]")
-    );
-    assert_eq!(
-        misshapen(&config, "weight_ih_l1", &[12, 5]),
-        expect("weight_ih_l1", "[12, 3]")
-    );
-    assert_eq!(
-        misshapen(
-            &config.clone().with_bidirectional(true),
-            "weight_ih_l1",
-            &[12, 3]
-        ),
+        misshapen(&config.clone().with_bidirectional(true), "weight_ih_l1", &[12, 3]),
         expect("weight_ih_l1", "[12, 6]")
     );
     assert_eq!(
@@ -116,10 +91,7 @@ fn a_projection_as_large_as_the_hidden_state_is_refused() {
         let mut dict = state_dict(&LstmConfig::new(5, 3).with_proj_size(2), "");
         dict.insert("weight_hr_l0".to_owned(), zeros(&[proj, 3]));
         match error(&dict, "") {
-            Error::ProjectionTooLarge {
-                proj_size,
-                hidden_size,
-            } => {
+            Error::ProjectionTooLarge { proj_size, hidden_size } => {
                 assert_eq!((proj_size, hidden_size), (proj, 3));
             }
             other => panic!("{other}"),
