@@ -21,9 +21,9 @@ fn tile_product(start: Tile, place: Place, local: u32) -> Tile {
             let x = m * ROWS;
             if (ROWS == 1u) {
                 tile.rows_0[0] = chain(w, staged[x], tile.rows_0[0]);
-                continue;
+            } else {
+                tile.rows_0 = chain_rows(w, staged_rows(x), tile.rows_0);
             }
-            tile.rows_0 = chain_rows(w, staged_rows(x), tile.rows_0);
             if (ROWS > 4u) {
                 tile.rows_4 = chain_rows(w, staged_rows(x + 4u), tile.rows_4);
             }

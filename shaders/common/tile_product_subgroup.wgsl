@@ -11,9 +11,9 @@ fn tile_product(start: Tile, place: Place, local: u32) -> Tile {
         let mine = operand_at(place, lane % min(ROWS, 8u), m);
         if (ROWS == 1u) {
             tile.rows_0[0] = chain(w, mine, tile.rows_0[0]);
-            continue;
+        } else {
+            tile.rows_0 = chain_rows(w, rows_of_lanes_0(mine), tile.rows_0);
         }
-        tile.rows_0 = chain_rows(w, rows_of_lanes_0(mine), tile.rows_0);
         if (ROWS > 4u) {
             tile.rows_4 = chain_rows(w, rows_of_lanes_4(mine), tile.rows_4);
         }
