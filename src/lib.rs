@@ -49,3 +49,8 @@ pub use state::LstmState;
 pub use weights::LstmWeights;
 
 pub use {ndarray, wgpu};
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -32,7 +32,7 @@ impl LstmWeights {
     }
 }
 
-/// (4H, n·width), gates stacked i, f, g, o → [n, width padded, H] of (i, f, g, o).
+/// (4H, n·width), gates stacked i, f, g, o → `[n, width padded, H]` of (i, f, g, o).
 fn pack_gates(matrix: ArrayView2<f32>, width: usize) -> Vec<f32> {
     let (rows, columns) = matrix.dim();
     let hidden = rows / 4;
@@ -48,7 +48,7 @@ fn pack_gates(matrix: ArrayView2<f32>, width: usize) -> Vec<f32> {
     packed
 }
 
-/// b_ih + b_hh, (4H) each → [H] of (i, f, g, o); zeros where there are none.
+/// b_ih + b_hh, (4H) each → `[H]` of (i, f, g, o); zeros where there are none.
 fn pack_bias(weights: &LayerWeights, hidden: usize) -> Vec<f32> {
     let mut packed = vec![0.0; 4 * hidden];
     if let Some((b_ih, b_hh)) = &weights.bias {
@@ -59,7 +59,7 @@ fn pack_bias(weights: &LayerWeights, hidden: usize) -> Vec<f32> {
     packed
 }
 
-/// (P, H) → [H padded, P padded].
+/// (P, H) → `[H padded, P padded]`.
 fn pack_projection(matrix: ArrayView2<f32>) -> Vec<f32> {
     let (projection, hidden) = matrix.dim();
     let mut packed = vec![0.0; padded(hidden) * padded(projection)];
