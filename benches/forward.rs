@@ -10,7 +10,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use ndarray::Array3;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights, reference};
+use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights, reference, wgpu};
 
 struct Workload {
     name: &'static str,
@@ -75,10 +75,19 @@ fn median_seconds(mut call: impl FnMut()) -> f64 {
     seconds[2]
 }
 
+/// The driver and its version, of the adapter that wgpu prefers.
+fn driver() -> String {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+    match pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())) {
+        Ok(adapter) => format!("{} {}", adapter.get_info().driver, adapter.get_info().driver_info),
+        Err(error) => error.to_string(),
+    }
+}
+
 fn forward(criterion: &mut Criterion) {
     let gpu = Device::gpu().expect("a GPU adapter; scripts/software-adapters.sh brings one");
     let devices = [("gpu", gpu), ("cpu", Device::cpu())];
-    println!("gpu is {}; wgpu-lstm {}", devices[0].1.name(), env!("CARGO_PKG_VERSION"));
+    println!("gpu is {}; {}; wgpu-lstm {}", devices[0].1.name(), driver(), env!("CARGO_PKG_VERSION"));
     println!("{:10} {:4} {:>10} {:>12} {:>9}", "workload", "", "ms a call", "steps/s", "GFLOP/s");
     for workload in workloads() {
         let (weights, input) = (workload.weights(), workload.input());

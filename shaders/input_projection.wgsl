@@ -7,9 +7,9 @@
 // Grid    x: tiles of hidden units, y: tiles of rows, z: directions
 struct Block {
     direction: u32,   // of the first layer of workgroups
-    rows: u32,        // R, rows of this block
+    first_row: u32,   // of the dispatch's first row of workgroups
+    rows: u32,        // R, rows of the whole block
     gates_rows: u32,  // rows that gates_x holds for each direction
-    padding: u32,
 }
 
 @group(0) @binding(0) var<uniform> block: Block;
@@ -20,7 +20,7 @@ struct Block {
 fn input_projection(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     let direction = block.direction + group.z;
     let unit = group.x * WORKGROUP_SIZE + local;
-    let row = group.y * ROWS;
+    let row = block.first_row + group.y * ROWS;
     let b = bias[direction * COLUMNS + min(unit, COLUMNS - 1u)];
     let rows = mat4x4f(b, b, b, b);
     let start = Tile(rows, rows, rows, rows);

@@ -100,7 +100,7 @@ impl LstmConfig {
 
     /// The width of what enters `layer`: I for the first, D·O for the others.
     pub fn layer_input_size(&self, layer: usize) -> usize {
-        if layer == 0 { self.input_size } else { self.num_directions() * self.output_size() }
+        if layer == 0 { self.input_size } else { self.num_directions().saturating_mul(self.output_size()) }
     }
 
     /// Refuses sizes that no network has.

@@ -130,8 +130,11 @@ pub enum Error {
         actual: String,
     },
     /// The bytes are no safetensors file, or a truncated or corrupt one.
-    #[error("not a valid safetensors file: {0}")]
-    SafeTensors(#[from] safetensors::SafeTensorError),
+    #[error("not a valid safetensors file: {reason}")]
+    SafeTensors {
+        /// What is wrong with it.
+        reason: String,
+    },
 
     // ---- device ---------------------------------------------------------------------------
     /// No adapter was found, or none that the `WGPU_*` variables allow.
@@ -149,16 +152,16 @@ pub enum Error {
     /// The queue that came with a device is another device's.
     #[error("the queue does not belong to the device it was given with")]
     QueueMismatch,
-    /// The device can't hold or address what the call needs.
-    #[error("{what} needs {needed}, but this device's {limit_name} is {limit}")]
+    /// The device, or the memory budget, can't hold or address what the call needs.
+    #[error("{what} needs {needed}, but {limit_name} is {limit}")]
     LimitExceeded {
         /// The thing that is too large.
         what: String,
         /// What it needs, in the limit's own unit.
         needed: u64,
-        /// The name of the limit, as in `wgpu::Limits`.
+        /// The name of the limit, as in `wgpu::Limits`; `memory_budget` is that of the `Lstm`.
         limit_name: &'static str,
-        /// The device's limit.
+        /// What it allows.
         limit: u64,
     },
     /// The device ran out of memory.
@@ -187,4 +190,11 @@ pub enum Error {
         /// Why not, and what to call in its place.
         reason: &'static str,
     },
+}
+
+impl Error {
+    /// By its message alone: a new version of the safetensors crate is not to be one of this.
+    pub(crate) fn safetensors(error: safetensors::SafeTensorError) -> Self {
+        Self::SafeTensors { reason: error.to_string() }
+    }
 }

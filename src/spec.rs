@@ -134,7 +134,7 @@ pub(crate) struct BindSet {
 pub(crate) struct Dispatch {
     pub pipeline: usize,
     pub bind_set: usize,
-    /// Offset in bytes of the uniform in the program's `params`.
+    /// Offset in bytes of the uniform in the submission's `params`.
     pub params: u32,
     /// Workgroups in x, y, z.
     pub grid: [u32; 3],
@@ -155,6 +155,8 @@ pub(crate) struct Transfer<Tag> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Submission<Tag> {
     pub uploads: Vec<Transfer<Tag>>,
+    /// The dispatches' uniforms, each at a multiple of the device's alignment.
+    pub params: Vec<u8>,
     pub dispatches: Vec<Dispatch>,
     pub downloads: Vec<Transfer<Tag>>,
 }
@@ -164,9 +166,14 @@ pub(crate) struct Submission<Tag> {
 pub(crate) struct Program<Tag> {
     pub buffers: Vec<BufferSpec>,
     pub bind_sets: Vec<BindSet>,
-    /// The dispatches' uniforms, each at a multiple of the device's alignment.
-    pub params: Vec<u8>,
     pub submissions: Vec<Submission<Tag>>,
+}
+
+impl<Tag> Program<Tag> {
+    /// The most bytes of uniforms of any submission.
+    pub fn params_bytes(&self) -> usize {
+        self.submissions.iter().map(|submission| submission.params.len()).max().unwrap_or(0)
+    }
 }
 
 /// The host's side of a program's transfers.
@@ -188,7 +195,7 @@ pub(crate) struct ProgramBuilder<Tag> {
     limits: SubmissionLimits,
 }
 
-/// Bounds of one submission. A single dispatch or transfer may pass them alone.
+/// Bounds of one submission. A single transfer may pass its bound alone; dispatches keep to theirs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SubmissionLimits {
     pub operations: u64,
@@ -200,12 +207,7 @@ pub(crate) struct SubmissionLimits {
 impl<Tag> ProgramBuilder<Tag> {
     pub fn new(uniform_alignment: u32, limits: SubmissionLimits) -> Self {
         Self {
-            program: Program {
-                buffers: Vec::new(),
-                bind_sets: Vec::new(),
-                params: Vec::new(),
-                submissions: Vec::new(),
-            },
+            program: Program { buffers: Vec::new(), bind_sets: Vec::new(), submissions: Vec::new() },
             bind_sets: HashMap::new(),
             params: HashMap::new(),
             alignment: uniform_alignment as usize,
@@ -280,8 +282,10 @@ impl<Tag> ProgramBuilder<Tag> {
     fn close(&mut self) {
         self.operations = 0;
         self.downloaded = 0;
+        self.params.clear();
         self.program.submissions.push(Submission {
             uploads: Vec::new(),
+            params: Vec::new(),
             dispatches: Vec::new(),
             downloads: Vec::new(),
         });
@@ -301,11 +305,11 @@ impl<Tag> ProgramBuilder<Tag> {
         if let Some(&known) = self.params.get(bytes) {
             return known;
         }
-        let offset = self.program.params.len();
-        self.program.params.extend_from_slice(bytes);
-        let padded = self.program.params.len().next_multiple_of(self.alignment);
-        self.program.params.resize(padded, 0);
-        let offset = offset as u32; // plan bounds the number of dispatches far below 2^32 / 256
+        let alignment = self.alignment;
+        let params = &mut self.open().params;
+        let offset = params.len() as u32; // a submission's dispatches are far below 2^32 / 256
+        params.extend_from_slice(bytes);
+        params.resize(params.len().next_multiple_of(alignment), 0);
         self.params.insert(bytes.to_vec(), offset);
         offset
     }

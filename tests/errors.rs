@@ -49,12 +49,11 @@ fn wrong_calls(device: &Device) {
     check("length beyond T", padded(&[5, 4]), |e| {
         matches!(e, Error::LengthOutOfRange { index: 0, length: 5, steps: 4 })
     });
-    let one = [0.0f32; 3];
-    let vast = ndarray::ArrayView1::from(&one);
-    let vast = vast.broadcast((usize::MAX >> 8, 64, 3));
-    if let Some(vast) = vast {
-        check("vast", lstm.forward(vast, None), |e| matches!(e, Error::SizeOverflow { .. }));
-    }
+    let one = Array3::zeros((1, 1, 3));
+    let overflowing = one.broadcast((1 << 56, 16, 3)).unwrap(); // 3·2⁶⁰ elements: as f64 beyond any address
+    check("sizes", lstm.forward(overflowing, None), |e| matches!(e, Error::SizeOverflow { .. }));
+    let vast = one.broadcast((1 << 45, 1, 3)).unwrap(); // 2⁴⁸ bytes: more than a process can address
+    check("memory", lstm.forward(vast, None), |e| matches!(e, Error::OutOfMemory { .. }));
     let unbatched = lstm.forward_unbatched(Array2::zeros((4, 2)).view(), None);
     assert!(matches!(unbatched, Err(Error::InputWidth { expected: 3, actual: 2 })));
 }
@@ -81,49 +80,45 @@ fn sizes_that_no_network_has() {
     assert!(matches!(uniform(wide), Error::ProjectionTooLarge { proj_size: 5, hidden_size: 5 }));
 }
 
+/// Environment and memory belong to a process: a test that changes them runs itself in another one.
+fn in_a_process_of_its_own(test: &str, environment: &[(&str, &str)], body: fn()) {
+    if std::env::var_os("CHILD").is_some() {
+        return body();
+    }
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test])
+        .env("CHILD", "1")
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&[child.stdout, child.stderr].concat()).into_owned();
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
+}
+
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn no_adapter() {
-    // The environment belongs to the process, so this test runs itself in another one.
-    if std::env::var_os("CHILD").is_some() {
+    in_a_process_of_its_own("no_adapter", &[("WGPU_ADAPTER_NAME", "none of this name")], || {
         let error = Device::gpu().expect_err("there is no such adapter");
         assert!(
             matches!(&error, Error::NoAdapter { reason } if reason.contains("none of this name")),
             "{error}"
         );
-        assert!(!Device::best().is_gpu() || std::env::var_os("WGPU_ADAPTER_NAME").is_some());
-        return;
-    }
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "no_adapter"])
-        .env("CHILD", "1")
-        .env("WGPU_ADAPTER_NAME", "none of this name")
-        .output()
-        .unwrap();
-    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
-    assert!(String::from_utf8_lossy(&child.stdout).contains("1 passed"));
+        assert!(!Device::best().is_gpu());
+    });
 }
 
 #[test]
-#[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn the_best_device_without_a_driver_is_the_cpu() {
-    if std::env::var_os("CHILD").is_some() {
-        assert!(Device::gpu().is_err());
+    let none = "/no/such/file.json";
+    let environment = [("VK_DRIVER_FILES", none), ("VK_ICD_FILENAMES", none), ("WGPU_BACKEND", "vulkan")];
+    in_a_process_of_its_own("the_best_device_without_a_driver_is_the_cpu", &environment, || {
+        assert!(matches!(Device::gpu(), Err(Error::NoAdapter { .. })));
         let device = Device::best();
         assert_eq!((device.name().as_str(), device.is_gpu()), ("CPU", false));
         let lstm = Lstm::new(&device, &weights()).unwrap();
         assert!(lstm.forward(input().view(), None).is_ok());
-        return;
-    }
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "the_best_device_without_a_driver_is_the_cpu"])
-        .env("CHILD", "1")
-        .env("VK_DRIVER_FILES", "/no/such/file.json")
-        .env("VK_ICD_FILENAMES", "/no/such/file.json")
-        .env("WGPU_BACKEND", "vulkan")
-        .output()
-        .unwrap();
-    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+    });
 }
 
 #[test]
@@ -156,19 +151,6 @@ fn limits_exceeded() {
     assert!(matches!(error, Error::LimitExceeded { .. }), "{error}");
 }
 
-/// Memory for 8 TiB of results is not to be had, and this is known before anything runs.
-#[test]
-#[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
-fn out_of_memory_on_the_host() {
-    let lstm = Lstm::new(common::device::gpu(), &weights()).unwrap();
-    let right = lstm.forward(input().view(), None).unwrap();
-    let input_of = Array3::zeros((1, 1, 3));
-    let vast = input_of.broadcast((1 << 40, 1, 3)).unwrap();
-    let result = lstm.forward(vast, None);
-    assert!(matches!(result, Err(Error::OutOfMemory { .. })), "{result:?}");
-    assert_eq!(lstm.forward(input().view(), None).unwrap(), right);
-}
-
 /// A device that can't get the memory: the address space of a process of its own is bounded when
 /// everything is ready. That needs a driver which survives it. One that reports how much is in use lets wgpu
 /// refuse before memory ends, here at 0 % of it, when the device is made and nothing of ours runs yet: Mesa
@@ -177,32 +159,24 @@ fn out_of_memory_on_the_host() {
 #[cfg(target_os = "linux")]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn out_of_memory_on_the_device() {
-    if std::env::var_os("CHILD").is_none() {
-        let mut instance = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
-        instance.memory_budget_thresholds.for_resource_creation = Some(0);
-        let limits = wgpu::Limits::default();
-        if let Err(error) = common::device::open_from(instance, wgpu::Features::empty(), limits) {
-            println!("this driver reports its memory: {error}");
-            return;
-        }
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "out_of_memory_on_the_device"])
-            .env("CHILD", "1")
-            .output()
-            .unwrap();
-        let said = [child.stdout, child.stderr].concat();
-        assert!(child.status.success(), "{}", String::from_utf8_lossy(&said));
+    let mut instance = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    instance.memory_budget_thresholds.for_resource_creation = Some(0);
+    let limits = wgpu::Limits::default();
+    if let Err(error) = common::device::open_from(instance, wgpu::Features::empty(), limits) {
+        println!("this driver reports its memory: {error}");
         return;
     }
-    let weights = LstmWeights::constant(&LstmConfig::new(1, 256), 0.1).unwrap();
-    let lstm = Lstm::new(common::device::gpu(), &weights).unwrap();
-    let small = Array3::zeros((4, 10, 1));
-    let right = lstm.forward(small.view(), None).unwrap();
-    let large = Array3::zeros((32, 1000, 1)); // gates of 125 MiB, results of 31 MiB
-    bound_address_space(100 << 20);
-    let result = lstm.forward(large.view(), None);
-    assert!(matches!(result, Err(Error::OutOfMemory { .. })), "{result:?}");
-    assert_eq!(lstm.forward(small.view(), None).unwrap(), right);
+    in_a_process_of_its_own("out_of_memory_on_the_device", &[], || {
+        let weights = LstmWeights::constant(&LstmConfig::new(1, 256), 0.1).unwrap();
+        let lstm = Lstm::new(common::device::gpu(), &weights).unwrap();
+        let small = Array3::zeros((4, 10, 1));
+        let right = lstm.forward(small.view(), None).unwrap();
+        let large = Array3::zeros((32, 1000, 1)); // gates of 125 MiB, results of 31 MiB
+        bound_address_space(100 << 20);
+        let result = lstm.forward(large.view(), None);
+        assert!(matches!(result, Err(Error::OutOfMemory { .. })), "{result:?}");
+        assert_eq!(lstm.forward(small.view(), None).unwrap(), right);
+    });
 }
 
 /// Lets this process grow by no more than `bytes`.

@@ -9,7 +9,7 @@
 //   common/tile_product.wgsl            through workgroup memory: core WGSL
 //   common/tile_product_subgroup.wgsl   through subgroup broadcasts: Features::SUBGROUP
 //
-// Host  src/kernels/mod.rs
+// Host  src/kernels/tile.rs
 override WORKGROUP_SIZE: u32;   // invocations of a workgroup, each one column n
 override ROWS: u32;             // rows of a tile: 1, 4, 8 or 16
 override REDUCTION: u32;        // M, length of the reduction axis in vec4f
@@ -35,14 +35,19 @@ struct Place {
     last_row: u32,    // rows past this one repeat it
 }
 
-// The operand's row r of the tile at m.
-fn operand_at(place: Place, r: u32, m: u32) -> vec4f {
-    return operand[min(place.first_row + r, place.last_row) * REDUCTION + m];
+// Where row r of the tile begins in the operand.
+fn operand_row(place: Place, r: u32) -> u32 {
+    return min(place.first_row + r, place.last_row) * REDUCTION;
 }
 
-// Four rows of the reduction axis, one column.
-fn weights_at(place: Place, m: u32) -> mat4x4f {
-    let i = (place.direction * REDUCTION + m) * 4u * COLUMNS + min(place.column, COLUMNS - 1u);
+// Where the tile's column begins in the weights; four rows of the reduction axis further it goes on
+// 4·N later.
+fn weights_column(place: Place) -> u32 {
+    return place.direction * REDUCTION * 4u * COLUMNS + min(place.column, COLUMNS - 1u);
+}
+
+// Four rows of the reduction axis from i on, one column.
+fn weights_at(i: u32) -> mat4x4f {
     return mat4x4f(weights[i], weights[i + COLUMNS], weights[i + 2u * COLUMNS], weights[i + 3u * COLUMNS]);
 }
 

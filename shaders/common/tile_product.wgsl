@@ -1,7 +1,7 @@
 // tile_product through workgroup memory: the invocations load the tile's rows together, a chunk of
 // the reduction axis at a time, then all of them read the same element at once (a broadcast).
 //
-// Needs  common/tile.wgsl          Host  src/kernels/mod.rs
+// Needs  common/tile.wgsl          Host  src/kernels/tile.rs
 override CHUNK: u32;    // vec4f of the reduction axis staged at a time
 override STAGED: u32;   // CHUNK·ROWS
 
@@ -9,15 +9,17 @@ var<workgroup> staged: array<vec4f, STAGED>;   // [CHUNK, ROWS]
 
 fn tile_product(start: Tile, place: Place, local: u32) -> Tile {
     var tile = start;
+    var i = weights_column(place);
     for (var chunk = 0u; chunk < REDUCTION; chunk += CHUNK) {
         let length = min(CHUNK, REDUCTION - chunk);
         workgroupBarrier();   // the chunk before has been used up
-        for (var i = local; i < length * ROWS; i += WORKGROUP_SIZE) {
-            staged[i] = operand_at(place, i % ROWS, chunk + i / ROWS);
+        for (var x = local; x < length * ROWS; x += WORKGROUP_SIZE) {
+            staged[x] = operand[operand_row(place, x % ROWS) + chunk + x / ROWS];
         }
         workgroupBarrier();
         for (var m = 0u; m < length; m += 1u) {
-            let w = weights_at(place, chunk + m);
+            let w = weights_at(i);
+            i += 4u * COLUMNS;
             let x = m * ROWS;
             if (ROWS == 1u) {
                 tile.rows_0[0] = chain(w, staged[x], tile.rows_0[0]);

@@ -7,6 +7,10 @@ use super::Gpu;
 use crate::error::Error;
 use crate::spec::{DeviceLimits, SubgroupSizes};
 
+/// Bytes of a binding that shaders can index in 32 bits, whatever the adapter says: Metal names the
+/// largest buffer, and clamps the sizes that it tells shaders.
+const INDEXABLE_BYTES: u64 = i32::MAX as u64 & !3;
+
 /// What the kernels need of any device, with what this one has; WebGPU guarantees all of it.
 fn needs(has: &wgpu::Limits) -> [(&'static str, u32, u32); 5] {
     [
@@ -74,6 +78,7 @@ impl Gpu {
         // wgpu panics if the queue comes from another instance.
         let probe = || pollster::block_on(self.scoped(probe));
         match catch_unwind(AssertUnwindSafe(probe)) {
+            // The device was found good before, so what wgpu refuses here is the queue.
             Ok(Err(Error::Internal { .. })) | Err(_) => Err(Error::QueueMismatch),
             Ok(result) => result,
         }
@@ -94,7 +99,7 @@ impl Gpu {
         let info = device.adapter_info();
         let has_subgroups = device.features().contains(wgpu::Features::SUBGROUP);
         let limits = DeviceLimits {
-            max_binding: wgpu_limits.max_storage_buffer_binding_size,
+            max_binding: wgpu_limits.max_storage_buffer_binding_size.min(INDEXABLE_BYTES),
             max_buffer: wgpu_limits.max_buffer_size,
             max_workgroups: wgpu_limits.max_compute_workgroups_per_dimension,
             uniform_alignment: wgpu_limits.min_uniform_buffer_offset_alignment,

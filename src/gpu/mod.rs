@@ -34,6 +34,12 @@ impl Gpu {
         &self.limits
     }
 
+    /// Loses the device, as a driver's reset would.
+    #[cfg(test)]
+    pub fn destroy(&self) {
+        self.device.destroy();
+    }
+
     /// Makes the buffers that stay on the device, one for each spec, and fills them.
     pub async fn upload_resident(
         &self,

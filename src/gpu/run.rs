@@ -19,6 +19,8 @@ pub(crate) enum Wait {
 
 /// A program's buffers and bind groups on the device.
 struct Prepared {
+    /// The uniforms of one submission after the other.
+    params: wgpu::Buffer,
     buffers: Vec<wgpu::Buffer>,
     bind_groups: Vec<wgpu::BindGroup>,
 }
@@ -58,11 +60,10 @@ impl Gpu {
     ) -> Prepared {
         let params = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("params"),
-            size: program.params.len() as u64,
+            size: program.params_bytes() as u64,
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        self.queue.write_buffer(&params, 0, &program.params);
         let create = |spec: &crate::spec::BufferSpec| {
             self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(&spec.label),
@@ -96,7 +97,7 @@ impl Gpu {
             })
         };
         let bind_groups = program.bind_sets.iter().map(bind).collect();
-        Prepared { buffers, bind_groups }
+        Prepared { params, buffers, bind_groups }
     }
 
     /// Uploads, dispatches and copies to staging, as one submit.
@@ -112,6 +113,7 @@ impl Gpu {
             let buffer = &prepared.buffers[upload.buffer];
             self.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&data));
         }
+        self.queue.write_buffer(&prepared.params, 0, &submission.params);
         let mut encoder = self.device.create_command_encoder(&Default::default());
         record(&mut encoder, submission, prepared, pipelines);
         let total = submission.downloads.iter().map(bytes).sum();
@@ -146,7 +148,7 @@ impl Gpu {
         host: &mut H,
         wait: Wait,
     ) -> Result<(), Error> {
-        self.wait_for(staged.submission, wait);
+        self.wait_for(&staged, wait);
         match staged.mapped.await {
             Ok(Ok(())) => {}
             _ => return Err(self.set_lost("the results can't be read back")),
@@ -165,13 +167,15 @@ impl Gpu {
     }
 
     /// Sees to it that the submission's callbacks are called.
-    fn wait_for(&self, submission: wgpu::SubmissionIndex, wait: Wait) {
-        let device = self.device.clone();
+    fn wait_for(&self, staged: &Staged, wait: Wait) {
+        let (device, buffer) = (self.device.clone(), staged.buffer.clone());
+        let until = wgpu::PollType::Wait { submission_index: Some(staged.submission.clone()), timeout: None };
         let poll = move || {
-            let until = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
-            // wgpu panics here if the device is lost while it waits. The callback is then dropped or
-            // called with an error, which is what the caller is told.
-            let _ = catch_unwind(AssertUnwindSafe(|| device.poll(until)));
+            // wgpu panics here if the device is lost while it waits, and leaves the callback pending:
+            // unmapping calls it, with an error.
+            if !matches!(catch_unwind(AssertUnwindSafe(|| device.poll(until))), Ok(Ok(_))) {
+                let _ = catch_unwind(AssertUnwindSafe(|| buffer.unmap()));
+            }
         };
         match wait {
             Wait::Block => poll(),

@@ -32,12 +32,12 @@ pub(super) const INPUT_PROJECTION: KernelSpec = KernelSpec {
 pub(crate) struct Block {
     /// Direction of the dispatch's first layer of workgroups.
     pub direction: u32,
-    /// Rows of this block.
+    /// First row of the dispatch.
+    pub first_row: u32,
+    /// Rows of the whole block.
     pub rows: u32,
     /// Rows that `gates_x` holds for each direction.
     pub gates_rows: u32,
-    /// A uniform's size is a multiple of 16 bytes.
-    pub padding: u32,
 }
 
 /// The kernel for one layer's sizes.

@@ -21,8 +21,8 @@ impl Tiling {
     /// Heights of a tile that the shaders know.
     const ROWS: [u32; 4] = [1, 4, 8, 16];
 
-    /// On hardware, workgroup memory broadcasts for free, and a workgroup is one subgroup, of 32 lanes
-    /// at least. A software adapter pays about 15 cycles a lane for every load and nearly nothing for
+    /// On hardware, workgroup memory broadcasts for free, and a workgroup is about one subgroup, of 32
+    /// lanes at least. A software adapter pays about 15 cycles a lane for every load and nearly nothing for
     /// a subgroup broadcast, so there lane r holds row r (and row 8 + r), where subgroups are that wide.
     pub fn of(limits: &DeviceLimits) -> Self {
         let [_, low, medium, tall] = Self::ROWS;
@@ -40,6 +40,11 @@ impl Tiling {
     pub fn heights(&self) -> impl Iterator<Item = u32> + use<> {
         let max = self.max_rows;
         Self::ROWS.into_iter().filter(move |&rows| rows <= max)
+    }
+
+    /// The tallest.
+    pub fn tallest(&self) -> usize {
+        self.max_rows as usize
     }
 
     /// Index in `heights` of the tile for a product of `rows` rows: the lowest that holds them, else

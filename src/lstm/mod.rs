@@ -20,7 +20,7 @@ use crate::reference;
 use crate::state::{LstmState, check_state_shapes};
 use crate::weights::LstmWeights;
 
-/// Device memory that one block of time steps may take, unless
+/// Memory that one block of time steps may take, on the device and in the host's copies, unless
 /// [`with_memory_budget`](Lstm::with_memory_budget) says otherwise: 256 MiB.
 pub const DEFAULT_MEMORY_BUDGET: u64 = 256 << 20;
 
@@ -60,7 +60,7 @@ pub struct Lstm {
 }
 
 enum Engine {
-    Cpu(LstmWeights),
+    Cpu(reference::Network<f32>),
     Gpu(GpuEngine),
 }
 
@@ -102,7 +102,7 @@ impl Lstm {
     }
 
     fn on_cpu(weights: &LstmWeights) -> Self {
-        Self::with_engine(weights, Engine::Cpu(weights.clone()))
+        Self::with_engine(weights, Engine::Cpu(reference::Network::new(weights)))
     }
 
     async fn on_gpu(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
@@ -133,8 +133,8 @@ impl Lstm {
         self
     }
 
-    /// Bounds the device memory, in bytes, that a block of time steps takes: input, gates and outputs
-    /// with the host's copies. A call that needs more runs in several blocks of time, or of the batch;
+    /// Bounds the memory, in bytes, that a block of time steps takes: input, gates and outputs on the
+    /// device, and the host's copies on their way. A call that needs more runs in several blocks of time, or of the batch;
     /// the results are the same. Weights come on top of it, as do states and, in a bidirectional
     /// network, the whole sequence of a layer's input and output.
     ///
@@ -165,7 +165,8 @@ impl Lstm {
     /// # Errors
     ///
     /// [`Error::InputWidth`], [`Error::NoTimeSteps`], [`Error::StateShape`] for arrays that don't fit;
-    /// [`Error::LimitExceeded`], [`Error::OutOfMemory`], [`Error::DeviceLost`] from the device;
+    /// [`Error::SizeOverflow`], [`Error::LimitExceeded`], [`Error::OutOfMemory`],
+    /// [`Error::DeviceLost`], [`Error::Internal`] for what can't be run;
     /// [`Error::Unsupported`] on a GPU in a browser: use [`forward_async`](Self::forward_async).
     ///
     /// # Source
@@ -176,10 +177,12 @@ impl Lstm {
         input: ArrayView3<'_, f32>,
         state: Option<&LstmState>,
     ) -> Result<(Array3<f32>, LstmState), Error> {
-        self.blocking("Lstm::forward on a GPU", self.run(input, None, state, Wait::Block))
+        let run = self.run(input, None, state, Wait::Block);
+        self.blocking("Lstm::forward on a GPU", "use Lstm::forward_async", run)
     }
 
-    /// As [`forward`](Self::forward), without blocking the executor.
+    /// As [`forward`](Self::forward), without waiting in the calling thread for a GPU. (The CPU device
+    /// computes in it all the same.)
     ///
     /// # Errors
     ///
@@ -234,17 +237,32 @@ impl Lstm {
         state: Option<&LstmState>,
     ) -> Result<(Array3<f32>, LstmState), Error> {
         let run = self.run(input, Some(lengths), state, Wait::Block);
-        self.blocking("Lstm::forward_padded on a GPU", run)
+        self.blocking("Lstm::forward_padded on a GPU", "use Lstm::forward_padded_async", run)
+    }
+
+    /// As [`forward_padded`](Self::forward_padded), without waiting in the calling thread for a GPU.
+    ///
+    /// # Errors
+    ///
+    /// As for [`forward_padded`](Self::forward_padded), but never `Unsupported`.
+    pub async fn forward_padded_async(
+        &self,
+        input: ArrayView3<'_, f32>,
+        lengths: &[usize],
+        state: Option<&LstmState>,
+    ) -> Result<(Array3<f32>, LstmState), Error> {
+        self.run(input, Some(lengths), state, Wait::Async).await
     }
 
     fn blocking<T>(
         &self,
         what: &'static str,
+        instead: &'static str,
         future: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         match self.engine {
             Engine::Cpu(_) => pollster::block_on(future), // nothing in it waits
-            Engine::Gpu(_) => block_on(what, "use Lstm::forward_async", future),
+            Engine::Gpu(_) => block_on(what, instead, future),
         }
     }
 
@@ -261,9 +279,9 @@ impl Lstm {
             check_state_shapes(&self.config, input.dim().1, state.h.shape(), state.c.shape())?;
         }
         match &self.engine {
-            Engine::Cpu(weights) => {
+            Engine::Cpu(network) => {
                 let state = state.map(|state| (state.h.view(), state.c.view()));
-                let (output, h, c) = reference::forward(weights, input, lengths, state)?;
+                let (output, h, c) = network.forward(input, lengths, state)?;
                 Ok((self.in_callers_layout(output), LstmState { h, c }))
             }
             Engine::Gpu(engine) => self.run_on_gpu(engine, input, lengths, state, wait).await,
@@ -279,6 +297,10 @@ impl Lstm {
         wait: Wait,
     ) -> Result<(Array3<f32>, LstmState), Error> {
         let (steps, batch, _) = input.dim();
+        if batch == 0 {
+            let (output, state) = Call::new(&self.config, input, state)?.finish();
+            return Ok((self.in_callers_layout(output), state));
+        }
         let mut call = Call::new(&self.config, input, state)?;
         let length = |b: usize| (b, lengths.map_or(steps, |lengths| lengths[b]));
         let mut sequences: Vec<(usize, usize)> = (0..batch).map(length).collect();

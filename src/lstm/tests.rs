@@ -48,42 +48,65 @@ fn mutant(kernel: &KernelSpec, from: &str, to: &str) -> &'static KernelSpec {
     }))
 }
 
+/// Edits of the kernels that every twin has, of the portable and of the subgroup one. Where B is 4 all rows
+/// of a tile of 4 count.
+const WRONG: [(&str, &str); 13] = [
+    ("sigmoid(z.y), c[", "sigmoid(z.x), c["),
+    ("sigmoid(z.x) * tanh_safe(z.z)", "sigmoid(z.y) * tanh_safe(z.z)"),
+    ("tanh_safe(z.z)", "sigmoid(z.z)"),
+    ("sigmoid(z.w) * tanh_safe(c_t)", "sigmoid(z.w) * c_t"),
+    ("fma(w[2], x.zzzz,", "fma(w[2], x.wwww,"),
+    ("time_step.direction + group.z", "time_step.direction"),
+    ("let first = direction * time_step.batch;", "let first = 0u;"),
+    ("let b = bias[direction", "let b = bias[0u * direction"),
+    ("i += 4u * COLUMNS;", "i += 3u * COLUMNS;"),
+    ("row + 1u, z[1]", "row + 1u, z[0]"),
+    ("sum[1]), chain(w, x[2]", "sum[1]), chain(w, x[1]"),
+    ("gates_row[at.direction] + min(row", "gates_row[0u] + min(row"),
+    ("select(e, 1.0, x >= 0.0)", "select(1.0, e, x >= 0.0)"),
+];
+const WRONG_PORTABLE: [(&str, &str); 2] =
+    [("m < length; m += 1u", "m + 1u < length; m += 1u"), ("x % ROWS)", "0u)")];
+const WRONG_SUBGROUP: [(&str, &str); 2] = [
+    ("m < REDUCTION; m += 1u", "m + 1u < REDUCTION; m += 1u"),
+    ("subgroupBroadcast(x, 2u)", "subgroupBroadcast(x, 1u)"),
+];
+const WRONG_PROJECTED: [(&str, &str); 3] = [
+    ("time_step.output_row[direction] + row", "row"),
+    ("h_next[(direction * time_step.batch + row)", "h_next[(row)"),
+    ("store(direction, row + 2u, column, h[2])", "store(direction, row + 2u, column, h[1])"),
+];
+
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn wrong_kernels_are_seen_on_the_gpu() {
     let layers = golden::load("two_layers_bidirectional");
     let projected = golden::load("packed_projection_batch_first");
-    let intact = error_in_tolerances(&layers, forward(&layers, &lstm(&layers, |l| l, |_| {})).0);
-    assert!(intact <= 1.0, "the intact kernels pass: {intact}");
-    for (case, from, to) in [
-        (&layers, "sigmoid(z.y), c[", "sigmoid(z.x), c["),
-        (&layers, "sigmoid(z.x) * tanh_safe(z.z)", "sigmoid(z.y) * tanh_safe(z.z)"),
-        (&layers, "tanh_safe(z.z)", "sigmoid(z.z)"),
-        (&layers, "sigmoid(z.w) * tanh_safe(c_t)", "sigmoid(z.w) * c_t"),
-        (&layers, "fma(w[2], x.zzzz,", "fma(w[2], x.wwww,"),
-        (&layers, "time_step.direction + group.z", "time_step.direction"),
-        (&layers, "let first = direction * time_step.batch;", "let first = 0u;"),
-        (&layers, "let b = bias[direction", "let b = bias[0u * direction"),
-        (&layers, "chunk < REDUCTION", "chunk + 1u < REDUCTION"),
-        (&layers, "m < REDUCTION; m += 1u", "m + 1u < REDUCTION; m += 1u"),
-        (&layers, "row + 1u, z[1]", "row + 1u, z[0]"),
-        (&projected, "time_step.output_row[direction] + row", "row"),
-        (&projected, "h_next[(direction * time_step.batch + row)", "h_next[(row)"),
-    ] {
-        let mutate = |network: &mut Network| {
-            for pipeline in &mut network.pipelines {
-                pipeline.kernel = mutant(pipeline.kernel, from, to);
-            }
+    for subgroups in [false, true] {
+        let twin = |limits: DeviceLimits| DeviceLimits {
+            subgroups: limits.subgroups.filter(|_| subgroups),
+            software: true,
+            ..limits
         };
-        let lstm = lstm(case, |l| l, mutate);
-        let touched = |p: &crate::spec::PipelineSpec| {
-            let source = if p.subgroups { p.kernel.subgroup } else { p.kernel.portable };
-            source.contains(to)
-        };
-        // What is only in the twin that this adapter does not use can't be seen here.
-        let super::Engine::Gpu(engine) = &lstm.engine else { unreachable!() };
-        if engine.network.pipelines.iter().any(touched) {
-            let error = error_in_tolerances(case, forward(case, &lstm).0);
+        let intact = lstm(&layers, twin, |_| {});
+        let super::Engine::Gpu(engine) = &intact.engine else { panic!("not a GPU") };
+        let subgroups = engine.network.tiling.subgroups;
+        let error = error_in_tolerances(&layers, forward(&layers, &intact).0);
+        assert!(error <= 1.0, "the intact kernels pass: {error}");
+
+        let of_twin = if subgroups { &WRONG_SUBGROUP } else { &WRONG_PORTABLE };
+        let of_layers = WRONG.iter().chain(of_twin).map(|edit| (&layers, edit));
+        for (case, &(from, to)) in of_layers.chain(WRONG_PROJECTED.iter().map(|edit| (&projected, edit))) {
+            let mutate = |network: &mut Network| {
+                let mut found = false;
+                for pipeline in &mut network.pipelines {
+                    let kernel = pipeline.kernel;
+                    found |= if subgroups { kernel.subgroup } else { kernel.portable }.contains(from);
+                    pipeline.kernel = mutant(kernel, from, to);
+                }
+                assert!(found, "no kernel has {from:?} any more");
+            };
+            let error = error_in_tolerances(case, forward(case, &lstm(case, twin, mutate)).0);
             assert!(error.is_nan() || error > 10.0, "{from} → {to} passes for right: {error}");
         }
     }
@@ -123,4 +146,32 @@ fn what_wgpu_refuses_is_an_error_of_ours() {
         assert!(matches!(&result, Err(Error::Internal { .. })), "{from} → {to}: {result:?}");
     }
     assert!(Lstm::new(common::device::gpu(), &weights).is_ok());
+}
+
+/// A device of one's own to lose.
+fn doomed() -> (std::sync::Arc<crate::gpu::Gpu>, Lstm) {
+    let gpu = std::sync::Arc::new(pollster::block_on(crate::gpu::Gpu::open()).unwrap());
+    let weights = golden::load("hidden_128").weights();
+    let lstm = pollster::block_on(Lstm::on_gpu(&gpu, &weights)).unwrap();
+    (gpu, lstm)
+}
+
+#[test]
+#[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+fn a_device_lost_in_the_middle_of_a_call_hangs_nobody() {
+    let (gpu, lstm) = doomed();
+    let input = Array3::zeros((2_000, 2, 64));
+    for wait in [Wait::Block, Wait::Async] {
+        std::thread::scope(|scope| {
+            let call = scope.spawn(|| pollster::block_on(lstm.run(input.view(), None, None, wait)));
+            std::thread::sleep(std::time::Duration::from_millis(30)); // about a tenth of the call
+            gpu.destroy();
+            let result = call.join().unwrap();
+            assert!(matches!(result, Ok(_) | Err(Error::DeviceLost { .. })), "{result:?}");
+        });
+        for _ in 0..2 {
+            let result = lstm.forward(input.view(), None);
+            assert!(matches!(result, Err(Error::DeviceLost { .. })), "{result:?}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What a device and a memory budget allow.
 
-use super::network::Network;
+use super::network::{Layer, Network};
+use super::schedule::SUBMISSION;
 use crate::error::Error;
 use crate::spec::{DeviceLimits, padded};
 
@@ -59,12 +60,12 @@ fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<u
     // A sequence's states lie in bindings of their own, as long as D·B rows of h or c.
     let state = 4 * (config.num_directions() * padded(config.hidden_size())) as u64;
     let row = input.max(gates).max(output).max(state);
-    let tallest = network.tiling.heights().last().unwrap_or(1);
+    let tallest = network.tiling.tallest() as u64;
     let bounds = [
         ("memory_budget", budget, working_set),
         ("max_storage_buffer_binding_size", limits.max_binding, row),
         ("max_buffer_size", limits.max_buffer, row),
-        ("max_compute_workgroups_per_dimension", u64::from(limits.max_workgroups) * u64::from(tallest), 1),
+        ("max_compute_workgroups_per_dimension", u64::from(limits.max_workgroups) * tallest, 1),
     ];
     let mut most = u64::from(u32::MAX);
     for (limit_name, limit, needed) in bounds {
@@ -81,7 +82,12 @@ fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<u
     Ok(most as usize)
 }
 
-/// Sequences that one program can take: all at once, or the batch goes through in parts.
+/// Sequences that one program can take: all at once, or the batch goes through in parts. One time step of
+/// them fits a block, and keeps within a submission's operations.
 pub(crate) fn most_sequences(network: &Network, budget: u64) -> Result<usize, Error> {
-    BlockRows::new(network, budget).map(|rows| rows.apart)
+    let directions = network.config.num_directions() as u64;
+    let step = |layer: &Layer| layer.step.shape.operations(1) * directions;
+    let operations = network.layers.iter().map(step).max().unwrap_or(1);
+    let in_a_step = usize::try_from(SUBMISSION.operations / operations).unwrap_or(usize::MAX).max(1);
+    BlockRows::new(network, budget).map(|rows| rows.apart.min(in_a_step))
 }

@@ -8,9 +8,11 @@
 //!   is a projection one `hidden_projection`.
 //!
 //! That is L·(N + T·(1 + p)) dispatches for N blocks, p = 1 with a projection and else 0; N = 1 unless
-//! the call is larger than the device's limits or the memory budget. Where a bidirectional call has
-//! several blocks its directions walk them in opposite orders, and no longer share dispatches: it is
-//! then 2·L·(N + T·(1 + p)).
+//! the call has more than 16,384 steps or is larger than the device's limits or the memory budget. Where
+//! a bidirectional call has several blocks its directions walk them in opposite orders, and no longer
+//! share dispatches: it is then 2·L·(N + T·(1 + p)). An `input_projection` that would take a slow device
+//! a second or more is several dispatches, and a batch of which one time step would not fit a block goes
+//! through in parts, each a program of its own.
 
 mod limits;
 mod network;

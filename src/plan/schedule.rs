@@ -26,7 +26,7 @@ pub(crate) enum HostData {
 /// A desktop resets a GPU that is busy with one submission for about 2 s. The slowest device worth
 /// running on, a software adapter on two cores, does some 2·10¹⁰ operations a second, and starts a
 /// dispatch in 20 µs: each bound is about one second there.
-const SUBMISSION: SubmissionLimits =
+pub(super) const SUBMISSION: SubmissionLimits =
     SubmissionLimits { operations: 20_000_000_000, dispatches: 32_768, downloads: 128 << 20 };
 
 /// Steps of a block at most: bounds the uniforms, of which each step has one.
@@ -39,7 +39,6 @@ pub(crate) fn schedule(
     packing: &Packing,
     budget: u64,
 ) -> Result<Program<HostData>, Error> {
-    check_uniforms(network, packing)?;
     let mut scheduler = Scheduler::new(network, packing, budget)?;
     scheduler.upload_states();
     if network.config.num_directions() == 1 {
@@ -49,22 +48,6 @@ pub(crate) fn schedule(
     }
     scheduler.download_states();
     Ok(scheduler.builder.finish())
-}
-
-/// Refuses more time steps than a buffer of uniforms can tell apart.
-fn check_uniforms(network: &Network, packing: &Packing) -> Result<(), Error> {
-    let steps = if packing.is_uniform() { packing.steps().min(MAX_STEPS) } else { packing.steps() };
-    let needed = (steps as u64).saturating_mul(4 * u64::from(network.limits.uniform_alignment));
-    let limit = network.limits.max_buffer.min(u64::from(u32::MAX));
-    if needed > limit {
-        return Err(Error::LimitExceeded {
-            what: format!("a ragged batch of {steps} time steps"),
-            needed,
-            limit_name: "max_buffer_size",
-            limit,
-        });
-    }
-    Ok(())
 }
 
 struct Scheduler<'a> {
@@ -98,7 +81,11 @@ impl<'a> Scheduler<'a> {
         let rows: Vec<usize> = blocks.iter().map(|block| packing.rows(block)).collect();
         let gates_rows = rows.iter().copied().max().unwrap_or(0);
 
-        let mut builder = ProgramBuilder::new(network.limits.uniform_alignment, SUBMISSION);
+        let bounds = SubmissionLimits {
+            downloads: SUBMISSION.downloads.min(network.limits.max_buffer), // one staging buffer
+            ..SUBMISSION
+        };
+        let mut builder = ProgramBuilder::new(network.limits.uniform_alignment, bounds);
         // One direction walks through time once, layer by layer within a block: the next block can use
         // the same buffers. Two directions need the whole sequence of the layer below.
         let kept = if directions == 1 { vec![gates_rows] } else { rows };
@@ -191,13 +178,25 @@ impl<'a> Scheduler<'a> {
             BufferRef::Resident(layer.bias),
             BufferRef::Program(self.gates_x),
         ];
-        let params = Block {
-            direction: directions.start as u32,
-            rows: rows as u32,
-            gates_rows: if self.fused { self.gates_rows as u32 } else { 0 },
-            padding: 0,
-        };
-        self.dispatch(&layer.input, buffers, &params, rows, directions.len());
+        let most = self.rows_of_a_dispatch(&layer.input, directions.len());
+        for first in (0..rows).step_by(most) {
+            let params = Block {
+                direction: directions.start as u32,
+                first_row: first as u32,
+                rows: rows as u32,
+                gates_rows: if self.fused { self.gates_rows as u32 } else { 0 },
+            };
+            let rows = most.min(rows - first);
+            self.dispatch(&layer.input, buffers.clone(), &params, rows, directions.len());
+        }
+    }
+
+    /// Rows that keep one dispatch within a submission's operations: whole tiles.
+    fn rows_of_a_dispatch(&self, stage: &Stage, directions: usize) -> usize {
+        let tile = self.network.tiling.tallest();
+        let row = stage.shape.operations(1) * directions as u64;
+        let rows = usize::try_from(SUBMISSION.operations / row).unwrap_or(usize::MAX);
+        (rows / tile * tile).max(tile)
     }
 
     /// One time step: `times` is the step's time in each direction.

@@ -30,6 +30,8 @@ struct Walk<'a> {
     packing: &'a Packing,
     program: &'a Program<HostData>,
     memory: Vec<Vec<Cell>>,
+    /// Uniforms of the submission that is walked.
+    params: &'a [u8],
 }
 
 impl<'a> Walk<'a> {
@@ -51,7 +53,7 @@ impl<'a> Walk<'a> {
                 (0..buffer.len).map(cell).collect()
             })
             .collect();
-        Self { network, packing, program, memory }
+        Self { network, packing, program, memory, params: &[] }
     }
 
     fn read(&mut self, buffer: usize, start: usize, len: usize) {
@@ -79,6 +81,10 @@ impl<'a> Walk<'a> {
     fn run(mut self) -> usize {
         let mut dispatches = 0;
         for submission in &self.program.submissions {
+            self.params = &submission.params;
+            assert!(self.params.len() as u64 <= self.network.limits.max_buffer);
+            let staged: u64 = submission.downloads.iter().map(|download| 4 * download.len as u64).sum();
+            assert!(staged <= self.network.limits.max_buffer);
             for upload in &submission.uploads {
                 self.write(upload.buffer, 0, upload.len, Cell::Uploaded);
             }
@@ -122,11 +128,15 @@ impl<'a> Walk<'a> {
         }
         assert!(dispatch.grid.iter().all(|&n| n >= 1 && n <= limits.max_workgroups));
         assert_eq!(dispatch.params % limits.uniform_alignment, 0);
-        assert!(dispatch.params as usize + 32 <= program.params.len());
+        let of_kernel = match spec.kernel.bindings[0].access {
+            Access::Uniform(bytes) => bytes as usize,
+            other => panic!("binding 0 is {other:?}"),
+        };
+        assert!(dispatch.params as usize + of_kernel <= self.params.len());
     }
 
     fn params<P: bytemuck::Pod>(&self, dispatch: &Dispatch) -> P {
-        let bytes = &self.program.params[dispatch.params as usize..][..size_of::<P>()];
+        let bytes = &self.params[dispatch.params as usize..][..size_of::<P>()];
         bytemuck::pod_read_unaligned(bytes)
     }
 
@@ -150,13 +160,14 @@ impl<'a> Walk<'a> {
         match self.network.pipelines[dispatch.pipeline].kernel.name {
             "input_projection" => {
                 let block: Block = self.params(dispatch);
-                let rows = block.rows as usize;
+                let (first_row, rows) =
+                    (block.first_row as usize, block.rows as usize - block.first_row as usize);
                 self.covers(dispatch, rows);
                 let from_below = self.program.buffers[buffer(2)].label.starts_with("output");
                 let input = if from_below { self.network.output_row() } else { self.network.input_row(0) };
-                self.read(buffer(2), 0, rows * input);
+                self.read(buffer(2), first_row * input, rows * input);
                 for d in block.direction as usize..block.direction as usize + all {
-                    let first = d * block.gates_rows as usize;
+                    let first = d * block.gates_rows as usize + first_row;
                     self.write(buffer(4), 4 * first * hidden, 4 * rows * hidden, Cell::Computed);
                 }
             }
@@ -305,23 +316,30 @@ fn layers_and_directions_share_uniforms() {
     let config = LstmConfig::new(8, 8).with_num_layers(4).with_bidirectional(true);
     let (network, program) = plan(&config, 2, 50, 256 << 20);
     let alignment = network.limits.uniform_alignment as usize;
-    assert_eq!(program.params.len(), (1 + 50) * alignment, "one for the block, one a step");
+    assert_eq!(program.params_bytes(), (1 + 50) * alignment, "one for the block, one a step");
 }
 
 #[test]
 fn a_long_call_stays_within_the_default_limits_and_below_the_watchdog() {
-    let config = LstmConfig::new(256, 256);
-    let (network, program) = plan(&config, 64, 4_000, 256 << 20);
-    assert!(program.buffers.iter().all(|buffer| buffer.bytes() <= network.limits.max_binding));
-    assert!(program.submissions.len() > 4);
-    for submission in &program.submissions {
-        let operations: u64 = submission.dispatches.iter().map(|d| d.operations).sum();
-        let largest = submission.dispatches.iter().map(|d| d.operations).max().unwrap_or(0);
-        assert!(operations <= 20_000_000_000.max(largest), "{operations}");
+    let wide = LstmConfig::new(256, 256);
+    let huge = LstmConfig::new(2896, 2896); // as large as these limits let a weight be
+    for (config, batch, steps) in [
+        (&wide, 64, 4_000),
+        (&wide.clone().with_bidirectional(true).with_num_layers(2), 64, 4_000),
+        (&huge, 64, 500),
+        (&huge, 250, 3),
+        (&LstmConfig::new(1, 1), 1, 40_000),
+        (&LstmConfig::new(1, 1).with_bidirectional(true), 1, 40_000),
+    ] {
+        let (network, program) = plan(config, batch, steps, 256 << 20);
+        assert!(program.buffers.iter().all(|buffer| buffer.bytes() <= network.limits.max_binding));
+        assert!(program.submissions.len() > 1);
+        for submission in &program.submissions {
+            let operations: u64 = submission.dispatches.iter().map(|dispatch| dispatch.operations).sum();
+            assert!(operations <= 20_000_000_000, "{operations}");
+            assert!(submission.dispatches.len() <= 32_768);
+        }
     }
-    let bidirectional = config.with_bidirectional(true).with_num_layers(2);
-    let (network, program) = plan(&bidirectional, 64, 4_000, 256 << 20);
-    assert!(program.buffers.iter().all(|buffer| buffer.bytes() <= network.limits.max_binding));
 }
 
 #[test]

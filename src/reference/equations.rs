@@ -1,5 +1,7 @@
 //! One layer in one direction: the equations themselves.
 
+use std::ops::Range;
+
 use ndarray::{
     Array, Array1, Array2, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis, Dimension, NdFloat, s,
 };
@@ -36,6 +38,9 @@ fn cast<T: From<f32>, D: Dimension>(array: &Array<f32, D>) -> Array<T, D> {
     array.map(|&x| x.into())
 }
 
+/// Elements of the input's part of the gates that are computed at once: 64 MiB of f32.
+const GATES_AT_ONCE: usize = 16 << 20;
+
 /// One layer in one direction over a whole sequence: `x` (T, B, I) → `output` (T, B, O).
 ///
 /// ```text
@@ -60,36 +65,46 @@ pub(super) fn run_direction<T: NdFloat>(
     let (steps, batch, input_size) = x.dim();
     let hidden_size = c.ncols();
 
-    // W_ih·x_t + b_ih + b_hh waits for no other step: all steps at once.
-    let x_rows = x.to_shape((steps * batch, input_size)).expect("T·B rows of I are (T, B, I)");
-    let gates_x = times(w_ih, x_rows.view()) + bias;
+    // W_ih·x_t + b_ih + b_hh waits for no other step: a block of steps at once.
+    let block_steps = (GATES_AT_ONCE / (batch * 4 * hidden_size)).clamp(1, steps);
+    for block in in_order(0..steps.div_ceil(block_steps), reverse) {
+        let times = block * block_steps..steps.min((block + 1) * block_steps);
+        let x = x.slice(s![times.clone(), .., ..]);
+        let rows = x.to_shape((times.len() * batch, input_size)).expect("rows of I are (T, B, I)");
+        let gates_x = times_transposed(w_ih, rows.view()) + bias;
 
-    for step in 0..steps {
-        let t = if reverse { steps - 1 - step } else { step };
+        for t in in_order(times.clone(), reverse) {
+            let row = (t - times.start) * batch;
+            let z = times_transposed(w_hh, h.view()) + gates_x.slice(s![row..row + batch, ..]);
+            let gate = |k: usize| z.slice(s![.., k * hidden_size..(k + 1) * hidden_size]);
+            let i = gate(0).mapv(sigmoid);
+            let f = gate(1).mapv(sigmoid);
+            let g = gate(2).mapv(T::tanh);
+            let o = gate(3).mapv(sigmoid);
 
-        let z = times(w_hh, h.view()) + gates_x.slice(s![t * batch..(t + 1) * batch, ..]);
-        let gate = |k: usize| z.slice(s![.., k * hidden_size..(k + 1) * hidden_size]);
-        let i = gate(0).mapv(sigmoid);
-        let f = gate(1).mapv(sigmoid);
-        let g = gate(2).mapv(T::tanh);
-        let o = gate(3).mapv(sigmoid);
-
-        let next_c = f * &c + i * g;
-        c.assign(&next_c);
-        let unprojected = o * c.mapv(T::tanh);
-        match w_hr {
-            Some(w_hr) => h.assign(&times(w_hr, unprojected.view())),
-            None => h.assign(&unprojected),
+            let next_c = f * &c + i * g;
+            c.assign(&next_c);
+            let unprojected = o * c.mapv(T::tanh);
+            match w_hr {
+                Some(w_hr) => h.assign(&times_transposed(w_hr, unprojected.view())),
+                None => h.assign(&unprojected),
+            }
+            output.index_axis_mut(Axis(0), t).assign(&h);
         }
-        output.index_axis_mut(Axis(0), t).assign(&h);
     }
+}
+
+/// First to last, or last to first.
+fn in_order(range: Range<usize>, reverse: bool) -> impl Iterator<Item = usize> {
+    let (first, last) = (range.start, range.end);
+    range.map(move |k| if reverse { first + last - 1 - k } else { k })
 }
 
 /// W·x for each row x: (N, K) → (N, M) with W (M, K).
 ///
 /// One row alone goes the way of matrix times vector, which leaves W where it lies; the other way
 /// first copies it.
-fn times<T: NdFloat>(w: &Array2<T>, x: ArrayView2<'_, T>) -> Array2<T> {
+fn times_transposed<T: NdFloat>(w: &Array2<T>, x: ArrayView2<'_, T>) -> Array2<T> {
     if x.nrows() == 1 { w.dot(&x.row(0)).insert_axis(Axis(0)) } else { x.dot(&w.t()) }
 }
 

@@ -8,6 +8,7 @@ mod equations;
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis, NdFloat, s};
 
 use crate::check::check_input;
+use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::state::{LstmState, check_state_shapes};
 use crate::weights::LstmWeights;
@@ -57,39 +58,14 @@ pub fn forward<T: NdFloat + From<f32>>(
     lengths: Option<&[usize]>,
     state: Option<(ArrayView3<'_, T>, ArrayView3<'_, T>)>,
 ) -> Result<(Array3<T>, Array3<T>, Array3<T>), Error> {
-    let config = weights.config();
-    let (steps, batch, _) = input.dim();
-    check_input(config, input.dim(), lengths)?;
-    if let Some((h, c)) = &state {
-        check_state_shapes(config, batch, h.shape(), c.shape())?;
-    }
+    Network::new(weights).forward(input, lengths, state)
+}
 
-    let network = Network::new(weights);
-    let (mut h, mut c) = match state {
-        Some((h, c)) => (standard(h), standard(c)),
-        None => {
-            let [h, c] = LstmState::shapes(config, batch);
-            (Array3::zeros(h), Array3::zeros(c))
-        }
-    };
-    let output = match lengths {
-        _ if batch == 0 => Array3::zeros((steps, 0, network.output_width)),
-        None => network.run(input, h.view_mut(), c.view_mut()),
-        // Each sequence alone, as a batch of one that ends where it ends.
-        Some(lengths) => {
-            let mut output = Array3::zeros((steps, batch, network.output_width));
-            for (b, &length) in lengths.iter().enumerate() {
-                let its_output = network.run(
-                    input.slice(s![..length, b..=b, ..]),
-                    h.slice_mut(s![.., b..=b, ..]),
-                    c.slice_mut(s![.., b..=b, ..]),
-                );
-                output.slice_mut(s![..length, b..=b, ..]).assign(&its_output);
-            }
-            output
-        }
-    };
-    Ok((output, h, c))
+/// Refuses a call whose largest arrays, of `len` elements together, are not to be had: asking for them
+/// one by one would end the process.
+fn check_memory<T>(len: usize) -> Result<(), Error> {
+    let probe = Vec::<T>::new().try_reserve_exact(len);
+    probe.map_err(|error| Error::OutOfMemory { reason: format!("the host: {error}") })
 }
 
 /// A copy in standard layout, so that what comes out is, whatever went in.
@@ -98,7 +74,8 @@ fn standard<T: Clone>(array: ArrayView3<'_, T>) -> Array3<T> {
 }
 
 /// The parameters of every layer and direction, as `T`.
-struct Network<T> {
+pub(crate) struct Network<T> {
+    config: LstmConfig,
     /// L times D.
     layers: Vec<Vec<Parameters<T>>>,
     /// D·O.
@@ -106,10 +83,11 @@ struct Network<T> {
 }
 
 impl<T: NdFloat + From<f32>> Network<T> {
-    fn new(weights: &LstmWeights) -> Self {
+    pub(crate) fn new(weights: &LstmWeights) -> Self {
         let config = weights.config();
         let directions = config.num_directions();
         Self {
+            config: config.clone(),
             layers: (0..config.num_layers())
                 .map(|layer| {
                     (0..directions)
@@ -119,6 +97,49 @@ impl<T: NdFloat + From<f32>> Network<T> {
                 .collect(),
             output_width: directions * config.output_size(),
         }
+    }
+
+    /// What [`forward`] says.
+    #[expect(clippy::type_complexity, reason = "output, h_n, c_n, as forward's")]
+    pub(crate) fn forward(
+        &self,
+        input: ArrayView3<'_, T>,
+        lengths: Option<&[usize]>,
+        state: Option<(ArrayView3<'_, T>, ArrayView3<'_, T>)>,
+    ) -> Result<(Array3<T>, Array3<T>, Array3<T>), Error> {
+        let (steps, batch, width) = input.dim();
+        check_input(&self.config, input.dim(), lengths)?;
+        if let Some((h, c)) = &state {
+            check_state_shapes(&self.config, batch, h.shape(), c.shape())?;
+        }
+        // A copy of the input, and the outputs of two layers at a time.
+        check_memory::<T>(steps * batch * (width + 2 * self.output_width))?;
+
+        let (mut h, mut c) = match state {
+            Some((h, c)) => (standard(h), standard(c)),
+            None => {
+                let [h, c] = LstmState::shapes(&self.config, batch);
+                (Array3::zeros(h), Array3::zeros(c))
+            }
+        };
+        let output = match lengths {
+            _ if batch == 0 => Array3::zeros((steps, 0, self.output_width)),
+            None => self.run(input, h.view_mut(), c.view_mut()),
+            // Each sequence alone, as a batch of one that ends where it ends.
+            Some(lengths) => {
+                let mut output = Array3::zeros((steps, batch, self.output_width));
+                for (b, &length) in lengths.iter().enumerate() {
+                    let its_output = self.run(
+                        input.slice(s![..length, b..=b, ..]),
+                        h.slice_mut(s![.., b..=b, ..]),
+                        c.slice_mut(s![.., b..=b, ..]),
+                    );
+                    output.slice_mut(s![..length, b..=b, ..]).assign(&its_output);
+                }
+                output
+            }
+        };
+        Ok((output, h, c))
     }
 
     /// Sequences of one length, (T, B, I) → (T, B, D·O). The state is carried from before the

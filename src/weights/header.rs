@@ -20,8 +20,9 @@ pub(super) fn check(bytes: &[u8], prefix: &str) -> Result<(), Error> {
     let Some(header) = header(bytes) else {
         return Ok(());
     };
-    let Entries(entries) =
-        serde_json::from_slice(header).map_err(SafeTensorError::InvalidHeaderDeserialization)?;
+    let Entries(entries) = serde_json::from_slice(header)
+        .map_err(SafeTensorError::InvalidHeaderDeserialization)
+        .map_err(Error::safetensors)?;
     let mut seen = BTreeSet::new();
     for (name, _) in &entries {
         if name.starts_with(prefix) && !seen.insert(name) {
@@ -30,7 +31,7 @@ pub(super) fn check(bytes: &[u8], prefix: &str) -> Result<(), Error> {
     }
     for (name, end) in entries {
         if end > bytes.len() {
-            return Err(SafeTensorError::InvalidOffset(name).into());
+            return Err(Error::safetensors(SafeTensorError::InvalidOffset(name)));
         }
     }
     Ok(())

@@ -35,7 +35,7 @@ impl LstmWeights {
     /// ```
     pub fn from_safetensors(bytes: &[u8], prefix: &str) -> Result<Self, Error> {
         header::check(bytes, prefix)?;
-        let file = SafeTensors::deserialize(bytes)?;
+        let file = SafeTensors::deserialize(bytes).map_err(Error::safetensors)?;
         let mut tensors: Vec<_> = file
             .iter()
             .map(|(name, view)| Tensor { name: name.to_owned(), shape: view.shape().to_vec(), data: view })
@@ -64,9 +64,11 @@ impl LstmWeights {
             .collect();
         let views = entries
             .iter()
-            .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+            .map(|(name, shape, bytes)| {
+                Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(Error::safetensors)?))
+            })
             .collect::<Result<Vec<_>, Error>>()?;
-        Ok(safetensors::serialize(views, None)?)
+        safetensors::serialize(views, None).map_err(Error::safetensors)
     }
 }
 
