@@ -169,6 +169,22 @@ pub(crate) struct Program<Tag> {
     pub submissions: Vec<Submission<Tag>>,
 }
 
+impl<Tag> Submission<Tag> {
+    pub fn upload_bytes(&self) -> u64 {
+        self.uploads.iter().map(Transfer::bytes).sum()
+    }
+
+    pub fn download_bytes(&self) -> u64 {
+        self.downloads.iter().map(Transfer::bytes).sum()
+    }
+}
+
+impl<Tag> Transfer<Tag> {
+    pub fn bytes(&self) -> u64 {
+        4 * self.len as u64
+    }
+}
+
 impl<Tag> Program<Tag> {
     /// The most bytes of uniforms of any submission.
     pub fn params_bytes(&self) -> usize {
@@ -191,6 +207,7 @@ pub(crate) struct ProgramBuilder<Tag> {
     params: HashMap<Vec<u8>, u32>,
     alignment: usize,
     operations: u64,
+    uploaded: u64,
     downloaded: u64,
     limits: SubmissionLimits,
 }
@@ -200,8 +217,8 @@ pub(crate) struct ProgramBuilder<Tag> {
 pub(crate) struct SubmissionLimits {
     pub operations: u64,
     pub dispatches: usize,
-    /// Bytes that come back.
-    pub downloads: u64,
+    /// Bytes that go there, and bytes that come back.
+    pub transfers: u64,
 }
 
 impl<Tag> ProgramBuilder<Tag> {
@@ -212,6 +229,7 @@ impl<Tag> ProgramBuilder<Tag> {
             params: HashMap::new(),
             alignment: uniform_alignment as usize,
             operations: 0,
+            uploaded: 0,
             downloaded: 0,
             limits,
         }
@@ -228,13 +246,14 @@ impl<Tag> ProgramBuilder<Tag> {
     }
 
     pub fn upload(&mut self, buffer: usize, len: usize, tag: Tag) {
+        let bytes = 4 * len as u64;
+        let full = self.uploaded > 0 && self.uploaded + bytes > self.limits.transfers;
         // An upload comes before every dispatch of its submission: after some, a new one begins.
-        if self.open().dispatches.is_empty() && self.open().downloads.is_empty() {
-            self.open().uploads.push(Transfer { buffer, len, tag });
-        } else {
+        if full || !self.open().dispatches.is_empty() || !self.open().downloads.is_empty() {
             self.close();
-            self.upload(buffer, len, tag);
         }
+        self.uploaded += bytes;
+        self.open().uploads.push(Transfer { buffer, len, tag });
     }
 
     pub fn dispatch<P: bytemuck::Pod>(
@@ -259,7 +278,7 @@ impl<Tag> ProgramBuilder<Tag> {
 
     pub fn download(&mut self, buffer: usize, len: usize, tag: Tag) {
         let bytes = 4 * len as u64;
-        if self.downloaded > 0 && self.downloaded + bytes > self.limits.downloads {
+        if self.downloaded > 0 && self.downloaded + bytes > self.limits.transfers {
             self.close();
         }
         self.downloaded += bytes;
@@ -281,6 +300,7 @@ impl<Tag> ProgramBuilder<Tag> {
 
     fn close(&mut self) {
         self.operations = 0;
+        self.uploaded = 0;
         self.downloaded = 0;
         self.params.clear();
         self.program.submissions.push(Submission {

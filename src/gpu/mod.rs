@@ -3,6 +3,7 @@
 
 mod adapter;
 mod pipelines;
+mod prepared;
 mod run;
 mod scope;
 
@@ -12,6 +13,7 @@ use crate::error::Error;
 use crate::spec::{BufferSpec, DeviceLimits};
 
 pub(crate) use pipelines::Pipelines;
+pub(crate) use prepared::Prepared;
 pub(crate) use run::Wait;
 
 /// An open device.

@@ -2,11 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use futures_channel::oneshot;
 
+use super::prepared::Prepared;
 use super::{Gpu, Pipelines};
 use crate::error::Error;
-use crate::spec::{BufferRef, Host, Program, Submission, Transfer};
+use crate::spec::{Host, Submission};
 
 /// How a call waits for the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,159 +20,105 @@ pub(crate) enum Wait {
     Async,
 }
 
-/// A program's buffers and bind groups on the device.
-struct Prepared {
-    /// The uniforms of one submission after the other.
-    params: wgpu::Buffer,
-    buffers: Vec<wgpu::Buffer>,
-    bind_groups: Vec<wgpu::BindGroup>,
-}
-
-/// The staging buffer of a submission, and the word that it is mapped.
+/// A submission whose results are on their way.
 struct Staged {
-    buffer: wgpu::Buffer,
     mapped: oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
     submission: wgpu::SubmissionIndex,
 }
 
 impl Gpu {
-    /// Runs all submissions in order and hands everything that comes back to `host`.
+    /// Runs all submissions in order and hands everything that comes back to `host`. After an error
+    /// `prepared` is of no more use.
     pub async fn run<Tag, H: Host<Tag>>(
         &self,
-        program: &Program<Tag>,
+        prepared: &mut Prepared<Tag>,
         pipelines: &Pipelines,
-        resident: &[wgpu::Buffer],
         host: &mut H,
         wait: Wait,
     ) -> Result<(), Error> {
-        let prepared = self.scoped(|| self.prepare(program, pipelines, resident)).await?;
-        for submission in &program.submissions {
-            let submit = || self.submit(submission, &prepared, pipelines, host);
+        for (number, submission) in prepared.program.submissions.iter().enumerate() {
+            let submit = || self.submit(number, submission, prepared, pipelines, host);
             if let Some(staged) = self.scoped(submit).await? {
-                self.read_back(staged, submission, host, wait).await?;
+                self.read_back(staged, &prepared.download, submission, host, wait).await?;
             }
         }
-        Ok(())
+        prepared.params_are_there = prepared.program.submissions.len() == 1;
+        self.map_upload(prepared).await
     }
 
-    fn prepare<Tag>(
-        &self,
-        program: &Program<Tag>,
-        pipelines: &Pipelines,
-        resident: &[wgpu::Buffer],
-    ) -> Prepared {
-        let params = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("params"),
-            size: program.params_bytes() as u64,
-            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let create = |spec: &crate::spec::BufferSpec| {
-            self.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(&spec.label),
-                size: spec.bytes(),
-                usage: wgpu::BufferUsages::STORAGE
-                    | wgpu::BufferUsages::COPY_DST
-                    | wgpu::BufferUsages::COPY_SRC,
-                mapped_at_creation: false,
-            })
-        };
-        let buffers: Vec<wgpu::Buffer> = program.buffers.iter().map(create).collect();
-        let bind = |set: &crate::spec::BindSet| {
-            let pipeline = &pipelines.pipelines[set.pipeline];
-            let uniform = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                buffer: &params,
-                offset: 0,
-                size: wgpu::BufferSize::new(u64::from(pipeline.uniform_bytes)),
-            });
-            let storage = set.buffers.iter().map(|&buffer| match buffer {
-                BufferRef::Resident(index) => resident[index].as_entire_binding(),
-                BufferRef::Program(index) => buffers[index].as_entire_binding(),
-            });
-            let entries: Vec<_> = (0..)
-                .zip(std::iter::once(uniform).chain(storage))
-                .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
-                .collect();
-            self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: None,
-                layout: &pipeline.layout,
-                entries: &entries,
-            })
-        };
-        let bind_groups = program.bind_sets.iter().map(bind).collect();
-        Prepared { params, buffers, bind_groups }
-    }
-
-    /// Uploads, dispatches and copies to staging, as one submit.
+    /// Uploads, dispatches and the copy of what comes back, as one submit.
     fn submit<Tag, H: Host<Tag>>(
         &self,
+        number: usize,
         submission: &Submission<Tag>,
-        prepared: &Prepared,
+        prepared: &Prepared<Tag>,
         pipelines: &Pipelines,
         host: &H,
     ) -> Option<Staged> {
-        for upload in &submission.uploads {
-            let data = host.upload(&upload.tag, upload.len);
-            let buffer = &prepared.buffers[upload.buffer];
-            self.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&data));
-        }
-        self.queue.write_buffer(&prepared.params, 0, &submission.params);
         let mut encoder = self.device.create_command_encoder(&Default::default());
+        if number == 0 && prepared.upload_is_mapped.swap(false, Relaxed) {
+            upload_mapped(&mut encoder, submission, prepared, host);
+        } else {
+            for upload in &submission.uploads {
+                let data = host.upload(&upload.tag, upload.len);
+                self.queue.write_buffer(&prepared.buffers[upload.buffer], 0, bytemuck::cast_slice(&data));
+            }
+        }
+        if !prepared.params_are_there {
+            self.queue.write_buffer(&prepared.params, 0, &submission.params);
+        }
         record(&mut encoder, submission, prepared, pipelines);
-        let total = submission.downloads.iter().map(bytes).sum();
+        let total = submission.download_bytes();
         if total == 0 {
             self.queue.submit([encoder.finish()]);
             return None;
         }
-        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("staging"),
-            size: total,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
         let mut offset = 0;
         for download in &submission.downloads {
             let source = &prepared.buffers[download.buffer];
-            encoder.copy_buffer_to_buffer(source, 0, &staging, offset, bytes(download));
-            offset += bytes(download);
+            encoder.copy_buffer_to_buffer(source, 0, &prepared.download, offset, download.bytes());
+            offset += download.bytes();
         }
         let submission = self.queue.submit([encoder.finish()]);
         let (done, mapped) = oneshot::channel();
-        staging.map_async(wgpu::MapMode::Read, .., move |result| {
+        prepared.download.map_async(wgpu::MapMode::Read, ..total, move |result| {
             let _ = done.send(result); // nobody waits any more if the call's future was dropped
         });
-        Some(Staged { buffer: staging, mapped, submission })
+        Some(Staged { mapped, submission })
     }
 
     async fn read_back<Tag, H: Host<Tag>>(
         &self,
         staged: Staged,
+        download: &wgpu::Buffer,
         submission: &Submission<Tag>,
         host: &mut H,
         wait: Wait,
     ) -> Result<(), Error> {
-        self.wait_for(&staged, wait);
+        self.wait_for(staged.submission, download, wait);
         match staged.mapped.await {
             Ok(Ok(())) => {}
             _ => return Err(self.set_lost("the results can't be read back")),
         }
         let read = || -> Result<(), wgpu::MapRangeError> {
-            let view = staged.buffer.get_mapped_range(..)?;
+            let view = download.get_mapped_range(..submission.download_bytes())?;
             let mut rest: &[f32] = bytemuck::cast_slice(&view);
             for download in &submission.downloads {
                 let (data, after) = rest.split_at(download.len);
                 host.download(&download.tag, data);
                 rest = after;
             }
+            drop(view);
+            download.unmap();
             Ok(())
         };
         self.scoped(read).await?.map_err(|error| Error::Internal { reason: error.to_string() })
     }
 
     /// Sees to it that the submission's callbacks are called.
-    fn wait_for(&self, staged: &Staged, wait: Wait) {
-        let (device, buffer) = (self.device.clone(), staged.buffer.clone());
-        let until = wgpu::PollType::Wait { submission_index: Some(staged.submission.clone()), timeout: None };
+    fn wait_for(&self, submission: wgpu::SubmissionIndex, download: &wgpu::Buffer, wait: Wait) {
+        let (device, buffer) = (self.device.clone(), download.clone());
+        let until = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
         let poll = move || {
             // wgpu panics here if the device is lost while it waits, and leaves the callback pending:
             // unmapping calls it, with an error.
@@ -192,10 +141,35 @@ impl Gpu {
     }
 }
 
+/// Writes what goes there into the mapped upload buffer, and copies it from there.
+fn upload_mapped<Tag, H: Host<Tag>>(
+    encoder: &mut wgpu::CommandEncoder,
+    submission: &Submission<Tag>,
+    prepared: &Prepared<Tag>,
+    host: &H,
+) {
+    if let Ok(mut view) = prepared.upload.get_mapped_range_mut(..) {
+        let mut offset = 0;
+        for upload in &submission.uploads {
+            let data = host.upload(&upload.tag, upload.len);
+            let data: &[u8] = bytemuck::cast_slice(&data);
+            view.slice(offset..offset + data.len()).copy_from_slice(data);
+            offset += data.len();
+        }
+    } // a device that is lost maps nothing: what is submitted then is refused
+    prepared.upload.unmap();
+    let mut offset = 0;
+    for upload in &submission.uploads {
+        let to = &prepared.buffers[upload.buffer];
+        encoder.copy_buffer_to_buffer(&prepared.upload, offset, to, 0, upload.bytes());
+        offset += upload.bytes();
+    }
+}
+
 fn record<Tag>(
     encoder: &mut wgpu::CommandEncoder,
     submission: &Submission<Tag>,
-    prepared: &Prepared,
+    prepared: &Prepared<Tag>,
     pipelines: &Pipelines,
 ) {
     if submission.dispatches.is_empty() {
@@ -212,8 +186,4 @@ fn record<Tag>(
         let [x, y, z] = dispatch.grid;
         pass.dispatch_workgroups(x, y, z);
     }
-}
-
-fn bytes<Tag>(transfer: &Transfer<Tag>) -> u64 {
-    4 * transfer.len as u64
 }

@@ -1,5 +1,6 @@
 //! The face: check, plan, run.
 
+mod cache;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 
+use self::cache::{Cache, Key};
 use self::transfer::Call;
 use crate::check::check_input;
 use crate::config::LstmConfig;
@@ -70,6 +72,7 @@ struct GpuEngine {
     network: Network,
     pipelines: Pipelines,
     weights: Vec<wgpu::Buffer>,
+    cache: Cache,
 }
 
 impl Lstm {
@@ -113,7 +116,8 @@ impl Lstm {
     async fn with_network(gpu: &Arc<Gpu>, network: Network, weights: &LstmWeights) -> Result<Self, Error> {
         let pipelines = gpu.compile(&network.pipelines).await?;
         let resident = gpu.upload_resident(&network.resident, weights.pack()).await?;
-        let engine = GpuEngine { gpu: Arc::clone(gpu), network, pipelines, weights: resident };
+        let cache = Cache::new();
+        let engine = GpuEngine { gpu: Arc::clone(gpu), network, pipelines, weights: resident, cache };
         Ok(Self::with_engine(weights, Engine::Gpu(engine)))
     }
 
@@ -137,6 +141,8 @@ impl Lstm {
     /// device, and the host's copies on their way. A call that needs more runs in several blocks of time, or of the batch;
     /// the results are the same. Weights come on top of it, as do states and, in a bidirectional
     /// network, the whole sequence of a layer's input and output.
+    ///
+    /// Buffers of finished calls are kept for the next ones of the same shape, up to as much again.
     ///
     /// [`DEFAULT_MEMORY_BUDGET`] unless set. The CPU has no use for it.
     #[must_use]
@@ -308,10 +314,19 @@ impl Lstm {
         let most = most_sequences(&engine.network, self.memory_budget)?;
         for part in sequences.chunks(most) {
             let packing = Packing::new(part.to_vec());
-            let program = schedule(&engine.network, &packing, self.memory_budget)?;
-            let mut host = call.of_part(&packing, &engine.network);
-            let GpuEngine { gpu, pipelines, weights, .. } = engine;
-            gpu.run(&program, pipelines, weights, &mut host, wait).await?;
+            let GpuEngine { gpu, network, pipelines, weights, cache } = engine;
+            let lengths = packing.sequences().map(|(_, length)| length).collect();
+            let key = Key { lengths, memory_budget: self.memory_budget };
+            let mut prepared = match cache.take(&key) {
+                Some(prepared) => prepared,
+                None => {
+                    let program = schedule(network, &packing, self.memory_budget)?;
+                    gpu.prepare(program, pipelines, weights).await?
+                }
+            };
+            let mut host = call.of_part(&packing, network);
+            gpu.run(&mut prepared, pipelines, &mut host, wait).await?;
+            cache.put(key, prepared, self.memory_budget);
         }
         let (output, state) = call.finish();
         Ok((self.in_callers_layout(output), state))

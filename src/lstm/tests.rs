@@ -175,3 +175,29 @@ fn a_device_lost_in_the_middle_of_a_call_hangs_nobody() {
         }
     }
 }
+
+#[test]
+#[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+fn what_a_call_made_serves_the_next_of_its_shape() {
+    let case = golden::load("packed_two_layers_bidirectional");
+    let mut lstm = lstm(&case, |l| l, |_| {});
+    let idle = |lstm: &Lstm| {
+        let super::Engine::Gpu(engine) = &lstm.engine else { panic!("not a GPU") };
+        engine.cache.len()
+    };
+    let expected = forward(&case, &lstm);
+    assert_eq!(idle(&lstm), 1);
+    // Another input of this shape leaves nothing behind that this one would see.
+    let other = Array3::from_elem(case.input_time_major().dim(), 7.0);
+    let run = lstm.run(other.view(), case.lengths.as_deref(), None, Wait::Block);
+    assert_ne!(pollster::block_on(run).unwrap(), expected);
+    assert_eq!(forward(&case, &lstm), expected);
+    assert_eq!(idle(&lstm), 1);
+
+    let other_shape = lstm.run(other.view(), None, None, Wait::Block);
+    pollster::block_on(other_shape).unwrap();
+    assert_eq!(idle(&lstm), 2);
+    lstm = lstm.with_memory_budget(6_000); // enough for a call in small blocks, not to keep three
+    assert_eq!(forward(&case, &lstm), expected);
+    assert_eq!(idle(&lstm), 0, "the oldest go first, until the rest fits");
+}

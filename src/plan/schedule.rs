@@ -27,7 +27,7 @@ pub(crate) enum HostData {
 /// running on, a software adapter on two cores, does some 2·10¹⁰ operations a second, and starts a
 /// dispatch in 20 µs: each bound is about one second there.
 pub(super) const SUBMISSION: SubmissionLimits =
-    SubmissionLimits { operations: 20_000_000_000, dispatches: 32_768, downloads: 128 << 20 };
+    SubmissionLimits { operations: 20_000_000_000, dispatches: 32_768, transfers: 128 << 20 };
 
 /// Steps of a block at most: bounds the uniforms, of which each step has one.
 const MAX_STEPS: usize = 16_384;
@@ -82,7 +82,7 @@ impl<'a> Scheduler<'a> {
         let gates_rows = rows.iter().copied().max().unwrap_or(0);
 
         let bounds = SubmissionLimits {
-            downloads: SUBMISSION.downloads.min(network.limits.max_buffer), // one staging buffer
+            transfers: SUBMISSION.transfers.min(network.limits.max_buffer), // one staging buffer each way
             ..SUBMISSION
         };
         let mut builder = ProgramBuilder::new(network.limits.uniform_alignment, bounds);

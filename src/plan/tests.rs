@@ -83,8 +83,8 @@ impl<'a> Walk<'a> {
         for submission in &self.program.submissions {
             self.params = &submission.params;
             assert!(self.params.len() as u64 <= self.network.limits.max_buffer);
-            let staged: u64 = submission.downloads.iter().map(|download| 4 * download.len as u64).sum();
-            assert!(staged <= self.network.limits.max_buffer);
+            assert!(submission.upload_bytes() <= self.network.limits.max_buffer);
+            assert!(submission.download_bytes() <= self.network.limits.max_buffer);
             for upload in &submission.uploads {
                 self.write(upload.buffer, 0, upload.len, Cell::Uploaded);
             }

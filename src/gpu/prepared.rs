@@ -1,0 +1,126 @@
+//! A program on a device: the buffers and bind groups that running it takes, made once and run often.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use super::{Gpu, Pipelines};
+use crate::error::Error;
+use crate::spec::{BindSet, BufferRef, BufferSpec, Program, Submission};
+
+/// A program with everything that it runs in. One run at a time.
+#[derive(Debug)]
+pub(crate) struct Prepared<Tag> {
+    pub(super) program: Program<Tag>,
+    /// The uniforms of one submission after the other.
+    pub(super) params: wgpu::Buffer,
+    pub(super) buffers: Vec<wgpu::Buffer>,
+    pub(super) bind_groups: Vec<wgpu::BindGroup>,
+    /// What the first submission uploads is written here; mapped between the runs.
+    pub(super) upload: wgpu::Buffer,
+    pub(super) upload_is_mapped: Arc<AtomicBool>,
+    /// What a submission leaves is copied here, and read.
+    pub(super) download: wgpu::Buffer,
+    /// Whether `params` holds what the only submission needs.
+    pub(super) params_are_there: bool,
+}
+
+impl<Tag> Prepared<Tag> {
+    /// Bytes of all its buffers, on the device and for the transfers.
+    pub fn bytes(&self) -> u64 {
+        let buffers: u64 = self.buffers.iter().map(wgpu::Buffer::size).sum();
+        buffers + self.params.size() + self.upload.size() + self.download.size()
+    }
+}
+
+impl Gpu {
+    /// Makes what a program takes on this device.
+    pub async fn prepare<Tag>(
+        &self,
+        program: Program<Tag>,
+        pipelines: &Pipelines,
+        resident: &[wgpu::Buffer],
+    ) -> Result<Prepared<Tag>, Error> {
+        self.scoped(move || {
+            let params_bytes = program.params_bytes() as u64;
+            let params = self.buffer("params", params_bytes, wgpu::BufferUsages::UNIFORM);
+            let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
+            let create = |spec: &BufferSpec| self.buffer(&spec.label, spec.bytes(), storage);
+            let buffers: Vec<wgpu::Buffer> = program.buffers.iter().map(create).collect();
+            let bind = |set: &BindSet| self.bind(set, pipelines, &params, &buffers, resident);
+            let bind_groups = program.bind_sets.iter().map(bind).collect();
+            let upload = self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("upload"),
+                size: program.submissions.first().map_or(0, Submission::upload_bytes),
+                usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
+                mapped_at_creation: true,
+            });
+            let download = program.submissions.iter().map(Submission::download_bytes).max().unwrap_or(0);
+            let download = self.buffer("download", download, wgpu::BufferUsages::MAP_READ);
+            Prepared {
+                program,
+                params,
+                buffers,
+                bind_groups,
+                upload,
+                upload_is_mapped: Arc::new(AtomicBool::new(true)),
+                download,
+                params_are_there: false,
+            }
+        })
+        .await
+    }
+
+    fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage: usage | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    }
+
+    fn bind(
+        &self,
+        set: &BindSet,
+        pipelines: &Pipelines,
+        params: &wgpu::Buffer,
+        buffers: &[wgpu::Buffer],
+        resident: &[wgpu::Buffer],
+    ) -> wgpu::BindGroup {
+        let pipeline = &pipelines.pipelines[set.pipeline];
+        let uniform = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: params,
+            offset: 0,
+            size: wgpu::BufferSize::new(u64::from(pipeline.uniform_bytes)),
+        });
+        let storage = set.buffers.iter().map(|&buffer| match buffer {
+            BufferRef::Resident(index) => resident[index].as_entire_binding(),
+            BufferRef::Program(index) => buffers[index].as_entire_binding(),
+        });
+        let entries: Vec<_> = (0..)
+            .zip(std::iter::once(uniform).chain(storage))
+            .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
+            .collect();
+        self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &pipeline.layout,
+            entries: &entries,
+        })
+    }
+
+    /// Has the upload buffer mapped again for the next run, once nothing uses it.
+    pub(super) async fn map_upload<Tag>(&self, prepared: &Prepared<Tag>) -> Result<(), Error> {
+        if prepared.upload_is_mapped.load(Relaxed) {
+            return Ok(());
+        }
+        let mapped = Arc::clone(&prepared.upload_is_mapped);
+        self.scoped(|| {
+            prepared.upload.map_async(wgpu::MapMode::Write, .., move |result| {
+                mapped.store(result.is_ok(), Relaxed);
+            });
+            // Its last use is over, so that it is mapped here and now; in a browser, some time later.
+            let _ = self.device.poll(wgpu::PollType::Poll);
+        })
+        .await
+    }
+}
