@@ -18,38 +18,18 @@ struct Block {
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn input_projection(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
-    let direction = block.direction + group.z;
     let unit = group.x * WORKGROUP_SIZE + local;
     let row = block.first_row + group.y * ROWS;
-    let b = bias[direction * COLUMNS + min(unit, COLUMNS - 1u)];
-    let rows = mat4x4f(b, b, b, b);
-    let start = Tile(rows, rows, rows, rows);
-    let gates = tile_product(start, Place(direction, unit, row, block.rows - 1u), local);
-
-    let first = direction * block.gates_rows;
-    if (ROWS == 1u) {
-        store(first, row, unit, gates.rows_0[0]);
-        return;
-    }
-    store_rows(first, row, unit, gates.rows_0);
-    if (ROWS > 4u) {
-        store_rows(first, row + 4u, unit, gates.rows_4);
-    }
-    if (ROWS > 8u) {
-        store_rows(first, row + 8u, unit, gates.rows_8);
-        store_rows(first, row + 12u, unit, gates.rows_12);
-    }
+    compute_tile(Place(block.direction + group.z, unit, row, block.rows, 0u), local);
 }
 
-fn store_rows(first: u32, row: u32, unit: u32, gates: mat4x4f) {
-    store(first, row, unit, gates[0]);
-    store(first, row + 1u, unit, gates[1]);
-    store(first, row + 2u, unit, gates[2]);
-    store(first, row + 3u, unit, gates[3]);
+fn start_row(place: Place, r: u32) -> vec4f {
+    return bias[place.direction * COLUMNS + min(place.column, COLUMNS - 1u)];
 }
 
-fn store(first: u32, row: u32, unit: u32, gates: vec4f) {
-    if (row < block.rows && unit < COLUMNS) {
-        gates_x[(first + row) * COLUMNS + unit] = gates;
+fn finish_row(place: Place, r: u32, gates: vec4f) {
+    let row = place.row + r;
+    if (row < place.rows && place.column < COLUMNS) {
+        gates_x[(place.direction * block.gates_rows + row) * COLUMNS + place.column] = gates;
     }
 }

@@ -18,78 +18,27 @@ override PROJECTED: bool;   // hidden_projection comes next: h_next holds o ∘ 
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn recurrent_step(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
-    let direction = time_step.direction + group.z;
-    let running = time_step.running[direction];
-    let unit = group.x * WORKGROUP_SIZE + local;
-    let row = group.y * ROWS;
-    if (row >= running) {
-        return;   // the whole workgroup: the other direction has more sequences at this step
+    if (has_rows(group)) {
+        compute_tile(place_in_step(group, local), local);
     }
-    let at = Cell(direction, running, unit);
-    var start: Tile;
-    if (ROWS == 1u) {
-        start.rows_0[0] = input_gates(at, row);
-    } else {
-        start.rows_0 = input_gates_of_rows(at, row);
-    }
-    if (ROWS > 4u) {
-        start.rows_4 = input_gates_of_rows(at, row + 4u);
-    }
-    if (ROWS > 8u) {
-        start.rows_8 = input_gates_of_rows(at, row + 8u);
-        start.rows_12 = input_gates_of_rows(at, row + 12u);
-    }
-    let first = direction * time_step.batch;
-    let gates = tile_product(start, Place(direction, unit, first + row, first + running - 1u), local);
+}
 
-    if (ROWS == 1u) {
-        update_cell(at, row, gates.rows_0[0]);
+fn start_row(place: Place, r: u32) -> vec4f {
+    let row = time_step.gates_row[place.direction] + min(place.row + r, place.rows - 1u);
+    return gates_x[row * COLUMNS + min(place.column, COLUMNS - 1u)];
+}
+
+fn finish_row(place: Place, r: u32, z: vec4f) {
+    let row = place.row + r;
+    if (row >= place.rows || place.column >= COLUMNS) {
         return;
     }
-    update_cells(at, row, gates.rows_0);
-    if (ROWS > 4u) {
-        update_cells(at, row + 4u, gates.rows_4);
-    }
-    if (ROWS > 8u) {
-        update_cells(at, row + 8u, gates.rows_8);
-        update_cells(at, row + 12u, gates.rows_12);
-    }
-}
-
-// The hidden unit that an invocation computes.
-struct Cell {
-    direction: u32,
-    running: u32,
-    unit: u32,
-}
-
-fn input_gates(at: Cell, row: u32) -> vec4f {
-    let r = time_step.gates_row[at.direction] + min(row, at.running - 1u);
-    return gates_x[r * COLUMNS + min(at.unit, COLUMNS - 1u)];
-}
-
-fn input_gates_of_rows(at: Cell, row: u32) -> mat4x4f {
-    return mat4x4f(input_gates(at, row), input_gates(at, row + 1u), input_gates(at, row + 2u), input_gates(at, row + 3u));
-}
-
-fn update_cells(at: Cell, row: u32, z: mat4x4f) {
-    update_cell(at, row, z[0]);
-    update_cell(at, row + 1u, z[1]);
-    update_cell(at, row + 2u, z[2]);
-    update_cell(at, row + 3u, z[3]);
-}
-
-fn update_cell(at: Cell, row: u32, z: vec4f) {
-    if (row >= at.running || at.unit >= COLUMNS) {
-        return;
-    }
-    let state = at.direction * time_step.batch + row;
-    let c_t = fma(sigmoid(z.y), c[state * COLUMNS + at.unit], sigmoid(z.x) * tanh_safe(z.z));
+    let state = state_row(place, row);
+    let c_t = fma(sigmoid(z.y), c[state * COLUMNS + place.column], sigmoid(z.x) * tanh_safe(z.z));
     let h_t = sigmoid(z.w) * tanh_safe(c_t);
-    c[state * COLUMNS + at.unit] = c_t;
-    h_next[state * STRIDE + at.unit] = h_t;
+    c[state * COLUMNS + place.column] = c_t;
+    h_next[state * STRIDE + place.column] = h_t;
     if (!PROJECTED) {
-        let r = (time_step.output_row[at.direction] + row) * DIRECTIONS + at.direction;
-        output[r * STRIDE + at.unit] = h_t;
+        output[output_row(place, row) * STRIDE + place.column] = h_t;
     }
 }

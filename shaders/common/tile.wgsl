@@ -30,14 +30,15 @@ struct Tile {
 // Where a tile lies.
 struct Place {
     direction: u32,
-    column: u32,      // n; past N the product is computed all the same, and must not be stored
-    first_row: u32,   // of the operand
-    last_row: u32,    // rows past this one repeat it
+    column: u32,        // n; past N the product is computed all the same, and must not be stored
+    row: u32,           // of the tile's first row
+    rows: u32,          // how many there are; the product of those past them must not be stored
+    operand_row: u32,   // where row 0 of these is in the operand
 }
 
-// Where row r of the tile begins in the operand.
+// Where row r of the tile begins in the operand; past the last row, the last once more.
 fn operand_row(place: Place, r: u32) -> u32 {
-    return min(place.first_row + r, place.last_row) * REDUCTION;
+    return (place.operand_row + min(place.row + r, place.rows - 1u)) * REDUCTION;
 }
 
 // Where the tile's column begins in the weights; four rows of the reduction axis further it goes on
@@ -59,4 +60,46 @@ fn chain(w: mat4x4f, x: vec4f, sum: vec4f) -> vec4f {
 // Four links of four rows' chains: column r of x is the operand's row r.
 fn chain_rows(w: mat4x4f, x: mat4x4f, sum: mat4x4f) -> mat4x4f {
     return mat4x4f(chain(w, x[0], sum[0]), chain(w, x[1], sum[1]), chain(w, x[2], sum[2]), chain(w, x[3], sum[3]));
+}
+
+// A whole tile. A kernel says where the chain of a row starts, and what becomes of its end:
+//
+//   fn start_row(place: Place, r: u32) -> vec4f
+//   fn finish_row(place: Place, r: u32, y: vec4f)
+fn compute_tile(place: Place, local: u32) {
+    var tile: Tile;
+    if (ROWS == 1u) {
+        tile.rows_0[0] = start_row(place, 0u);
+        tile = tile_product(tile, place, local);
+        finish_row(place, 0u, tile.rows_0[0]);
+        return;
+    }
+    tile.rows_0 = start_rows(place, 0u);
+    if (ROWS > 4u) {
+        tile.rows_4 = start_rows(place, 4u);
+    }
+    if (ROWS > 8u) {
+        tile.rows_8 = start_rows(place, 8u);
+        tile.rows_12 = start_rows(place, 12u);
+    }
+    tile = tile_product(tile, place, local);
+    finish_rows(place, 0u, tile.rows_0);
+    if (ROWS > 4u) {
+        finish_rows(place, 4u, tile.rows_4);
+    }
+    if (ROWS > 8u) {
+        finish_rows(place, 8u, tile.rows_8);
+        finish_rows(place, 12u, tile.rows_12);
+    }
+}
+
+fn start_rows(place: Place, r: u32) -> mat4x4f {
+    return mat4x4f(start_row(place, r), start_row(place, r + 1u), start_row(place, r + 2u), start_row(place, r + 3u));
+}
+
+fn finish_rows(place: Place, r: u32, y: mat4x4f) {
+    finish_row(place, r, y[0]);
+    finish_row(place, r + 1u, y[1]);
+    finish_row(place, r + 2u, y[2]);
+    finish_row(place, r + 3u, y[3]);
 }

@@ -48,33 +48,39 @@ fn mutant(kernel: &KernelSpec, from: &str, to: &str) -> &'static KernelSpec {
     }))
 }
 
-/// Edits of the kernels that every twin has, of the portable and of the subgroup one. Where B is 4 all rows
-/// of a tile of 4 count.
-const WRONG: [(&str, &str); 13] = [
+/// Edits that must be seen, of what both twins share. B is 4 or 3 here, and a tile has 4 rows.
+const WRONG: [(&str, &str); 16] = [
     ("sigmoid(z.y), c[", "sigmoid(z.x), c["),
     ("sigmoid(z.x) * tanh_safe(z.z)", "sigmoid(z.y) * tanh_safe(z.z)"),
     ("tanh_safe(z.z)", "sigmoid(z.z)"),
     ("sigmoid(z.w) * tanh_safe(c_t)", "sigmoid(z.w) * c_t"),
-    ("fma(w[2], x.zzzz,", "fma(w[2], x.wwww,"),
-    ("time_step.direction + group.z", "time_step.direction"),
-    ("let first = direction * time_step.batch;", "let first = 0u;"),
-    ("let b = bias[direction", "let b = bias[0u * direction"),
-    ("i += 4u * COLUMNS;", "i += 3u * COLUMNS;"),
-    ("row + 1u, z[1]", "row + 1u, z[0]"),
-    ("sum[1]), chain(w, x[2]", "sum[1]), chain(w, x[1]"),
-    ("gates_row[at.direction] + min(row", "gates_row[0u] + min(row"),
     ("select(e, 1.0, x >= 0.0)", "select(1.0, e, x >= 0.0)"),
+    ("fma(w[2], x.zzzz,", "fma(w[2], x.wwww,"),
+    ("sum[1]), chain(w, x[2]", "sum[1]), chain(w, x[1]"),
+    ("i += 4u * COLUMNS;", "i += 3u * COLUMNS;"),
+    ("finish_row(place, r + 1u, y[1])", "finish_row(place, r + 1u, y[0])"),
+    ("start_row(place, r + 2u)", "start_row(place, r + 1u)"),
+    ("place.operand_row + min(place.row + r", "min(place.row + r"),
+    ("time_step.direction + group.z", "time_step.direction"),
+    ("gates_row[place.direction] +", "gates_row[0u] +"),
+    ("return bias[place.direction * COLUMNS +", "return bias["),
+    ("return place.direction * time_step.batch + row", "return row"),
+    (
+        "output_row[place.direction] + row) * DIRECTIONS + place.direction",
+        "output_row[0u] + row) * DIRECTIONS + place.direction",
+    ),
 ];
-const WRONG_PORTABLE: [(&str, &str); 2] =
-    [("m < length; m += 1u", "m + 1u < length; m += 1u"), ("x % ROWS)", "0u)")];
+const WRONG_PORTABLE: [(&str, &str); 2] = [
+    ("m < length; m += 1u", "m + 1u < length; m += 1u"),
+    ("operand_row(place, x % ROWS)", "operand_row(place, 0u)"),
+];
 const WRONG_SUBGROUP: [(&str, &str); 2] = [
     ("m < REDUCTION; m += 1u", "m + 1u < REDUCTION; m += 1u"),
     ("subgroupBroadcast(x, 2u)", "subgroupBroadcast(x, 1u)"),
 ];
-const WRONG_PROJECTED: [(&str, &str); 3] = [
-    ("time_step.output_row[direction] + row", "row"),
-    ("h_next[(direction * time_step.batch + row)", "h_next[(row)"),
-    ("store(direction, row + 2u, column, h[2])", "store(direction, row + 2u, column, h[1])"),
+const WRONG_PROJECTED: [(&str, &str); 2] = [
+    ("h_next[state_row(place, row) * COLUMNS", "h_next[row * COLUMNS"),
+    ("output[output_row(place, row) * COLUMNS", "output[row * COLUMNS"),
 ];
 
 #[test]
