@@ -9,7 +9,7 @@ override DIRECTIONS: u32;   // D
 struct Step {
     batch: u32,           // B
     direction: u32,       // of the dispatch's first layer of workgroups
-    running: vec2u,        // per direction: sequences that have this time step
+    running: vec2u,       // per direction: sequences that have this time step
     gates_row: vec2u,     // per direction: row of sequence 0 in gates_x
     output_row: vec2u,    // per direction: row of sequence 0 in output
 }
