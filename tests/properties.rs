@@ -139,14 +139,19 @@ proptest! {
     }
 
     #[test]
+    fn the_cpu_agrees_with_the_reference(case in cases()) {
+        check(&Device::cpu(), &case)?;
+    }
+}
+
+// Fewer: what these take is the drivers' compilers, for every size anew.
+proptest! {
+    #![proptest_config(config(16))]
+
+    #[test]
     #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
     fn a_gpu_with_no_feature_and_default_limits_agrees_with_the_reference(case in cases()) {
         check(common::device::plain_gpu(), &case)?;
-    }
-
-    #[test]
-    fn the_cpu_agrees_with_the_reference(case in cases()) {
-        check(&Device::cpu(), &case)?;
     }
 
     // What a budget cuts a call into, and where a sequence lies in a batch, changes no bit.
