@@ -1,7 +1,6 @@
 //! Records a program, submits it, and reads back what it leaves.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use std::sync::atomic::Ordering::Relaxed;
 
 use futures_channel::oneshot;

@@ -138,9 +138,9 @@ impl Lstm {
     }
 
     /// Bounds the memory, in bytes, that a block of time steps takes: input, gates and outputs on the
-    /// device, and the host's copies on their way. A call that needs more runs in several blocks of time, or of the batch;
-    /// the results are the same. Weights come on top of it, as do states and, in a bidirectional
-    /// network, the whole sequence of a layer's input and output.
+    /// device, and the host's copies on their way. A call that needs more runs in several blocks of time,
+    /// or in parts of the batch; the results are the same. Weights come on top of it, as do states and, in
+    /// a bidirectional network, the whole sequence of a layer's input and output.
     ///
     /// Buffers of finished calls are kept for the next ones of the same shape, up to as much again.
     ///

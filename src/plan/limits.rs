@@ -7,7 +7,7 @@ use crate::spec::{DeviceLimits, padded};
 
 /// Refuses a buffer of `len` f32 that the device can't bind whole.
 pub(crate) fn check_binding(limits: &DeviceLimits, what: &str, len: usize) -> Result<(), Error> {
-    let needed = 4 * len as u64;
+    let needed = (len as u64).saturating_mul(4);
     for (limit_name, limit) in
         [("max_storage_buffer_binding_size", limits.max_binding), ("max_buffer_size", limits.max_buffer)]
     {

@@ -1,0 +1,140 @@
+//! Puts programs together.
+
+use std::collections::HashMap;
+
+use super::{BindSet, BufferSpec, Dispatch, Program, Submission, Transfer};
+
+/// Puts a program together: interns what repeats, and cuts it into submissions.
+pub(crate) struct ProgramBuilder<Tag> {
+    program: Program<Tag>,
+    bind_sets: HashMap<BindSet, usize>,
+    params: HashMap<Vec<u8>, u32>,
+    alignment: usize,
+    operations: u64,
+    uploaded: u64,
+    downloaded: u64,
+    limits: SubmissionLimits,
+}
+
+/// Bounds of one submission. A single transfer may pass its bound alone; dispatches keep to theirs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SubmissionLimits {
+    pub operations: u64,
+    pub dispatches: usize,
+    /// Bytes that go there, and bytes that come back.
+    pub transfers: u64,
+}
+
+impl<Tag> ProgramBuilder<Tag> {
+    pub fn new(uniform_alignment: u32, limits: SubmissionLimits) -> Self {
+        Self {
+            program: Program { buffers: Vec::new(), bind_sets: Vec::new(), submissions: Vec::new() },
+            bind_sets: HashMap::new(),
+            params: HashMap::new(),
+            alignment: uniform_alignment as usize,
+            operations: 0,
+            uploaded: 0,
+            downloaded: 0,
+            limits,
+        }
+    }
+
+    pub fn buffer(&mut self, label: impl Into<String>, len: usize) -> usize {
+        let label = label.into();
+        self.program.buffers.push(BufferSpec { label, len });
+        self.program.buffers.len() - 1
+    }
+
+    pub fn buffer_len(&self, buffer: usize) -> usize {
+        self.program.buffers[buffer].len
+    }
+
+    pub fn upload(&mut self, buffer: usize, len: usize, tag: Tag) {
+        let bytes = 4 * len as u64;
+        let full = self.uploaded > 0 && self.uploaded + bytes > self.limits.transfers;
+        // An upload comes before every dispatch of its submission: after some, a new one begins.
+        if full || !self.open().dispatches.is_empty() || !self.open().downloads.is_empty() {
+            self.close();
+        }
+        self.uploaded += bytes;
+        self.open().uploads.push(Transfer { buffer, len, tag });
+    }
+
+    pub fn dispatch<P: bytemuck::Pod>(
+        &mut self,
+        pipeline: usize,
+        bind_set: BindSet,
+        params: &P,
+        grid: [u32; 3],
+        operations: u64,
+    ) {
+        let limits = self.limits;
+        let full = self.operations.saturating_add(operations) > limits.operations
+            || self.open().dispatches.len() >= limits.dispatches;
+        if !self.open().downloads.is_empty() || (full && !self.open().dispatches.is_empty()) {
+            self.close();
+        }
+        let bind_set = self.intern_bind_set(bind_set);
+        let params = self.intern_params(bytemuck::bytes_of(params));
+        self.operations += operations;
+        self.open().dispatches.push(Dispatch { pipeline, bind_set, params, grid, operations });
+    }
+
+    pub fn download(&mut self, buffer: usize, len: usize, tag: Tag) {
+        let bytes = 4 * len as u64;
+        if self.downloaded > 0 && self.downloaded + bytes > self.limits.transfers {
+            self.close();
+        }
+        self.downloaded += bytes;
+        self.open().downloads.push(Transfer { buffer, len, tag });
+    }
+
+    pub fn finish(self) -> Program<Tag> {
+        self.program
+    }
+
+    /// The submission that is being filled.
+    fn open(&mut self) -> &mut Submission<Tag> {
+        if self.program.submissions.is_empty() {
+            self.close();
+        }
+        let last = self.program.submissions.len() - 1;
+        &mut self.program.submissions[last]
+    }
+
+    fn close(&mut self) {
+        self.operations = 0;
+        self.uploaded = 0;
+        self.downloaded = 0;
+        self.params.clear();
+        self.program.submissions.push(Submission {
+            uploads: Vec::new(),
+            params: Vec::new(),
+            dispatches: Vec::new(),
+            downloads: Vec::new(),
+        });
+    }
+
+    fn intern_bind_set(&mut self, set: BindSet) -> usize {
+        if let Some(&known) = self.bind_sets.get(&set) {
+            return known;
+        }
+        let index = self.program.bind_sets.len();
+        self.program.bind_sets.push(set.clone());
+        self.bind_sets.insert(set, index);
+        index
+    }
+
+    fn intern_params(&mut self, bytes: &[u8]) -> u32 {
+        if let Some(&known) = self.params.get(bytes) {
+            return known;
+        }
+        let alignment = self.alignment;
+        let params = &mut self.open().params;
+        let offset = params.len() as u32; // a submission's dispatches are far below 2^32 / 256
+        params.extend_from_slice(bytes);
+        params.resize(params.len().next_multiple_of(alignment), 0);
+        self.params.insert(bytes.to_vec(), offset);
+        offset
+    }
+}
