@@ -1,5 +1,6 @@
 //! A program on a device: the buffers and bind groups that running it takes, made once and run often.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -108,19 +109,27 @@ impl Gpu {
         })
     }
 
-    /// Has the upload buffer mapped again for the next run, once nothing uses it.
-    pub(super) async fn map_upload<Tag>(&self, prepared: &Prepared<Tag>) -> Result<(), Error> {
+    /// Has the upload buffer mapped again for the next run, now that nothing uses it. Where that fails, the
+    /// next run does without.
+    pub(super) async fn map_upload<Tag>(&self, prepared: &Prepared<Tag>) {
         if prepared.upload_is_mapped.load(Relaxed) {
-            return Ok(());
+            return;
         }
         let mapped = Arc::clone(&prepared.upload_is_mapped);
-        self.scoped(|| {
+        let map = || {
             prepared.upload.map_async(wgpu::MapMode::Write, .., move |result| {
-                mapped.store(result.is_ok(), Relaxed);
+                if result.is_ok() {
+                    mapped.store(true, Relaxed);
+                }
             });
-            // Its last use is over, so that it is mapped here and now; in a browser, some time later.
-            let _ = self.device.poll(wgpu::PollType::Poll);
-        })
-        .await
+        };
+        let _ = self.scoped(map).await;
+        self.poll(); // maps it here and now; in a browser that happens some time later
+    }
+
+    /// Lets wgpu see to what is finished, without waiting.
+    pub fn poll(&self) {
+        // wgpu panics here if the device turns out to be lost, which the next call will tell.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.device.poll(wgpu::PollType::Poll)));
     }
 }

@@ -1,7 +1,8 @@
 //! Records a program, submits it, and reads back what it leaves.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use futures_channel::oneshot;
 
@@ -21,6 +22,8 @@ pub(crate) enum Wait {
 
 /// A submission whose results are on their way.
 struct Staged {
+    /// Set when the results are mapped, or will not be.
+    answered: Arc<AtomicBool>,
     mapped: oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
     submission: wgpu::SubmissionIndex,
 }
@@ -42,7 +45,8 @@ impl Gpu {
             }
         }
         prepared.params_are_there = prepared.program.submissions.len() == 1;
-        self.map_upload(prepared).await
+        self.map_upload(prepared).await;
+        Ok(())
     }
 
     /// Uploads, dispatches and the copy of what comes back, as one submit.
@@ -55,9 +59,8 @@ impl Gpu {
         host: &H,
     ) -> Option<Staged> {
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        if number == 0 && prepared.upload_is_mapped.swap(false, Relaxed) {
-            upload_mapped(&mut encoder, submission, prepared, host);
-        } else {
+        let mapped = number == 0 && prepared.upload_is_mapped.swap(false, Relaxed);
+        if !(mapped && upload_mapped(&mut encoder, submission, prepared, host)) {
             for upload in &submission.uploads {
                 let data = host.upload(&upload.tag, upload.len);
                 self.queue.write_buffer(&prepared.buffers[upload.buffer], 0, bytemuck::cast_slice(&data));
@@ -80,10 +83,13 @@ impl Gpu {
         }
         let submission = self.queue.submit([encoder.finish()]);
         let (done, mapped) = oneshot::channel();
+        let answered = Arc::new(AtomicBool::new(false));
+        let answer = Arc::clone(&answered);
         prepared.download.map_async(wgpu::MapMode::Read, ..total, move |result| {
+            answer.store(true, Relaxed);
             let _ = done.send(result); // nobody waits any more if the call's future was dropped
         });
-        Some(Staged { mapped, submission })
+        Some(Staged { answered, mapped, submission })
     }
 
     async fn read_back<Tag, H: Host<Tag>>(
@@ -94,7 +100,7 @@ impl Gpu {
         host: &mut H,
         wait: Wait,
     ) -> Result<(), Error> {
-        self.wait_for(staged.submission, download, wait);
+        self.wait_for(staged.submission, staged.answered, download, wait);
         match staged.mapped.await {
             Ok(Ok(())) => {}
             _ => return Err(self.set_lost("the results can't be read back")),
@@ -115,13 +121,20 @@ impl Gpu {
     }
 
     /// Sees to it that the submission's callbacks are called.
-    fn wait_for(&self, submission: wgpu::SubmissionIndex, download: &wgpu::Buffer, wait: Wait) {
+    fn wait_for(
+        &self,
+        submission: wgpu::SubmissionIndex,
+        answered: Arc<AtomicBool>,
+        download: &wgpu::Buffer,
+        wait: Wait,
+    ) {
         let (device, buffer) = (self.device.clone(), download.clone());
         let until = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
         let poll = move || {
             // wgpu panics here if the device is lost while it waits, and leaves the callback pending:
-            // unmapping calls it, with an error.
-            if !matches!(catch_unwind(AssertUnwindSafe(|| device.poll(until))), Ok(Ok(_))) {
+            // unmapping calls it, with an error. (If it was called, the buffer may be in another run.)
+            let failed = !matches!(catch_unwind(AssertUnwindSafe(|| device.poll(until))), Ok(Ok(_)));
+            if failed && !answered.load(Relaxed) {
                 let _ = catch_unwind(AssertUnwindSafe(|| buffer.unmap()));
             }
         };
@@ -140,22 +153,25 @@ impl Gpu {
     }
 }
 
-/// Writes what goes there into the mapped upload buffer, and copies it from there.
+/// Writes what goes there into the mapped upload buffer, and copies it from there; false if it has no
+/// memory after all.
 fn upload_mapped<Tag, H: Host<Tag>>(
     encoder: &mut wgpu::CommandEncoder,
     submission: &Submission<Tag>,
     prepared: &Prepared<Tag>,
     host: &H,
-) {
-    if let Ok(mut view) = prepared.upload.get_mapped_range_mut(..) {
-        let mut offset = 0;
-        for upload in &submission.uploads {
-            let data = host.upload(&upload.tag, upload.len);
-            let data: &[u8] = bytemuck::cast_slice(&data);
-            view.slice(offset..offset + data.len()).copy_from_slice(data);
-            offset += data.len();
-        }
-    } // a device that is lost maps nothing: what is submitted then is refused
+) -> bool {
+    let Ok(mut view) = prepared.upload.get_mapped_range_mut(..) else {
+        return false;
+    };
+    let mut offset = 0;
+    for upload in &submission.uploads {
+        let data = host.upload(&upload.tag, upload.len);
+        let data: &[u8] = bytemuck::cast_slice(&data);
+        view.slice(offset..offset + data.len()).copy_from_slice(data);
+        offset += data.len();
+    }
+    drop(view);
     prepared.upload.unmap();
     let mut offset = 0;
     for upload in &submission.uploads {
@@ -163,6 +179,7 @@ fn upload_mapped<Tag, H: Host<Tag>>(
         encoder.copy_buffer_to_buffer(&prepared.upload, offset, to, 0, upload.bytes());
         offset += upload.bytes();
     }
+    true
 }
 
 fn record<Tag>(

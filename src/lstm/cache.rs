@@ -5,6 +5,9 @@ use std::sync::Mutex;
 use crate::gpu::Prepared;
 use crate::plan::HostData;
 
+/// Programs that are kept at most: each is a shape of calls, and a ragged batch is rarely met twice.
+const MOST_PROGRAMS: usize = 8;
+
 /// Idle programs, the least recently used first.
 pub(super) struct Cache {
     idle: Mutex<Vec<(Key, Prepared<HostData>)>>,
@@ -30,13 +33,25 @@ impl Cache {
         Some(idle.remove(last).1)
     }
 
-    /// Puts a program back, and drops the oldest ones while all of them take more than `bytes`.
+    /// Puts a program back unless it takes more than `bytes`, and drops the oldest ones while all of them
+    /// do, or are too many.
     pub fn put(&self, key: Key, prepared: Prepared<HostData>, bytes: u64) {
+        if prepared.bytes() > bytes {
+            return;
+        }
         let mut idle = self.lock();
         idle.push((key, prepared));
-        while idle.iter().map(|(_, prepared)| prepared.bytes()).sum::<u64>() > bytes {
+        let all = |idle: &[(Key, Prepared<HostData>)]| -> u64 {
+            idle.iter().map(|(_, prepared)| prepared.bytes()).sum()
+        };
+        while idle.len() > MOST_PROGRAMS || all(&idle) > bytes {
             idle.remove(0);
         }
+    }
+
+    /// Drops every idle program; whether there was one.
+    pub fn clear(&self) -> bool {
+        !std::mem::take(&mut *self.lock()).is_empty()
     }
 
     #[cfg(test)]

@@ -142,7 +142,8 @@ impl Lstm {
     /// or in parts of the batch; the results are the same. Weights come on top of it, as do states and, in
     /// a bidirectional network, the whole sequence of a layer's input and output.
     ///
-    /// Buffers of finished calls are kept for the next ones of the same shape, up to as much again.
+    /// Buffers of the last finished calls are kept for the next ones of the same shape, up to twice as
+    /// much in all: a call whose buffers fit makes none the next time.
     ///
     /// [`DEFAULT_MEMORY_BUDGET`] unless set. The CPU has no use for it.
     #[must_use]
@@ -321,12 +322,19 @@ impl Lstm {
                 Some(prepared) => prepared,
                 None => {
                     let program = schedule(network, &packing, self.memory_budget)?;
-                    gpu.prepare(program, pipelines, weights).await?
+                    match gpu.prepare(program.clone(), pipelines, weights).await {
+                        // What is kept for other shapes must not be what is missing here.
+                        Err(Error::OutOfMemory { .. }) if cache.clear() => {
+                            gpu.poll();
+                            gpu.prepare(program, pipelines, weights).await?
+                        }
+                        result => result?,
+                    }
                 }
             };
             let mut host = call.of_part(&packing, network);
             gpu.run(&mut prepared, pipelines, &mut host, wait).await?;
-            cache.put(key, prepared, self.memory_budget);
+            cache.put(key, prepared, self.memory_budget.saturating_mul(2));
         }
         let (output, state) = call.finish();
         Ok((self.in_callers_layout(output), state))

@@ -203,7 +203,14 @@ fn what_a_call_made_serves_the_next_of_its_shape() {
     let other_shape = lstm.run(other.view(), None, None, Wait::Block);
     pollster::block_on(other_shape).unwrap();
     assert_eq!(idle(&lstm), 2);
-    lstm = lstm.with_memory_budget(6_000); // enough for a call in small blocks, not to keep three
+    lstm = lstm.with_memory_budget(6_000); // enough for a call in small blocks, not to keep it
     assert_eq!(forward(&case, &lstm), expected);
-    assert_eq!(idle(&lstm), 0, "the oldest go first, until the rest fits");
+    assert_eq!(idle(&lstm), 2, "what does not fit drives out nothing");
+
+    lstm = lstm.with_memory_budget(1 << 20);
+    for steps in 1..12 {
+        let input = Array3::zeros((steps, 1, case.config.input_size()));
+        lstm.forward(input.view(), None).unwrap();
+    }
+    assert_eq!(idle(&lstm), 8, "the oldest go first");
 }

@@ -64,8 +64,10 @@ pub fn forward<T: NdFloat + From<f32>>(
 /// Refuses a call whose largest arrays, of `len` elements together, are not to be had: asking for them
 /// one by one would end the process.
 fn check_memory<T>(len: usize) -> Result<(), Error> {
-    let probe = Vec::<T>::new().try_reserve_exact(len);
-    probe.map_err(|error| Error::OutOfMemory { reason: format!("the host: {error}") })
+    let mut probe = Vec::<T>::new();
+    let reserved = probe.try_reserve_exact(len);
+    std::hint::black_box(&probe); // or the compiler may leave out what nobody uses
+    reserved.map_err(|error| Error::OutOfMemory { reason: format!("the host: {error}") })
 }
 
 /// A copy in standard layout, so that what comes out is, whatever went in.
@@ -112,8 +114,13 @@ impl<T: NdFloat + From<f32>> Network<T> {
         if let Some((h, c)) = &state {
             check_state_shapes(&self.config, batch, h.shape(), c.shape())?;
         }
-        // A copy of the input, and the outputs of two layers at a time.
-        check_memory::<T>(steps * batch * (width + 2 * self.output_width))?;
+        // A copy of the input, the outputs of two layers at a time, the states, and one step's gates:
+        // before and after the activations, and what the cell makes of them.
+        let sequence = steps.saturating_mul(width + 2 * self.output_width);
+        let slots = self.layers.len() * self.config.num_directions();
+        let states = slots.saturating_mul(self.config.output_size() + self.config.hidden_size());
+        let step = self.config.hidden_size().saturating_mul(16);
+        check_memory::<T>(batch.saturating_mul(sequence.saturating_add(states).saturating_add(step)))?;
 
         let (mut h, mut c) = match state {
             Some((h, c)) => (standard(h), standard(c)),
