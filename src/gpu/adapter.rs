@@ -67,12 +67,7 @@ impl Gpu {
             return Ok(()); // no answer without waiting; a browser refuses the first call instead
         }
         let probe = || {
-            let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("probe"),
-                size: 4,
-                usage: wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            });
+            let buffer = self.buffer("probe", 4, wgpu::BufferUsages::empty());
             self.queue.write_buffer(&buffer, 0, &[0; 4]);
         };
         // wgpu panics if the queue comes from another instance.

@@ -42,6 +42,16 @@ impl Gpu {
         self.device.destroy();
     }
 
+    /// A buffer for `usage` that can be written.
+    fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage: usage | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    }
+
     /// Makes the buffers that stay on the device, one for each spec, and fills them.
     pub async fn upload_resident(
         &self,
@@ -52,12 +62,7 @@ impl Gpu {
         for (spec, data) in specs.iter().zip(data) {
             debug_assert_eq!(spec.len, data.len(), "{}", spec.label);
             let fill = || {
-                let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
-                    label: Some(&spec.label),
-                    size: spec.bytes(),
-                    usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-                    mapped_at_creation: false,
-                });
+                let buffer = self.buffer(&spec.label, spec.bytes(), wgpu::BufferUsages::STORAGE);
                 self.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&data));
                 buffer
             };

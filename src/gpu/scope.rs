@@ -40,12 +40,7 @@ impl Gpu {
             return true;
         }
         let _quiet = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let probe = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("probe"),
-            size: 4,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
+        let probe = self.buffer("probe", 4, wgpu::BufferUsages::MAP_READ);
         let refused = Arc::new(AtomicBool::new(false));
         let noted = Arc::clone(&refused);
         probe.map_async(wgpu::MapMode::Read, .., move |result| noted.store(result.is_err(), Relaxed));

@@ -23,11 +23,11 @@ pub(crate) struct Network {
 pub(crate) struct Layer {
     pub input: Stage,
     pub step: Stage,
-    pub projection: Option<Stage>,
+    /// With the buffer of w_hr.
+    pub projection: Option<(Stage, usize)>,
     pub w_ih: usize,
     pub bias: usize,
     pub w_hh: usize,
-    pub w_hr: usize,
 }
 
 /// A kernel at one layer's sizes.
@@ -83,14 +83,13 @@ impl Network {
         let w_hh = self.weights(format!("weight_hh_l{layer}"), shape)?;
 
         let mut projection = None;
-        let mut w_hr = usize::MAX;
         if projected {
             let shape = HiddenProjection::shape(hidden, config.proj_size());
             let pipelines = HiddenProjection::pipelines(shape, &self.tiling, directions);
-            projection = Some(self.stage(shape, pipelines)?);
-            w_hr = self.weights(format!("weight_hr_l{layer}"), shape)?;
+            let stage = self.stage(shape, pipelines)?;
+            projection = Some((stage, self.weights(format!("weight_hr_l{layer}"), shape)?));
         }
-        self.layers.push(Layer { input, step, projection, w_ih, bias, w_hh, w_hr });
+        self.layers.push(Layer { input, step, projection, w_ih, bias, w_hh });
         Ok(())
     }
 

@@ -66,8 +66,8 @@ struct Scheduler<'a> {
     gates_x: usize,
     /// Per layer, the two buffers of h that take turns, and c.
     states: Vec<([usize; 2], usize)>,
-    /// [D, B, H padded]: what hidden_projection reads.
-    unprojected: usize,
+    /// [D, B, H padded]: what hidden_projection reads, where there is one.
+    unprojected: Option<usize>,
 }
 
 impl<'a> Scheduler<'a> {
@@ -109,10 +109,8 @@ impl<'a> Scheduler<'a> {
                 (h, builder.buffer("c", pairs * config.hidden_size()))
             })
             .collect();
-        let unprojected = match config.proj_size() {
-            0 => usize::MAX,
-            _ => builder.buffer("o ∘ tanh(c)", pairs * padded(config.hidden_size())),
-        };
+        let unprojected = (config.proj_size() > 0)
+            .then(|| builder.buffer("o ∘ tanh(c)", pairs * padded(config.hidden_size())));
         Ok(Self {
             network,
             packing,
@@ -234,20 +232,19 @@ impl<'a> Scheduler<'a> {
         let (h, c) = self.states[number];
         let (h_in, h_out) = (h[done % 2], h[(done + 1) % 2]);
         let output = Self::of_block(&self.outputs[number % 2], block);
-        let projected = layer.projection.is_some();
         let buffers = vec![
             BufferRef::Resident(layer.w_hh),
             BufferRef::Program(h_in),
             BufferRef::Program(self.gates_x),
             BufferRef::Program(c),
-            BufferRef::Program(if projected { self.unprojected } else { h_out }),
+            BufferRef::Program(self.unprojected.unwrap_or(h_out)),
             BufferRef::Program(output),
         ];
         self.dispatch(&layer.step, buffers, &step, rows, directions.len());
-        if let Some(projection) = &layer.projection {
+        if let (Some((projection, w_hr)), Some(unprojected)) = (&layer.projection, self.unprojected) {
             let buffers = vec![
-                BufferRef::Resident(layer.w_hr),
-                BufferRef::Program(self.unprojected),
+                BufferRef::Resident(*w_hr),
+                BufferRef::Program(unprojected),
                 BufferRef::Program(h_out),
                 BufferRef::Program(output),
             ];

@@ -11,8 +11,6 @@ pub(crate) struct ProgramBuilder<Tag> {
     params: HashMap<Vec<u8>, u32>,
     alignment: usize,
     operations: u64,
-    uploaded: u64,
-    downloaded: u64,
     limits: SubmissionLimits,
 }
 
@@ -33,8 +31,6 @@ impl<Tag> ProgramBuilder<Tag> {
             params: HashMap::new(),
             alignment: uniform_alignment as usize,
             operations: 0,
-            uploaded: 0,
-            downloaded: 0,
             limits,
         }
     }
@@ -50,14 +46,14 @@ impl<Tag> ProgramBuilder<Tag> {
     }
 
     pub fn upload(&mut self, buffer: usize, len: usize, tag: Tag) {
-        let bytes = 4 * len as u64;
-        let full = self.uploaded > 0 && self.uploaded + bytes > self.limits.transfers;
+        let upload = Transfer { buffer, len, tag };
+        let uploaded = self.open().upload_bytes();
+        let full = self.is_full(uploaded, &upload);
         // An upload comes before every dispatch of its submission: after some, a new one begins.
         if full || !self.open().dispatches.is_empty() || !self.open().downloads.is_empty() {
             self.close();
         }
-        self.uploaded += bytes;
-        self.open().uploads.push(Transfer { buffer, len, tag });
+        self.open().uploads.push(upload);
     }
 
     pub fn dispatch<P: bytemuck::Pod>(
@@ -81,12 +77,17 @@ impl<Tag> ProgramBuilder<Tag> {
     }
 
     pub fn download(&mut self, buffer: usize, len: usize, tag: Tag) {
-        let bytes = 4 * len as u64;
-        if self.downloaded > 0 && self.downloaded + bytes > self.limits.transfers {
+        let download = Transfer { buffer, len, tag };
+        let downloaded = self.open().download_bytes();
+        if self.is_full(downloaded, &download) {
             self.close();
         }
-        self.downloaded += bytes;
-        self.open().downloads.push(Transfer { buffer, len, tag });
+        self.open().downloads.push(download);
+    }
+
+    /// Whether one more transfer would pass the bound, after others.
+    fn is_full(&self, bytes: u64, more: &Transfer<Tag>) -> bool {
+        bytes > 0 && bytes + more.bytes() > self.limits.transfers
     }
 
     pub fn finish(self) -> Program<Tag> {
@@ -104,8 +105,6 @@ impl<Tag> ProgramBuilder<Tag> {
 
     fn close(&mut self) {
         self.operations = 0;
-        self.uploaded = 0;
-        self.downloaded = 0;
         self.params.clear();
         self.program.submissions.push(Submission {
             uploads: Vec::new(),
