@@ -1,5 +1,7 @@
 //! What must hold of an input before anything is computed from it.
 
+use std::collections::TryReserveError;
+
 use crate::config::LstmConfig;
 use crate::error::Error;
 
@@ -57,4 +59,17 @@ fn check_sizes(config: &LstmConfig, steps: usize, batch: usize) -> Result<(), Er
             .ok_or(Error::SizeOverflow { what })?;
     }
     Ok(())
+}
+
+/// Whether memory for `len` elements is to be had: asking for what is not would end the process.
+pub(crate) fn check_memory<T>(len: usize) -> Result<(), TryReserveError> {
+    let mut probe = Vec::<T>::new();
+    let reserved = probe.try_reserve_exact(len);
+    std::hint::black_box(&probe); // an allocation that nobody looks at may be left out
+    reserved
+}
+
+/// That error as ours.
+pub(crate) fn host_out_of_memory(error: TryReserveError) -> Error {
+    Error::OutOfMemory { reason: format!("the host: {error}") }
 }

@@ -281,10 +281,6 @@ impl Lstm {
         wait: Wait,
     ) -> Result<(Array3<f32>, LstmState), Error> {
         let input = if self.batch_first { input.permuted_axes([1, 0, 2]) } else { input };
-        check_input(&self.config, input.dim(), lengths)?;
-        if let Some(state) = state {
-            check_state_shapes(&self.config, input.dim().1, state.h.shape(), state.c.shape())?;
-        }
         match &self.engine {
             Engine::Cpu(network) => {
                 let state = state.map(|state| (state.h.view(), state.c.view()));
@@ -304,11 +300,15 @@ impl Lstm {
         wait: Wait,
     ) -> Result<(Array3<f32>, LstmState), Error> {
         let (steps, batch, _) = input.dim();
-        if batch == 0 {
-            let (output, state) = Call::new(&self.config, input, state)?.finish();
-            return Ok((self.in_callers_layout(output), state));
+        check_input(&self.config, input.dim(), lengths)?;
+        if let Some(state) = state {
+            check_state_shapes(&self.config, batch, state.h.shape(), state.c.shape())?;
         }
         let mut call = Call::new(&self.config, input, state)?;
+        if batch == 0 {
+            let (output, state) = call.finish();
+            return Ok((self.in_callers_layout(output), state));
+        }
         let length = |b: usize| (b, lengths.map_or(steps, |lengths| lengths[b]));
         let mut sequences: Vec<(usize, usize)> = (0..batch).map(length).collect();
         sequences.sort_by_key(|&(_, length)| std::cmp::Reverse(length));

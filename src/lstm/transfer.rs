@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
 
+use crate::check::host_out_of_memory;
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::plan::{HostData, Network, Packing};
@@ -52,12 +53,11 @@ impl<'a> Call<'a> {
 }
 
 fn zeros(shape: [usize; 3]) -> Result<Array3<f32>, Error> {
-    let too_large = |reason: String| Error::OutOfMemory { reason };
-    let mut data = Vec::new();
     let len = shape.iter().product(); // checked not to overflow before any array is made
-    data.try_reserve_exact(len).map_err(|error| too_large(format!("the host: {error}")))?;
+    let mut data = Vec::new();
+    data.try_reserve_exact(len).map_err(host_out_of_memory)?;
     data.resize(len, 0.0);
-    Array3::from_shape_vec(shape, data).map_err(|error| too_large(error.to_string()))
+    Array3::from_shape_vec(shape, data).map_err(|error| Error::OutOfMemory { reason: error.to_string() })
 }
 
 /// One part of the batch: the host's side of a program.
@@ -99,20 +99,10 @@ impl Host<HostData> for Part<'_> {
 }
 
 impl Part<'_> {
-    /// The caller's index, length and step of every row of some time steps, in packed order.
-    fn rows(packing: &Packing, steps: &Range<usize>) -> impl Iterator<Item = (usize, usize)> {
-        let order: Vec<usize> = packing.sequences().map(|(b, _)| b).collect();
-        let running: Vec<usize> = steps.clone().map(|t| packing.running(t)).collect();
-        steps
-            .clone()
-            .zip(running)
-            .flat_map(move |(t, running)| order[..running].iter().map(move |&b| (t, b)).collect::<Vec<_>>())
-    }
-
     fn pack_input(&self, steps: &Range<usize>, data: &mut Vec<f32>) {
         let width = padded(self.input.dim().2);
         let mut end = 0;
-        for (t, b) in Self::rows(self.packing, steps) {
+        for (t, b) in self.packing.each_row(steps) {
             let row = self.input.slice(s![t, b, ..]);
             match row.as_slice() {
                 Some(row) => data.extend_from_slice(row),
@@ -140,7 +130,7 @@ impl Part<'_> {
     fn unpack_output(&mut self, steps: &Range<usize>, data: &[f32]) {
         let output = self.network.config.output_size();
         let rows = data.chunks_exact(self.network.output_row());
-        for ((t, b), row) in Self::rows(self.packing, steps).zip(rows) {
+        for ((t, b), row) in self.packing.each_row(steps).zip(rows) {
             let mut to = self.output.slice_mut(s![t, b, ..]);
             for (to, from) in to.exact_chunks_mut(output).into_iter().zip(row.chunks(padded(output))) {
                 to.into_iter().zip(from).for_each(|(to, &from)| *to = from);
@@ -151,27 +141,47 @@ impl Part<'_> {
     /// The buffer of turn `turn` holds the last state of the sequences that ended there: forwards a
     /// sequence ends after its own length, backwards all end after the longest.
     fn unpack_hidden(&mut self, layer: usize, turn: usize, data: &[f32]) {
-        let directions = self.network.config.num_directions();
         let steps = self.packing.steps();
-        let mut rows = data.chunks_exact(padded(self.h.dim().2));
-        for d in 0..directions {
-            for ((b, length), row) in self.packing.sequences().zip(&mut rows) {
-                let done = if d == 0 { length } else { steps };
-                if done % 2 == turn {
-                    let to = self.h.slice_mut(s![layer * directions + d, b, ..]);
-                    to.into_iter().zip(row).for_each(|(to, &from)| *to = from);
-                }
-            }
-        }
+        let ended_here = |d: usize, length: usize| (if d == 0 { length } else { steps }) % 2 == turn;
+        let width = padded(self.h.dim().2);
+        Self::unpack_state(
+            self.packing,
+            self.network,
+            &mut self.h,
+            layer,
+            data.chunks_exact(width),
+            ended_here,
+        );
     }
 
     fn unpack_cell(&mut self, layer: usize, data: &[f32]) {
-        let directions = self.network.config.num_directions();
-        let mut rows = data.chunks_exact(self.c.dim().2);
+        let width = self.c.dim().2;
+        Self::unpack_state(
+            self.packing,
+            self.network,
+            &mut self.c,
+            layer,
+            data.chunks_exact(width),
+            |_, _| true,
+        );
+    }
+
+    /// Of `rows`, [D, B, width], those that count: told by direction and length.
+    fn unpack_state<'r>(
+        packing: &Packing,
+        network: &Network,
+        state: &mut ArrayViewMut3<'_, f32>,
+        layer: usize,
+        mut rows: impl Iterator<Item = &'r [f32]>,
+        counts: impl Fn(usize, usize) -> bool,
+    ) {
+        let directions = network.config.num_directions();
         for d in 0..directions {
-            for ((b, _), row) in self.packing.sequences().zip(&mut rows) {
-                let to = self.c.slice_mut(s![layer * directions + d, b, ..]);
-                to.into_iter().zip(row).for_each(|(to, &from)| *to = from);
+            for ((b, length), row) in packing.sequences().zip(&mut rows) {
+                if counts(d, length) {
+                    let to = state.slice_mut(s![layer * directions + d, b, ..]);
+                    to.into_iter().zip(row).for_each(|(to, &from)| *to = from);
+                }
             }
         }
     }

@@ -57,6 +57,11 @@ impl Packing {
         self.order.iter().copied().zip(self.lengths.iter().copied())
     }
 
+    /// The time and the caller's index of every row of some time steps.
+    pub fn each_row(&self, steps: &Range<usize>) -> impl Iterator<Item = (usize, usize)> + '_ {
+        steps.clone().flat_map(|t| self.order[..self.running(t)].iter().map(move |&b| (t, b)))
+    }
+
     /// The number of sequences that have time step `t`.
     pub fn running(&self, t: usize) -> usize {
         self.first_row[t + 1] - self.first_row[t]

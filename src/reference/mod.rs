@@ -7,7 +7,7 @@ mod equations;
 
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis, NdFloat, s};
 
-use crate::check::check_input;
+use crate::check::{check_input, check_memory, host_out_of_memory};
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::state::{LstmState, check_state_shapes};
@@ -61,15 +61,6 @@ pub fn forward<T: NdFloat + From<f32>>(
     Network::new(weights).forward(input, lengths, state)
 }
 
-/// Refuses a call whose largest arrays, of `len` elements together, are not to be had: asking for them
-/// one by one would end the process.
-fn check_memory<T>(len: usize) -> Result<(), Error> {
-    let mut probe = Vec::<T>::new();
-    let reserved = probe.try_reserve_exact(len);
-    std::hint::black_box(&probe); // or the compiler may leave out what nobody uses
-    reserved.map_err(|error| Error::OutOfMemory { reason: format!("the host: {error}") })
-}
-
 /// A copy in standard layout, so that what comes out is, whatever went in.
 fn standard<T: Clone>(array: ArrayView3<'_, T>) -> Array3<T> {
     array.as_standard_layout().into_owned()
@@ -120,7 +111,8 @@ impl<T: NdFloat + From<f32>> Network<T> {
         let slots = self.layers.len() * self.config.num_directions();
         let states = slots.saturating_mul(self.config.output_size() + self.config.hidden_size());
         let step = self.config.hidden_size().saturating_mul(16);
-        check_memory::<T>(batch.saturating_mul(sequence.saturating_add(states).saturating_add(step)))?;
+        let row = sequence.saturating_add(states).saturating_add(step);
+        check_memory::<T>(batch.saturating_mul(row)).map_err(host_out_of_memory)?;
 
         let (mut h, mut c) = match state {
             Some((h, c)) => (standard(h), standard(c)),

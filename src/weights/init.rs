@@ -4,6 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::LstmWeights;
+use crate::check::check_memory;
 use crate::config::LstmConfig;
 use crate::error::Error;
 
@@ -53,20 +54,13 @@ impl LstmWeights {
     fn filled_with(config: &LstmConfig, mut next: impl FnMut() -> f32) -> Result<Self, Error> {
         let too_large = Error::SizeOverflow { what: "the whole of the parameters" };
         config.check()?;
-        if !bytes(config).is_some_and(can_be_had) {
+        // What overflows nothing can still be more than there is, and is better known before the first
+        // gigabytes are drawn.
+        if bytes(config).is_none_or(|bytes| check_memory::<u8>(bytes).is_err()) {
             return Err(too_large);
         }
         Self::build(config.clone(), |_, shape| Ok((0..shape.iter().product()).map(|_| next()).collect()))
     }
-}
-
-/// Whether there is as much memory: what overflows nothing can still be more than there is, and
-/// is better known before the first gigabytes are drawn.
-fn can_be_had(bytes: usize) -> bool {
-    let mut probe: Vec<u8> = Vec::new();
-    let had = probe.try_reserve_exact(bytes).is_ok();
-    std::hint::black_box(&probe); // an allocation that nobody looks at may be left out
-    had
 }
 
 /// A number of [-1, 1): the word's upper 24 bits, all that an f32 holds, as a multiple of 2⁻²³.
