@@ -44,7 +44,7 @@ mod weights;
 pub use config::LstmConfig;
 pub use device::Device;
 pub use error::{Error, StatePart};
-pub use lstm::{DEFAULT_MEMORY_BUDGET, Lstm};
+pub use lstm::{DEFAULT_MEMORY_BUDGET, Lstm, Memory};
 pub use state::LstmState;
 pub use weights::LstmWeights;
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::{Gpu, Pipelines};
 use crate::error::Error;
-use crate::spec::{BindSet, BufferRef, BufferSpec, Program, Submission};
+use crate::spec::{BindSet, BufferRef, BufferSpec, Program};
 
 /// A program with everything that it runs in. One run at a time.
 #[derive(Debug)]
@@ -51,12 +51,11 @@ impl Gpu {
             let bind_groups = program.bind_sets.iter().map(bind).collect();
             let upload = self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("upload"),
-                size: program.submissions.first().map_or(0, Submission::upload_bytes),
+                size: program.upload_bytes(),
                 usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
                 mapped_at_creation: true,
             });
-            let download = program.submissions.iter().map(Submission::download_bytes).max().unwrap_or(0);
-            let download = self.buffer("download", download, wgpu::BufferUsages::MAP_READ);
+            let download = self.buffer("download", program.download_bytes(), wgpu::BufferUsages::MAP_READ);
             Prepared {
                 program,
                 params,

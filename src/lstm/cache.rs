@@ -3,14 +3,25 @@
 use std::sync::Mutex;
 
 use crate::gpu::Prepared;
-use crate::plan::HostData;
+use crate::plan::Packing;
 
 /// Programs that are kept at most: each is a shape of calls, and a ragged batch is rarely met twice.
 const MOST_PROGRAMS: usize = 8;
 
+/// What is kept, and counts against the bound.
+pub(super) trait Bytes {
+    fn bytes(&self) -> u64;
+}
+
+impl<Tag> Bytes for Prepared<Tag> {
+    fn bytes(&self) -> u64 {
+        Self::bytes(self)
+    }
+}
+
 /// Idle programs, the least recently used first.
-pub(super) struct Cache {
-    idle: Mutex<Vec<(Key, Prepared<HostData>)>>,
+pub(super) struct Cache<P> {
+    idle: Mutex<Vec<(Key, P)>>,
 }
 
 /// What a program depends on, besides the network.
@@ -21,13 +32,20 @@ pub(super) struct Key {
     pub memory_budget: u64,
 }
 
-impl Cache {
+impl Key {
+    pub fn new(packing: &Packing, memory_budget: u64) -> Self {
+        let lengths = packing.sequences().map(|(_, length)| length).collect();
+        Self { lengths, memory_budget }
+    }
+}
+
+impl<P: Bytes> Cache<P> {
     pub fn new() -> Self {
         Self { idle: Mutex::new(Vec::new()) }
     }
 
     /// Takes a program out, so that nobody else runs it.
-    pub fn take(&self, key: &Key) -> Option<Prepared<HostData>> {
+    pub fn take(&self, key: &Key) -> Option<P> {
         let mut idle = self.lock();
         let last = idle.iter().rposition(|(other, _)| other == key)?;
         Some(idle.remove(last).1)
@@ -35,15 +53,13 @@ impl Cache {
 
     /// Puts a program back unless it takes more than `bytes`, and drops the oldest ones while all of them
     /// do, or are too many.
-    pub fn put(&self, key: Key, prepared: Prepared<HostData>, bytes: u64) {
+    pub fn put(&self, key: Key, prepared: P, bytes: u64) {
         if prepared.bytes() > bytes {
             return;
         }
         let mut idle = self.lock();
         idle.push((key, prepared));
-        let all = |idle: &[(Key, Prepared<HostData>)]| -> u64 {
-            idle.iter().map(|(_, prepared)| prepared.bytes()).sum()
-        };
+        let all = |idle: &[(Key, P)]| -> u64 { idle.iter().map(|(_, prepared)| prepared.bytes()).sum() };
         while idle.len() > MOST_PROGRAMS || all(&idle) > bytes {
             idle.remove(0);
         }
@@ -54,12 +70,20 @@ impl Cache {
         !std::mem::take(&mut *self.lock()).is_empty()
     }
 
+    /// Adds what is idle to `start`, one after the other.
+    pub fn fold(&self, start: P, add: impl Fn(P, P) -> P) -> P
+    where
+        P: Copy,
+    {
+        self.lock().iter().fold(start, |sum, &(_, idle)| add(sum, idle))
+    }
+
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.lock().len()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Key, Prepared<HostData>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Key, P)>> {
         // A panic while it was held can have left nothing half done.
         self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -1,6 +1,7 @@
 //! The face: check, plan, run.
 
 mod cache;
+mod memory;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -11,13 +12,14 @@ use std::sync::Arc;
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 
 use self::cache::{Cache, Key};
+pub use self::memory::Memory;
 use self::transfer::Call;
 use crate::check::check_input;
 use crate::config::LstmConfig;
 use crate::device::{Backend, Device, block_on};
 use crate::error::Error;
-use crate::gpu::{Gpu, Pipelines, Wait};
-use crate::plan::{Network, Packing, most_sequences, schedule};
+use crate::gpu::{Gpu, Pipelines, Prepared, Wait};
+use crate::plan::{HostData, Network, Packing, most_sequences, schedule};
 use crate::reference;
 use crate::state::{LstmState, check_state_shapes};
 use crate::weights::LstmWeights;
@@ -72,7 +74,7 @@ struct GpuEngine {
     network: Network,
     pipelines: Pipelines,
     weights: Vec<wgpu::Buffer>,
-    cache: Cache,
+    cache: Cache<Prepared<HostData>>,
 }
 
 impl Lstm {
@@ -309,15 +311,9 @@ impl Lstm {
             let (output, state) = call.finish();
             return Ok((self.in_callers_layout(output), state));
         }
-        let length = |b: usize| (b, lengths.map_or(steps, |lengths| lengths[b]));
-        let mut sequences: Vec<(usize, usize)> = (0..batch).map(length).collect();
-        sequences.sort_by_key(|&(_, length)| std::cmp::Reverse(length));
-        let most = most_sequences(&engine.network, self.memory_budget)?;
-        for part in sequences.chunks(most) {
-            let packing = Packing::new(part.to_vec());
+        for packing in self.parts(&engine.network, steps, batch, lengths)? {
             let GpuEngine { gpu, network, pipelines, weights, cache } = engine;
-            let lengths = packing.sequences().map(|(_, length)| length).collect();
-            let key = Key { lengths, memory_budget: self.memory_budget };
+            let key = Key::new(&packing, self.memory_budget);
             let mut prepared = match cache.take(&key) {
                 Some(prepared) => prepared,
                 None => {
@@ -338,6 +334,66 @@ impl Lstm {
         }
         let (output, state) = call.finish();
         Ok((self.in_callers_layout(output), state))
+    }
+
+    /// The batch, in parts that a program can take each.
+    fn parts(
+        &self,
+        network: &Network,
+        steps: usize,
+        batch: usize,
+        lengths: Option<&[usize]>,
+    ) -> Result<Vec<Packing>, Error> {
+        let length = |b: usize| (b, lengths.map_or(steps, |lengths| lengths[b]));
+        let mut sequences: Vec<(usize, usize)> = (0..batch).map(length).collect();
+        sequences.sort_by_key(|&(_, length)| std::cmp::Reverse(length));
+        let most = most_sequences(network, self.memory_budget)?;
+        Ok(sequences.chunks(most).map(|part| Packing::new(part.to_vec())).collect())
+    }
+
+    /// Bytes of device memory that the first call of [`forward`](Self::forward) with T = `steps` and
+    /// B = `batch` takes at most at a time; computed without touching the device. All are 0 on the CPU, and
+    /// with B = 0 there are only the weights.
+    ///
+    /// After calls of other shapes up to twice the memory budget of their buffers is there besides.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`], [`Error::LimitExceeded`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights};
+    ///
+    /// let weights = LstmWeights::uniform(&LstmConfig::new(40, 256), 42)?;
+    /// let memory = Lstm::new(&Device::best(), &weights)?.memory(160, 8)?;
+    /// println!("{} MiB, {} of them weights", memory.total() >> 20, memory.weights >> 20);
+    /// # Ok::<(), wgpu_lstm::Error>(())
+    /// ```
+    pub fn memory(&self, steps: usize, batch: usize) -> Result<Memory, Error> {
+        self.memory_of(steps, batch, None)
+    }
+
+    /// As [`memory`](Self::memory), for [`forward_padded`](Self::forward_padded) with these lengths.
+    ///
+    /// # Errors
+    ///
+    /// As for [`memory`](Self::memory), and [`Error::LengthOutOfRange`].
+    pub fn memory_padded(&self, lengths: &[usize]) -> Result<Memory, Error> {
+        let steps = lengths.iter().copied().max().unwrap_or(1); // padding takes no memory on the device
+        self.memory_of(steps.max(1), lengths.len(), Some(lengths))
+    }
+
+    fn memory_of(&self, steps: usize, batch: usize, lengths: Option<&[usize]>) -> Result<Memory, Error> {
+        check_input(&self.config, (steps, batch, self.config.input_size()), lengths)?;
+        match &self.engine {
+            Engine::Cpu(_) => Ok(Memory::default()),
+            Engine::Gpu(GpuEngine { network, .. }) => {
+                let parts = self.parts(network, steps, batch, lengths)?;
+                memory::of_call(network, &parts, self.memory_budget)
+            }
+        }
     }
 
     /// (T, B, D·O) → what the caller asked for.

@@ -192,6 +192,16 @@ impl<Tag> Program<Tag> {
     pub fn params_bytes(&self) -> usize {
         self.submissions.iter().map(|submission| submission.params.len()).max().unwrap_or(0)
     }
+
+    /// Bytes that the first submission uploads.
+    pub fn upload_bytes(&self) -> u64 {
+        self.submissions.first().map_or(0, Submission::upload_bytes)
+    }
+
+    /// The most bytes that a submission brings back.
+    pub fn download_bytes(&self) -> u64 {
+        self.submissions.iter().map(Submission::download_bytes).max().unwrap_or(0)
+    }
 }
 
 /// The host's side of a program's transfers.

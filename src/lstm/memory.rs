@@ -1,0 +1,69 @@
+//! What a call takes on the device, told before it runs.
+
+use super::cache::{Bytes, Cache, Key};
+use crate::error::Error;
+use crate::plan::{HostData, Network, Packing, schedule};
+use crate::spec::Program;
+
+/// Bytes that a call takes in buffers of the device, as [`Lstm::memory`](crate::Lstm::memory) tells.
+///
+/// These are the sizes that are asked of wgpu. A driver rounds each buffer up to its own alignment, and its
+/// allocator takes memory in blocks of some MiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Memory {
+    /// Packed weights: there as long as the network is.
+    pub weights: u64,
+    /// Input, gates, states, outputs and uniforms.
+    pub device: u64,
+    /// What the host writes the upload into and reads the results from, in memory that it can map.
+    pub staging: u64,
+}
+
+impl Memory {
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.weights + self.device + self.staging
+    }
+
+    fn of(program: &Program<HostData>) -> Self {
+        let buffers: u64 = program.buffers.iter().map(|buffer| buffer.bytes()).sum();
+        Self {
+            weights: 0,
+            device: buffers + program.params_bytes() as u64,
+            staging: program.upload_bytes() + program.download_bytes(),
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            weights: self.weights + other.weights,
+            device: self.device + other.device,
+            staging: self.staging + other.staging,
+        }
+    }
+}
+
+impl Bytes for Memory {
+    fn bytes(&self) -> u64 {
+        self.total()
+    }
+}
+
+/// The most that a first call takes at once: it keeps and drops programs as the call does.
+pub(super) fn of_call(network: &Network, parts: &[Packing], budget: u64) -> Result<Memory, Error> {
+    let weights = network.resident.iter().map(|buffer| buffer.bytes()).sum();
+    let cache = Cache::new();
+    let mut most = Memory::default();
+    for packing in parts {
+        let key = Key::new(packing, budget);
+        let memory = match cache.take(&key) {
+            Some(memory) => memory,
+            None => Memory::of(&schedule(network, packing, budget)?),
+        };
+        let now = cache.fold(memory, Memory::and);
+        most = std::cmp::max_by_key(most, now, Memory::total);
+        cache.put(key, memory, budget.saturating_mul(2));
+    }
+    Ok(Memory { weights, ..most })
+}
