@@ -49,6 +49,17 @@ pub enum Error {
         what: &'static str,
     },
 
+    /// A weight is finite, but none in the precision that it was to be stored in.
+    #[error("{name} has {value:e}, beyond the largest number of that precision, {largest}")]
+    PrecisionRange {
+        /// The parameter, without its prefix.
+        name: String,
+        /// The weight.
+        value: f32,
+        /// The largest number of the precision.
+        largest: f32,
+    },
+
     // ---- input ----------------------------------------------------------------------------
     /// The input's last axis is not the network's input size I.
     #[error("the input's last axis must be input_size ({expected}) wide, but is {actual}")]

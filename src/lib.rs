@@ -39,6 +39,7 @@ mod plan;
 pub mod reference;
 mod spec;
 mod state;
+mod tuning;
 mod weights;
 
 pub use config::LstmConfig;
@@ -46,7 +47,8 @@ pub use device::Device;
 pub use error::{Error, StatePart};
 pub use lstm::{DEFAULT_MEMORY_BUDGET, Lstm, Memory};
 pub use state::LstmState;
-pub use weights::LstmWeights;
+pub use tuning::{Schedule, Tuning};
+pub use weights::{LstmWeights, Precision};
 
 pub use {ndarray, wgpu};
 

@@ -1,41 +1,56 @@
-// What one time step is told: the same for recurrent_step and hidden_projection.
+// What a dispatch for one time step is told: a slot for each layer and direction that it computes.
 //
 // The sequences of a batch are sorted by falling length, so those that have a given time step are the
-// first ones. Each direction is at a time of its own, and so has rows of its own.
+// first ones. Each slot is at a time of its own, and so has rows of its own.
 //
-// Needs  common/tile.wgsl          Host  src/kernels/recurrent_step.rs, struct Step
+// Needs  common/tile.wgsl          Host  src/kernels/step.rs
 override DIRECTIONS: u32;   // D
 
+struct Slot {
+    running: u32,      // sequences that have this time step
+    state: u32,        // row of sequence 0 in the states, [slots, B, ·]
+    gates_row: u32,    // row of sequence 0 in gates_x
+    output_row: u32,   // row of sequence 0 in output, [rows·D, ·], or NO_OUTPUT
+    w_ih: u32,         // where the matrices begin in the weights, and the biases in theirs
+    w_hh: u32,
+    w_hr: u32,
+    bias: u32,
+    x_row: u32,        // row of sequence 0 in what enters the layer
+    x_length: u32,     // of such a row, in vec4f
+    x_source: u32,     // FROM_SEQUENCE or FROM_STATE
+    unused: u32,
+}
+
+const NO_OUTPUT = 0xffffffffu;
+
 struct Step {
-    batch: u32,           // B
-    direction: u32,       // of the dispatch's first layer of workgroups
-    running: vec2u,       // per direction: sequences that have this time step
-    gates_row: vec2u,     // per direction: row of sequence 0 in gates_x
-    output_row: vec2u,    // per direction: row of sequence 0 in output
+    slots: array<Slot, 4>,
 }
 
 @group(0) @binding(0) var<uniform> time_step: Step;
 
-// Whether a workgroup has a tile: the other direction may have more sequences at this step. Of uniform
-// values alone, as barriers after it demand.
+// Whether a workgroup has a tile: another slot may have more sequences at this step. Of uniform values
+// alone, as barriers after it demand.
 fn has_rows(group: vec3u) -> bool {
-    return group.y * ROWS < time_step.running[time_step.direction + group.z];
+    return group.y * ROWS < time_step.slots[group.z].running;
 }
 
-// The tile of an invocation: x are columns, y sequences, z directions. The operand is a state, [D, B, ·].
+// The tile of an invocation: x are columns, y sequences, z slots.
 fn place_in_step(group: vec3u, local: u32) -> Place {
-    let direction = time_step.direction + group.z;
     let column = group.x * WORKGROUP_SIZE + local;
-    let rows = time_step.running[direction];
-    return Place(direction, column, group.y * ROWS, rows, direction * time_step.batch);
+    return Place(group.z, column, group.y * ROWS, time_step.slots[group.z].running);
 }
 
-// The row of a sequence in a state, [D, B, ·].
+// The row of a sequence in a state, [slots, B, ·].
 fn state_row(place: Place, row: u32) -> u32 {
-    return place.direction * time_step.batch + row;
+    return time_step.slots[place.slot].state + row;
 }
 
-// The row of a sequence in the output, [rows, D, ·].
+fn has_output(place: Place) -> bool {
+    return time_step.slots[place.slot].output_row != NO_OUTPUT;
+}
+
+// The row of a sequence in the output, [rows·D, ·].
 fn output_row(place: Place, row: u32) -> u32 {
-    return (time_step.output_row[place.direction] + row) * DIRECTIONS + place.direction;
+    return time_step.slots[place.slot].output_row + row * DIRECTIONS;
 }

@@ -3,20 +3,23 @@
 //   y[row, n] = start[row, n] + Σ_m weights[m, n]·operand[row, m]      n in vec4f
 //
 // Every output is a single chain of fma with m ascending, whatever the tile, the workgroup or the
-// twin below: the same operands give the same bits. tile_product(..) itself has two twins, which
-// differ in how the invocations of a workgroup share the operand's rows:
+// twin below: the same operands give the same bits. A kernel starts a tile, sends it through one
+// product or two, and finishes it; it says how by
+//
+//   fn start_row(place: Place, r: u32) -> vec4f              where the chain of row r starts
+//   fn operand_at(product: Product, i: u32) -> vec4f         the operand's vec4f number i
+//   fn finish_row(place: Place, r: u32, y: vec4f)            what becomes of the chain's end
+//
+// tile_product(..) itself has two twins, which differ in how the invocations of a workgroup share the
+// operand's rows:
 //
 //   common/tile_product.wgsl            through workgroup memory: core WGSL
 //   common/tile_product_subgroup.wgsl   through subgroup broadcasts: Features::SUBGROUP
 //
-// Host  src/kernels/tile.rs
+// Needs  a twin of common/weights.wgsl          Host  src/kernels/tile.rs
 override WORKGROUP_SIZE: u32;   // invocations of a workgroup, each one column n
 override ROWS: u32;             // rows of a tile: 1, 4, 8 or 16
-override REDUCTION: u32;        // M, length of the reduction axis in vec4f
 override COLUMNS: u32;          // N, outputs of a row in vec4f
-
-@group(0) @binding(1) var<storage, read> weights: array<vec4f>;   // [D, 4·M, N]: the reduction axis outermost
-@group(0) @binding(2) var<storage, read> operand: array<vec4f>;   // [rows, M]
 
 // Rows in fours, a mat4x4f each: column r of rows_0 is row r, column r of rows_4 row 4 + r. What lies
 // past ROWS is not computed, and compiled away.
@@ -29,27 +32,34 @@ struct Tile {
 
 // Where a tile lies.
 struct Place {
-    direction: u32,
-    column: u32,        // n; past N the product is computed all the same, and must not be stored
-    row: u32,           // of the tile's first row
-    rows: u32,          // how many there are; the product of those past them must not be stored
-    operand_row: u32,   // where row 0 of these is in the operand
+    slot: u32,     // layer or direction of the dispatch
+    column: u32,   // n; past N the product is computed all the same, and must not be stored
+    row: u32,      // of the tile's first row
+    rows: u32,     // how many there are; the product of those past them must not be stored
+}
+
+// What is multiplied: the same for a whole workgroup, as barriers demand.
+struct Product {
+    weights: u32,   // where the matrix begins, [4·M, N]: the reduction axis outermost
+    operand: u32,   // where row 0 begins, in vec4f; a row is as long as the reduction axis
+    length: u32,    // M, the reduction axis in vec4f
+    source: u32,    // where there are two operands, which
 }
 
 // Where row r of the tile begins in the operand; past the last row, the last once more.
-fn operand_row(place: Place, r: u32) -> u32 {
-    return (place.operand_row + min(place.row + r, place.rows - 1u)) * REDUCTION;
+fn operand_row(place: Place, product: Product, r: u32) -> u32 {
+    return product.operand + min(place.row + r, place.rows - 1u) * product.length;
 }
 
 // Where the tile's column begins in the weights; four rows of the reduction axis further it goes on
 // 4·N later.
-fn weights_column(place: Place) -> u32 {
-    return place.direction * REDUCTION * 4u * COLUMNS + min(place.column, COLUMNS - 1u);
+fn weights_column(place: Place, product: Product) -> u32 {
+    return product.weights + min(place.column, COLUMNS - 1u);
 }
 
 // Four rows of the reduction axis from i on, one column.
 fn weights_at(i: u32) -> mat4x4f {
-    return mat4x4f(weights[i], weights[i + COLUMNS], weights[i + 2u * COLUMNS], weights[i + 3u * COLUMNS]);
+    return mat4x4f(weight(i), weight(i + COLUMNS), weight(i + 2u * COLUMNS), weight(i + 3u * COLUMNS));
 }
 
 // Four links of one row's chain.
@@ -62,19 +72,13 @@ fn chain_rows(w: mat4x4f, x: mat4x4f, sum: mat4x4f) -> mat4x4f {
     return mat4x4f(chain(w, x[0], sum[0]), chain(w, x[1], sum[1]), chain(w, x[2], sum[2]), chain(w, x[3], sum[3]));
 }
 
-// A whole tile. A kernel says where the chain of a row starts, and what becomes of its end:
-//
-//   fn start_row(place: Place, r: u32) -> vec4f
-//   fn finish_row(place: Place, r: u32, y: vec4f)
-fn compute_tile(place: Place, local: u32) {
+fn start_tile(place: Place) -> Tile {
     var tile: Tile;
     if (ROWS == 1u) {
         tile.rows_0[0] = start_row(place, 0u);
-        tile = tile_product(tile, place, local);
-        finish_row(place, 0u, tile.rows_0[0]);
-        return;
+    } else {
+        tile.rows_0 = start_rows(place, 0u);
     }
-    tile.rows_0 = start_rows(place, 0u);
     if (ROWS > 4u) {
         tile.rows_4 = start_rows(place, 4u);
     }
@@ -82,8 +86,15 @@ fn compute_tile(place: Place, local: u32) {
         tile.rows_8 = start_rows(place, 8u);
         tile.rows_12 = start_rows(place, 12u);
     }
-    tile = tile_product(tile, place, local);
-    finish_rows(place, 0u, tile.rows_0);
+    return tile;
+}
+
+fn finish_tile(place: Place, tile: Tile) {
+    if (ROWS == 1u) {
+        finish_row(place, 0u, tile.rows_0[0]);
+    } else {
+        finish_rows(place, 0u, tile.rows_0);
+    }
     if (ROWS > 4u) {
         finish_rows(place, 4u, tile.rows_4);
     }

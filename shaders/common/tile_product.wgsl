@@ -7,14 +7,14 @@ override STAGED: u32;   // CHUNK·ROWS
 
 var<workgroup> staged: array<vec4f, STAGED>;   // [CHUNK, ROWS]
 
-fn tile_product(start: Tile, place: Place, local: u32) -> Tile {
+fn tile_product(start: Tile, place: Place, product: Product, local: u32) -> Tile {
     var tile = start;
-    var i = weights_column(place);
-    for (var chunk = 0u; chunk < REDUCTION; chunk += CHUNK) {
-        let length = min(CHUNK, REDUCTION - chunk);
+    var i = weights_column(place, product);
+    for (var chunk = 0u; chunk < product.length; chunk += CHUNK) {
+        let length = min(CHUNK, product.length - chunk);
         workgroupBarrier();   // the chunk before has been used up
         for (var x = local; x < length * ROWS; x += WORKGROUP_SIZE) {
-            staged[x] = operand[operand_row(place, x % ROWS) + chunk + x / ROWS];
+            staged[x] = operand_at(product, operand_row(place, product, x % ROWS) + chunk + x / ROWS);
         }
         workgroupBarrier();
         for (var m = 0u; m < length; m += 1u) {

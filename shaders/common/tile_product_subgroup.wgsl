@@ -3,16 +3,16 @@
 // subgroups of min(ROWS, 8) lanes or more.
 //
 // Needs  common/tile.wgsl, Features::SUBGROUP          Host  src/kernels/tile.rs
-fn tile_product(start: Tile, place: Place, local: u32) -> Tile {
+fn tile_product(start: Tile, place: Place, product: Product, local: u32) -> Tile {
     var tile = start;
     let lane = subgroupExclusiveAdd(1u);   // every invocation is active here: the lane's own number
-    let row = operand_row(place, lane % min(ROWS, 8u));
-    let row_8 = operand_row(place, 8u + lane % 8u);
-    var i = weights_column(place);
-    for (var m = 0u; m < REDUCTION; m += 1u) {
+    let row = operand_row(place, product, lane % min(ROWS, 8u));
+    let row_8 = operand_row(place, product, 8u + lane % 8u);
+    var i = weights_column(place, product);
+    for (var m = 0u; m < product.length; m += 1u) {
         let w = weights_at(i);
         i += 4u * COLUMNS;
-        let mine = operand[row + m];
+        let mine = operand_at(product, row + m);
         if (ROWS == 1u) {
             tile.rows_0[0] = chain(w, mine, tile.rows_0[0]);
         } else {
@@ -22,7 +22,7 @@ fn tile_product(start: Tile, place: Place, local: u32) -> Tile {
             tile.rows_4 = chain_rows(w, rows_of_lanes_4(mine), tile.rows_4);
         }
         if (ROWS > 8u) {
-            let more = operand[row_8 + m];
+            let more = operand_at(product, row_8 + m);
             tile.rows_8 = chain_rows(w, rows_of_lanes_0(more), tile.rows_8);
             tile.rows_12 = chain_rows(w, rows_of_lanes_4(more), tile.rows_12);
         }

@@ -14,7 +14,7 @@ const INDEXABLE_BYTES: u64 = i32::MAX as u64 & !3;
 /// What the kernels need of any device, with what this one has; WebGPU guarantees all of it.
 fn needs(has: &wgpu::Limits) -> [(&'static str, u32, u32); 5] {
     [
-        ("max_storage_buffers_per_shader_stage", 6, has.max_storage_buffers_per_shader_stage),
+        ("max_storage_buffers_per_shader_stage", 7, has.max_storage_buffers_per_shader_stage),
         ("max_compute_invocations_per_workgroup", 64, has.max_compute_invocations_per_workgroup),
         ("max_compute_workgroup_size_x", 64, has.max_compute_workgroup_size_x),
         ("max_compute_workgroup_storage_size", 8 << 10, has.max_compute_workgroup_storage_size),
@@ -98,6 +98,11 @@ impl Gpu {
             max_buffer: wgpu_limits.max_buffer_size,
             max_workgroups: wgpu_limits.max_compute_workgroups_per_dimension,
             uniform_alignment: wgpu_limits.min_uniform_buffer_offset_alignment,
+            storage_alignment: wgpu_limits.min_storage_buffer_offset_alignment,
+            max_invocations: wgpu_limits
+                .max_compute_invocations_per_workgroup
+                .min(wgpu_limits.max_compute_workgroup_size_x),
+            max_workgroup_bytes: wgpu_limits.max_compute_workgroup_storage_size,
             subgroups: has_subgroups
                 .then_some(SubgroupSizes { min: info.subgroup_min_size, max: info.subgroup_max_size }),
             software: info.device_type == wgpu::DeviceType::Cpu,

@@ -10,7 +10,7 @@ mod scope;
 use std::sync::{Arc, OnceLock};
 
 use crate::error::Error;
-use crate::spec::{BufferSpec, DeviceLimits};
+use crate::spec::{BufferSpec, DeviceLimits, ResidentRef};
 
 pub(crate) use pipelines::Pipelines;
 pub(crate) use prepared::Prepared;
@@ -52,23 +52,27 @@ impl Gpu {
         })
     }
 
-    /// Makes the buffers that stay on the device, one for each spec, and fills them.
+    /// Makes the buffers that stay on the device, one for each spec, and fills their parts.
     pub async fn upload_resident(
         &self,
         specs: &[BufferSpec],
-        data: impl IntoIterator<Item = Vec<f32>>,
+        parts: &[ResidentRef],
+        data: impl IntoIterator<Item = Vec<u32>>,
     ) -> Result<Vec<wgpu::Buffer>, Error> {
         let mut buffers = Vec::with_capacity(specs.len());
-        for (spec, data) in specs.iter().zip(data) {
-            debug_assert_eq!(spec.len, data.len(), "{}", spec.label);
-            let fill = || {
-                let buffer = self.buffer(&spec.label, spec.bytes(), wgpu::BufferUsages::STORAGE);
-                self.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&data));
-                buffer
-            };
-            buffers.push(self.scoped(fill).await?);
+        for spec in specs {
+            let create = || self.buffer(&spec.label, spec.bytes(), wgpu::BufferUsages::STORAGE);
+            buffers.push(self.scoped(create).await?);
         }
-        self.scoped(|| self.queue.submit([])).await?; // starts the copies, frees their staging
+        for (part, data) in parts.iter().zip(data) {
+            debug_assert_eq!(part.len, data.len(), "{}", specs[part.buffer].label);
+            let offset = 4 * part.start as u64;
+            let fill = || {
+                self.queue.write_buffer(&buffers[part.buffer], offset, bytemuck::cast_slice(&data));
+                self.queue.submit([]); // starts the copy, frees its staging
+            };
+            self.scoped(fill).await?;
+        }
         Ok(buffers)
     }
 }

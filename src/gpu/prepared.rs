@@ -34,13 +34,14 @@ impl<Tag> Prepared<Tag> {
 }
 
 impl Gpu {
-    /// Makes what a program takes on this device.
+    /// Makes what a program takes on this device, and compiles what of its pipelines is new.
     pub async fn prepare<Tag>(
         &self,
         program: Program<Tag>,
         pipelines: &Pipelines,
         resident: &[wgpu::Buffer],
     ) -> Result<Prepared<Tag>, Error> {
+        self.compile(pipelines, &program).await?;
         self.scoped(move || {
             let params_bytes = program.params_bytes() as u64;
             let params = self.buffer("params", params_bytes, wgpu::BufferUsages::UNIFORM);
@@ -78,14 +79,18 @@ impl Gpu {
         buffers: &[wgpu::Buffer],
         resident: &[wgpu::Buffer],
     ) -> wgpu::BindGroup {
-        let pipeline = &pipelines.pipelines[set.pipeline];
+        let pipeline = pipelines.get(set.pipeline);
         let uniform = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
             buffer: params,
             offset: 0,
             size: wgpu::BufferSize::new(u64::from(pipeline.uniform_bytes)),
         });
         let storage = set.buffers.iter().map(|&buffer| match buffer {
-            BufferRef::Resident(index) => resident[index].as_entire_binding(),
+            BufferRef::Resident(part) => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: &resident[part.buffer],
+                offset: 4 * part.start as u64,
+                size: wgpu::BufferSize::new(4 * part.len as u64),
+            }),
             BufferRef::Program(index) => buffers[index].as_entire_binding(),
         });
         let entries: Vec<_> = (0..)

@@ -195,7 +195,7 @@ fn record<Tag>(
     let mut current = None;
     for dispatch in &submission.dispatches {
         if current != Some(dispatch.pipeline) {
-            pass.set_pipeline(&pipelines.pipelines[dispatch.pipeline].pipeline);
+            pass.set_pipeline(&pipelines.get(dispatch.pipeline).pipeline);
             current = Some(dispatch.pipeline);
         }
         pass.set_bind_group(0, &prepared.bind_groups[dispatch.bind_set], &[dispatch.params]);

@@ -2,25 +2,16 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::tile::{TileShape, Tiling};
-use crate::spec::{Binding, KernelSpec, PipelineSpec, VEC4, padded};
+use super::tile::{PRODUCT, TILE, TileShape, Tiling, WEIGHTS};
+use crate::spec::{Binding, KernelSpec, PipelineSpec, Text, VEC4, padded};
 
 pub(super) const INPUT_PROJECTION: KernelSpec = KernelSpec {
     name: "input_projection",
-    portable: concat!(
-        include_str!("../../shaders/common/tile.wgsl"),
-        include_str!("../../shaders/common/tile_product.wgsl"),
-        include_str!("../../shaders/input_projection.wgsl"),
-    ),
-    subgroup: concat!(
-        include_str!("../../shaders/common/tile.wgsl"),
-        include_str!("../../shaders/common/tile_product_subgroup.wgsl"),
-        include_str!("../../shaders/input_projection.wgsl"),
-    ),
+    text: &[TILE, WEIGHTS, PRODUCT, Text::Of(include_str!("../../shaders/input_projection.wgsl"))],
     bindings: &[
         Binding::uniform::<Block>("block"),
         Binding::read("weights"),
-        Binding::read("operand"),
+        Binding::read("x"),
         Binding::read("bias"),
         Binding::read_write("gates_x"),
     ],

@@ -1,13 +1,14 @@
-//! One file a kernel: its bindings, uniforms, constants and grid, as plain data.
+//! The kernels' host side as plain data: bindings, uniforms, constants and grid. One file a kernel, but for
+//! those of a single time step, which are told the same and lie together.
 
-mod hidden_projection;
 mod input_projection;
-mod recurrent_step;
+mod recurrent_scan;
+mod step;
 mod tile;
 
-pub(crate) use hidden_projection::HiddenProjection;
 pub(crate) use input_projection::{Block, InputProjection};
-pub(crate) use recurrent_step::{RecurrentStep, Step};
+pub(crate) use recurrent_scan::{RecurrentScan, SCAN_STEPS, Scan, Times};
+pub(crate) use step::{FusedStep, HiddenProjection, RecurrentStep, SLOTS, Slot, Step};
 pub(crate) use tile::{TileShape, Tiling};
 
 #[cfg(test)]
@@ -15,10 +16,12 @@ use crate::spec::KernelSpec;
 
 #[cfg(test)]
 /// Every kernel, in the order of `shaders/README.md`.
-pub(crate) const KERNELS: [&KernelSpec; 3] = [
+pub(crate) const KERNELS: [&KernelSpec; 5] = [
     &input_projection::INPUT_PROJECTION,
-    &recurrent_step::RECURRENT_STEP,
-    &hidden_projection::HIDDEN_PROJECTION,
+    &step::RECURRENT_STEP,
+    &recurrent_scan::RECURRENT_SCAN,
+    &step::FUSED_STEP,
+    &step::HIDDEN_PROJECTION,
 ];
 
 #[cfg(test)]

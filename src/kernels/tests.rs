@@ -9,8 +9,17 @@ use std::path::{Path, PathBuf};
 use naga::valid::{Capabilities, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
-use super::{Block, HiddenProjection, InputProjection, KERNELS, RecurrentStep, Step, TileShape, Tiling};
-use crate::spec::{Access, DeviceLimits, KernelSpec, PipelineSpec, SubgroupSizes};
+use super::{
+    Block, FusedStep, HiddenProjection, InputProjection, KERNELS, RecurrentScan, RecurrentStep, Scan, Slot,
+    Step, TileShape, Tiling, Times,
+};
+use crate::spec::{Access, DeviceLimits, PipelineSpec, SubgroupSizes, Variant};
+
+/// Every way to put a kernel together.
+fn variants() -> impl Iterator<Item = Variant> {
+    let both = [false, true];
+    both.into_iter().flat_map(move |subgroups| both.map(|half_weights| Variant { subgroups, half_weights }))
+}
 
 fn parse(what: &str, source: &str) -> Module {
     naga::front::wgsl::parse_str(source)
@@ -18,7 +27,9 @@ fn parse(what: &str, source: &str) -> Module {
 }
 
 fn validate(what: &str, module: &Module, subgroups: bool) -> Result<(), String> {
-    let capabilities = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
+    // unpack2x16float is core WGSL; naga has a name for it since WebGL lacks it.
+    let subgroup = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
+    let capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32 | subgroup;
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
     if subgroups {
         validator.subgroup_operations(SubgroupOperationSet::all());
@@ -42,11 +53,10 @@ fn wgsl_files(folder: &str) -> Vec<PathBuf> {
 fn every_shader_is_valid_without_an_adapter() {
     let mut failures = Vec::new();
     for kernel in KERNELS {
-        for (twin, source, subgroups) in
-            [("portable", kernel.portable, false), ("subgroup", kernel.subgroup, true)]
-        {
-            let what = format!("{} ({twin})", kernel.name);
-            failures.extend(validate(&what, &parse(&what, source), subgroups).err());
+        for variant in variants() {
+            let what = format!("{} ({variant:?})", kernel.name);
+            let module = parse(&what, &kernel.source(variant));
+            failures.extend(validate(&what, &module, variant.subgroups).err());
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");
@@ -55,18 +65,18 @@ fn every_shader_is_valid_without_an_adapter() {
 #[test]
 fn every_file_is_part_of_a_kernel() {
     let kernels = wgsl_files("shaders");
-    assert_eq!(kernels.len(), 3, "one file a kernel: {kernels:?}");
+    assert_eq!(kernels.len(), 5, "one file a kernel: {kernels:?}");
     let stems: BTreeSet<_> =
         kernels.iter().map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     let names: BTreeSet<_> = KERNELS.iter().map(|kernel| kernel.name.to_owned()).collect();
     assert_eq!(stems, names, "file stem = kernel");
 
     let common = wgsl_files("shaders/common");
-    assert_eq!(common.len(), 5, "{common:?}");
+    assert_eq!(common.len(), 9, "{common:?}");
     for path in kernels.iter().chain(&common) {
         let text = fs::read_to_string(path).unwrap();
-        let used = |kernel: &&KernelSpec| kernel.portable.contains(&text) || kernel.subgroup.contains(&text);
-        assert!(KERNELS.iter().any(used), "{} is in no kernel", path.display());
+        let used = |variant| KERNELS.iter().any(|kernel| kernel.source(variant).contains(&text));
+        assert!(variants().any(used), "{} is in no kernel", path.display());
     }
 }
 
@@ -96,8 +106,8 @@ fn bindings(module: &Module) -> Vec<(u32, String, Access)> {
 #[test]
 fn the_host_binds_what_the_shaders_declare() {
     for kernel in KERNELS {
-        for source in [kernel.portable, kernel.subgroup] {
-            let module = parse(kernel.name, source);
+        for variant in variants() {
+            let module = parse(kernel.name, &kernel.source(variant));
             let host: Vec<_> = (0..)
                 .zip(kernel.bindings)
                 .map(|(number, binding)| (number, binding.name.to_owned(), binding.access))
@@ -119,7 +129,8 @@ fn members(module: &Module, name: &str) -> Vec<(String, usize)> {
 
 #[test]
 fn uniforms_are_laid_out_alike_on_both_sides() {
-    let [input, step, projection] = KERNELS.map(|kernel| parse(kernel.name, kernel.portable));
+    let [input, step, scan, fused, projection] =
+        KERNELS.map(|kernel| parse(kernel.name, &kernel.source(Variant::default())));
     let block = [
         ("direction".to_owned(), offset_of!(Block, direction)),
         ("first_row".to_owned(), offset_of!(Block, first_row)),
@@ -127,15 +138,39 @@ fn uniforms_are_laid_out_alike_on_both_sides() {
         ("gates_rows".to_owned(), offset_of!(Block, gates_rows)),
     ];
     assert_eq!(members(&input, "Block"), block);
-    let time_step = [
-        ("batch".to_owned(), offset_of!(Step, batch)),
-        ("direction".to_owned(), offset_of!(Step, direction)),
-        ("running".to_owned(), offset_of!(Step, running)),
-        ("gates_row".to_owned(), offset_of!(Step, gates_row)),
-        ("output_row".to_owned(), offset_of!(Step, output_row)),
+    let slot = [
+        ("running".to_owned(), offset_of!(Slot, running)),
+        ("state".to_owned(), offset_of!(Slot, state)),
+        ("gates_row".to_owned(), offset_of!(Slot, gates_row)),
+        ("output_row".to_owned(), offset_of!(Slot, output_row)),
+        ("w_ih".to_owned(), offset_of!(Slot, w_ih)),
+        ("w_hh".to_owned(), offset_of!(Slot, w_hh)),
+        ("w_hr".to_owned(), offset_of!(Slot, w_hr)),
+        ("bias".to_owned(), offset_of!(Slot, bias)),
+        ("x_row".to_owned(), offset_of!(Slot, x_row)),
+        ("x_length".to_owned(), offset_of!(Slot, x_length)),
+        ("x_source".to_owned(), offset_of!(Slot, x_source)),
+        ("unused".to_owned(), offset_of!(Slot, unused)),
     ];
-    assert_eq!(members(&step, "Step"), time_step);
-    assert_eq!(members(&projection, "Step"), time_step);
+    for module in [step, fused, projection] {
+        assert_eq!(members(&module, "Slot"), slot);
+        assert_eq!(members(&module, "Step"), [("slots".to_owned(), offset_of!(Step, slots))]);
+    }
+    let times = [
+        ("running".to_owned(), offset_of!(Times, running)),
+        ("gates_row".to_owned(), offset_of!(Times, gates_row)),
+        ("output_row".to_owned(), offset_of!(Times, output_row)),
+        ("unused".to_owned(), offset_of!(Times, unused)),
+    ];
+    assert_eq!(members(&scan, "Times"), times);
+    let of_scan = [
+        ("batch".to_owned(), offset_of!(Scan, batch)),
+        ("direction".to_owned(), offset_of!(Scan, direction)),
+        ("count".to_owned(), offset_of!(Scan, count)),
+        ("unused".to_owned(), offset_of!(Scan, unused)),
+        ("steps".to_owned(), offset_of!(Scan, steps)),
+    ];
+    assert_eq!(members(&scan, "Scan"), of_scan);
 }
 
 pub(crate) fn limits(software: bool, subgroups: Option<SubgroupSizes>) -> DeviceLimits {
@@ -144,6 +179,9 @@ pub(crate) fn limits(software: bool, subgroups: Option<SubgroupSizes>) -> Device
         max_buffer: 256 << 20,
         max_workgroups: 65_535,
         uniform_alignment: 256,
+        storage_alignment: 256,
+        max_invocations: 256,
+        max_workgroup_bytes: 16 << 10,
         subgroups,
         software,
     }
@@ -154,16 +192,18 @@ fn all_pipelines(tiling: &Tiling) -> Vec<PipelineSpec> {
     let step = RecurrentStep::pipelines(RecurrentStep::shape(6, 6), tiling, 2, false);
     let projected = RecurrentStep::pipelines(RecurrentStep::shape(3, 6), tiling, 2, true);
     let hidden = HiddenProjection::pipelines(HiddenProjection::shape(6, 3), tiling, 2);
-    [input, step, projected, hidden].concat()
+    let fused = FusedStep::pipelines(RecurrentStep::shape(6, 6), tiling, 2, false);
+    let carrying = tiling.carrying(6, &limits(false, None)).unwrap();
+    let scan = RecurrentScan::pipelines(RecurrentStep::shape(6, 6), &carrying, 2);
+    [input, step, projected, hidden, fused, scan].concat()
 }
 
 #[test]
 fn the_host_gives_every_override_and_no_other() {
     let wide = Some(SubgroupSizes { min: 8, max: 8 });
-    for tiling in [Tiling::of(&limits(false, None)), Tiling::of(&limits(true, wide))] {
+    for tiling in [Tiling::of(&limits(false, None), true), Tiling::of(&limits(true, wide), false)] {
         for spec in all_pipelines(&tiling) {
-            let source = if spec.subgroups { spec.kernel.subgroup } else { spec.kernel.portable };
-            let module = parse(spec.kernel.name, source);
+            let module = parse(spec.kernel.name, &spec.kernel.source(spec.variant));
             let declared: BTreeSet<_> =
                 module.overrides.iter().map(|(_, o)| o.name.clone().unwrap()).collect();
             assert!(module.overrides.iter().all(|(_, o)| o.init.is_none()), "no defaults");
@@ -178,16 +218,27 @@ fn the_host_gives_every_override_and_no_other() {
 fn tiles_fit_the_device() {
     let narrow = Some(SubgroupSizes { min: 4, max: 4 });
     let wide = Some(SubgroupSizes { min: 8, max: 8 });
-    let heights = |limits| Tiling::of(&limits).heights().collect::<Vec<_>>();
+    let heights = |limits| Tiling::of(&limits, false).heights().collect::<Vec<_>>();
     assert_eq!(heights(limits(true, narrow)), [1, 4], "lane r holds row r");
     assert_eq!(heights(limits(true, wide)), [1, 4, 8, 16]);
     assert_eq!(heights(limits(true, None)), [1, 4, 8, 16]);
-    assert!(Tiling::of(&limits(true, wide)).subgroups);
-    assert!(!Tiling::of(&limits(true, None)).subgroups);
-    let hardware = Tiling::of(&limits(false, Some(SubgroupSizes { min: 32, max: 128 })));
-    assert!(!hardware.subgroups && hardware.workgroup_size == 64);
+    assert!(Tiling::of(&limits(true, wide), false).variant.subgroups);
+    assert!(!Tiling::of(&limits(true, None), false).variant.subgroups);
+    let hardware = Tiling::of(&limits(false, Some(SubgroupSizes { min: 32, max: 128 })), false);
+    assert!(!hardware.variant.subgroups && hardware.workgroup_size == 64);
 
-    let tiling = Tiling::of(&limits(false, None));
+    // 16 KiB: a row of 256 units takes 1,024 bytes and 512 of the stage.
+    let carrying = |hidden| hardware.carrying(hidden, &limits(false, None));
+    let of = |hidden| carrying(hidden).map(|t| (t.workgroup_size, t.tallest()));
+    assert_eq!(
+        [1, 128, 129, 256, 257].map(of),
+        [Some((32, 16)), Some((128, 16)), Some((160, 8)), Some((256, 8)), None]
+    );
+    assert!(
+        !Tiling::of(&limits(true, wide), false).carrying(8, &limits(true, wide)).unwrap().variant.subgroups
+    );
+
+    let tiling = Tiling::of(&limits(false, None), false);
     let height = |rows| tiling.heights().nth(tiling.height_for(rows)).unwrap();
     assert_eq!([1, 2, 4, 5, 8, 9, 16, 17, 1000].map(height), [1, 4, 4, 8, 8, 16, 16, 16, 16]);
     let shape = TileShape { reduction: 3, columns: 33 };

@@ -1,18 +1,35 @@
 //! `shaders/common/tile.wgsl`: the register tile that every kernel computes, and its shape.
 
-use crate::spec::{DeviceLimits, KernelSpec, PipelineSpec, VEC4};
+use crate::spec::{DeviceLimits, KernelSpec, PipelineSpec, Text, VEC4, Variant, padded};
+
+/// `shaders/common/tile.wgsl` and its twins: what every product is put together from.
+pub(super) const TILE: Text = Text::Of(include_str!("../../shaders/common/tile.wgsl"));
+pub(super) const WEIGHTS: Text = Text::Twins {
+    choose: |variant| variant.half_weights,
+    twins: [
+        include_str!("../../shaders/common/weights.wgsl"),
+        include_str!("../../shaders/common/weights_f16.wgsl"),
+    ],
+};
+pub(super) const PRODUCT: Text = Text::Twins {
+    choose: |variant| variant.subgroups,
+    twins: [
+        include_str!("../../shaders/common/tile_product.wgsl"),
+        include_str!("../../shaders/common/tile_product_subgroup.wgsl"),
+    ],
+};
 
 /// vec4f of the reduction axis that are staged in workgroup memory at a time: with the largest tile,
 /// 32 · 16 rows · 16 bytes = 8 KiB, half of what every WebGPU device has.
 const CHUNK: usize = 32;
 
-/// How tiles lie on the workgroups of one device: the same for all its kernels.
+/// How tiles lie on the workgroups of one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tiling {
     /// Invocations of a workgroup.
     pub workgroup_size: u32,
-    /// Whether operands are shared by subgroup broadcasts and not through workgroup memory.
-    pub subgroups: bool,
+    /// Which twins the kernels use.
+    pub variant: Variant,
     /// The most rows of a tile.
     max_rows: u32,
 }
@@ -24,16 +41,28 @@ impl Tiling {
     /// On hardware, workgroup memory broadcasts for free, and a workgroup is about one subgroup, of 32
     /// lanes at least. A software adapter pays about 15 cycles a lane for every load and nearly nothing for
     /// a subgroup broadcast, so there lane r holds row r (and row 8 + r), where subgroups are that wide.
-    pub fn of(limits: &DeviceLimits) -> Self {
+    pub fn of(limits: &DeviceLimits, half_weights: bool) -> Self {
         let [_, low, medium, tall] = Self::ROWS;
         let widest = limits.subgroups.map_or(0, |sizes| sizes.max);
         let narrowest = limits.subgroups.map_or(0, |sizes| sizes.min);
         let subgroups = limits.software && narrowest >= low;
         Self {
             workgroup_size: if limits.software { 32 } else { widest.clamp(32, 64) },
-            subgroups,
+            variant: Variant { subgroups, half_weights },
             max_rows: if subgroups && narrowest < medium { low } else { tall },
         }
+    }
+
+    /// For workgroups that carry a tile of `hidden` units through time, with an invocation for every unit and
+    /// workgroup memory for the tile's h and its stage; `None` where the device has too little of either.
+    /// Workgroup memory holds h anyway, so operands are shared through it.
+    pub fn carrying(&self, hidden: usize, limits: &DeviceLimits) -> Option<Self> {
+        let width = hidden.checked_next_multiple_of(32)?;
+        let row = 4 * padded(hidden) + VEC4 * 4 * CHUNK.min(padded(hidden) / VEC4);
+        let fits = |rows: &u32| *rows as usize * row <= limits.max_workgroup_bytes as usize;
+        let max_rows = Self::ROWS.into_iter().filter(fits).next_back()?;
+        let workgroup_size = u32::try_from(width).ok().filter(|&size| size <= limits.max_invocations)?;
+        Some(Self { workgroup_size, variant: Variant { subgroups: false, ..self.variant }, max_rows })
     }
 
     /// The heights that this device uses.
@@ -79,13 +108,13 @@ impl TileShape {
                 ("REDUCTION", self.reduction as f64),
                 ("COLUMNS", self.columns as f64),
             ];
-            if !tiling.subgroups {
+            if !tiling.variant.subgroups {
                 let chunk = self.reduction.min(CHUNK) as f64;
                 constants.push(("CHUNK", chunk));
                 constants.push(("STAGED", chunk * f64::from(rows)));
             }
             constants.extend_from_slice(more);
-            PipelineSpec { kernel, subgroups: tiling.subgroups, constants }
+            PipelineSpec { kernel, variant: tiling.variant, constants }
         };
         tiling.heights().map(one).collect()
     }

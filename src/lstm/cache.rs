@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use crate::gpu::Prepared;
 use crate::plan::Packing;
+use crate::tuning::Schedule;
 
 /// Programs that are kept at most: each is a shape of calls, and a ragged batch is rarely met twice.
 const MOST_PROGRAMS: usize = 8;
@@ -30,12 +31,13 @@ pub(super) struct Key {
     /// Of the sequences, falling.
     pub lengths: Vec<usize>,
     pub memory_budget: u64,
+    pub schedule: Schedule,
 }
 
 impl Key {
-    pub fn new(packing: &Packing, memory_budget: u64) -> Self {
+    pub fn new(packing: &Packing, memory_budget: u64, schedule: Schedule) -> Self {
         let lengths = packing.sequences().map(|(_, length)| length).collect();
-        Self { lengths, memory_budget }
+        Self { lengths, memory_budget, schedule }
     }
 }
 

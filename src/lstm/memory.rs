@@ -4,6 +4,7 @@ use super::cache::{Bytes, Cache, Key};
 use crate::error::Error;
 use crate::plan::{HostData, Network, Packing, schedule};
 use crate::spec::Program;
+use crate::tuning::Schedule;
 
 /// Bytes that a call takes in buffers of the device, as [`Lstm::memory`](crate::Lstm::memory) tells.
 ///
@@ -51,15 +52,21 @@ impl Bytes for Memory {
 }
 
 /// The most that a first call takes at once: it keeps and drops programs as the call does.
-pub(super) fn of_call(network: &Network, parts: &[Packing], budget: u64) -> Result<Memory, Error> {
+pub(super) fn of_call(
+    network: &Network,
+    parts: &[Packing],
+    budget: u64,
+    choose: impl Fn(&Packing) -> Schedule,
+) -> Result<Memory, Error> {
     let weights = network.resident.iter().map(|buffer| buffer.bytes()).sum();
     let cache = Cache::new();
     let mut most = Memory::default();
     for packing in parts {
-        let key = Key::new(packing, budget);
+        let chosen = choose(packing);
+        let key = Key::new(packing, budget, chosen);
         let memory = match cache.take(&key) {
             Some(memory) => memory,
-            None => Memory::of(&schedule(network, packing, budget)?),
+            None => Memory::of(&schedule(network, packing, budget, chosen)?),
         };
         let now = cache.fold(memory, Memory::and);
         most = std::cmp::max_by_key(most, now, Memory::total);

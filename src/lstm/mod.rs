@@ -19,10 +19,11 @@ use crate::config::LstmConfig;
 use crate::device::{Backend, Device, block_on};
 use crate::error::Error;
 use crate::gpu::{Gpu, Pipelines, Prepared, Wait};
-use crate::plan::{HostData, Network, Packing, most_sequences, schedule};
+use crate::plan::{HostData, Network, Packing, admits, cheapest, most_sequences, schedule};
 use crate::reference;
 use crate::state::{LstmState, check_state_shapes};
-use crate::weights::LstmWeights;
+use crate::tuning::{Schedule, Tuning};
+use crate::weights::{LstmWeights, Precision};
 
 /// Memory that one block of time steps may take, on the device and in the host's copies, unless
 /// [`with_memory_budget`](Lstm::with_memory_budget) says otherwise: 256 MiB.
@@ -60,6 +61,7 @@ pub struct Lstm {
     config: LstmConfig,
     batch_first: bool,
     memory_budget: u64,
+    tuning: Tuning,
     engine: Engine,
 }
 
@@ -111,13 +113,13 @@ impl Lstm {
     }
 
     async fn on_gpu(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
-        let network = Network::new(weights.config(), gpu.limits())?;
+        let network = Network::new(weights.config(), gpu.limits(), weights.precision() == Precision::F16)?;
         Self::with_network(gpu, network, weights).await
     }
 
     async fn with_network(gpu: &Arc<Gpu>, network: Network, weights: &LstmWeights) -> Result<Self, Error> {
-        let pipelines = gpu.compile(&network.pipelines).await?;
-        let resident = gpu.upload_resident(&network.resident, weights.pack()).await?;
+        let pipelines = Pipelines::new(network.pipelines.clone());
+        let resident = gpu.upload_resident(&network.resident, &network.parts, weights.pack()).await?;
         let cache = Cache::new();
         let engine = GpuEngine { gpu: Arc::clone(gpu), network, pipelines, weights: resident, cache };
         Ok(Self::with_engine(weights, Engine::Gpu(engine)))
@@ -128,6 +130,7 @@ impl Lstm {
             config: weights.config().clone(),
             batch_first: false,
             memory_budget: DEFAULT_MEMORY_BUDGET,
+            tuning: Tuning::Model,
             engine,
         }
     }
@@ -151,6 +154,14 @@ impl Lstm {
     #[must_use]
     pub fn with_memory_budget(mut self, bytes: u64) -> Self {
         self.memory_budget = bytes;
+        self
+    }
+
+    /// How the schedule of a call on a GPU is chosen: [`Tuning::Model`] unless set. The results are the same
+    /// to the bit. The CPU has no use for it.
+    #[must_use]
+    pub fn with_tuning(mut self, tuning: Tuning) -> Self {
+        self.tuning = tuning;
         self
     }
 
@@ -312,28 +323,53 @@ impl Lstm {
             return Ok((self.in_callers_layout(output), state));
         }
         for packing in self.parts(&engine.network, steps, batch, lengths)? {
-            let GpuEngine { gpu, network, pipelines, weights, cache } = engine;
-            let key = Key::new(&packing, self.memory_budget);
-            let mut prepared = match cache.take(&key) {
-                Some(prepared) => prepared,
-                None => {
-                    let program = schedule(network, &packing, self.memory_budget)?;
-                    match gpu.prepare(program.clone(), pipelines, weights).await {
-                        // What is kept for other shapes must not be what is missing here.
-                        Err(Error::OutOfMemory { .. }) if cache.clear() => {
-                            gpu.poll();
-                            gpu.prepare(program, pipelines, weights).await?
-                        }
-                        result => result?,
-                    }
-                }
+            let chosen = match self.tuning {
+                _ => self.chosen(&engine.network, &packing),
             };
-            let mut host = call.of_part(&packing, network);
-            gpu.run(&mut prepared, pipelines, &mut host, wait).await?;
-            cache.put(key, prepared, self.memory_budget.saturating_mul(2));
+            self.run_part(engine, &packing, chosen, &mut call, wait).await?;
         }
         let (output, state) = call.finish();
         Ok((self.in_callers_layout(output), state))
+    }
+
+    /// Runs one part of the batch.
+    async fn run_part(
+        &self,
+        engine: &GpuEngine,
+        packing: &Packing,
+        chosen: Schedule,
+        call: &mut Call<'_>,
+        wait: Wait,
+    ) -> Result<(), Error> {
+        let GpuEngine { gpu, network, pipelines, weights, cache, .. } = engine;
+        let key = Key::new(packing, self.memory_budget, chosen);
+        let mut prepared = match cache.take(&key) {
+            Some(prepared) => prepared,
+            None => {
+                let program = schedule(network, packing, self.memory_budget, chosen)?;
+                match gpu.prepare(program.clone(), pipelines, weights).await {
+                    // What is kept for other shapes must not be what is missing here.
+                    Err(Error::OutOfMemory { .. }) if cache.clear() => {
+                        gpu.poll();
+                        gpu.prepare(program, pipelines, weights).await?
+                    }
+                    result => result?,
+                }
+            }
+        };
+        let mut host = call.of_part(packing, network);
+        gpu.run(&mut prepared, pipelines, &mut host, wait).await?;
+        cache.put(key, prepared, self.memory_budget.saturating_mul(2));
+        Ok(())
+    }
+
+    /// The schedule of a part, but for what has to be measured.
+    fn chosen(&self, network: &Network, packing: &Packing) -> Schedule {
+        match self.tuning {
+            Tuning::Fixed(wanted) if admits(network, packing, wanted) => wanted,
+            Tuning::Fixed(_) => Schedule::Step,
+            Tuning::Model | Tuning::Measure => cheapest(network, packing),
+        }
     }
 
     /// The batch, in parts that a program can take each.
@@ -391,7 +427,7 @@ impl Lstm {
             Engine::Cpu(_) => Ok(Memory::default()),
             Engine::Gpu(GpuEngine { network, .. }) => {
                 let parts = self.parts(network, steps, batch, lengths)?;
-                memory::of_call(network, &parts, self.memory_budget)
+                memory::of_call(network, &parts, self.memory_budget, |packing| self.chosen(network, packing))
             }
         }
     }

@@ -9,8 +9,9 @@ use super::{Lstm, Wait};
 use crate::device::Backend;
 use crate::error::Error;
 use crate::plan::Network;
-use crate::spec::{DeviceLimits, KernelSpec, SubgroupSizes};
+use crate::spec::{DeviceLimits, KernelSpec, SubgroupSizes, Text, Variant};
 use crate::state::LstmState;
+use crate::tuning::{Schedule, Tuning};
 use common::compare::{f32_tolerance, worst_error};
 use common::golden::{self, Golden};
 
@@ -18,7 +19,7 @@ use common::golden::{self, Golden};
 fn lstm(case: &Golden, limits: impl Fn(DeviceLimits) -> DeviceLimits, edit: impl Fn(&mut Network)) -> Lstm {
     let Backend::Gpu(gpu) = common::device::gpu().backend() else { panic!("not a GPU") };
     let weights = case.weights();
-    let mut network = Network::new(weights.config(), &limits(*gpu.limits())).unwrap();
+    let mut network = Network::new(weights.config(), &limits(*gpu.limits()), false).unwrap();
     edit(&mut network);
     pollster::block_on(Lstm::with_network(gpu, network, &weights)).unwrap()
 }
@@ -39,18 +40,15 @@ fn error_in_tolerances(case: &Golden, output: Array3<f32>) -> f64 {
 }
 
 /// A kernel whose text has `from` replaced by `to`.
-fn mutant(kernel: &KernelSpec, from: &str, to: &str) -> &'static KernelSpec {
-    let edit = |source: &str| -> &'static str { Box::leak(source.replace(from, to).into_boxed_str()) };
-    Box::leak(Box::new(KernelSpec {
-        portable: edit(kernel.portable),
-        subgroup: edit(kernel.subgroup),
-        ..*kernel
-    }))
+fn mutant(kernel: &KernelSpec, variant: Variant, from: &str, to: &str) -> &'static KernelSpec {
+    let text: &'static str = Box::leak(kernel.source(variant).replace(from, to).into_boxed_str());
+    Box::leak(Box::new(KernelSpec { text: Box::leak(Box::new([Text::Of(text)])), ..*kernel }))
 }
 
-/// Edits that must be seen, of what both twins share. B is 4 or 3 here, and a tile has 4 rows.
+/// Edits that must be seen, of what both twins and most schedules share. B is 4 or 3 here, and a tile has 4
+/// rows.
 const WRONG: [(&str, &str); 16] = [
-    ("sigmoid(z.y), c[", "sigmoid(z.x), c["),
+    ("sigmoid(z.y), c,", "sigmoid(z.x), c,"),
     ("sigmoid(z.x) * tanh_safe(z.z)", "sigmoid(z.y) * tanh_safe(z.z)"),
     ("tanh_safe(z.z)", "sigmoid(z.z)"),
     ("sigmoid(z.w) * tanh_safe(c_t)", "sigmoid(z.w) * c_t"),
@@ -60,67 +58,93 @@ const WRONG: [(&str, &str); 16] = [
     ("i += 4u * COLUMNS;", "i += 3u * COLUMNS;"),
     ("finish_row(place, r + 1u, y[1])", "finish_row(place, r + 1u, y[0])"),
     ("start_row(place, r + 2u)", "start_row(place, r + 1u)"),
-    ("place.operand_row + min(place.row + r", "min(place.row + r"),
-    ("time_step.direction + group.z", "time_step.direction"),
-    ("gates_row[place.direction] +", "gates_row[0u] +"),
-    ("return bias[place.direction * COLUMNS +", "return bias["),
-    ("return place.direction * time_step.batch + row", "return row"),
-    (
-        "output_row[place.direction] + row) * DIRECTIONS + place.direction",
-        "output_row[0u] + row) * DIRECTIONS + place.direction",
-    ),
+    ("product.operand + min(place.row + r", "min(place.row + r"),
+    ("block.direction + group.z", "block.direction"),
+    ("slots[place.slot].gates_row +", "slots[0u].gates_row +"),
+    ("return bias[place.slot * COLUMNS +", "return bias["),
+    ("return time_step.slots[place.slot].state + row", "return row"),
+    ("slots[place.slot].output_row + row * DIRECTIONS", "slots[0u].output_row + row * DIRECTIONS"),
 ];
 const WRONG_PORTABLE: [(&str, &str); 2] = [
     ("m < length; m += 1u", "m + 1u < length; m += 1u"),
-    ("operand_row(place, x % ROWS)", "operand_row(place, 0u)"),
+    ("operand_row(place, product, x % ROWS)", "operand_row(place, product, 0u)"),
 ];
 const WRONG_SUBGROUP: [(&str, &str); 2] = [
-    ("m < REDUCTION; m += 1u", "m + 1u < REDUCTION; m += 1u"),
+    ("m < product.length; m += 1u", "m + 1u < product.length; m += 1u"),
     ("subgroupBroadcast(x, 2u)", "subgroupBroadcast(x, 1u)"),
 ];
 const WRONG_PROJECTED: [(&str, &str); 2] = [
     ("h_next[state_row(place, row) * COLUMNS", "h_next[row * COLUMNS"),
     ("output[output_row(place, row) * COLUMNS", "output[row * COLUMNS"),
 ];
+const WRONG_SCAN: [(&str, &str); 6] = [
+    ("c_tile[r] = cell.c;", ""),
+    ("h_tile[r * 4u * REDUCTION + place.column] = cell.h;", ""),
+    ("now = k;", "now = 0u;"),
+    ("gates_row[place.slot] +", "gates_row[0u] +"),
+    ("h_tile[4u * i + 1u]", "h_tile[4u * i + 2u]"),
+    ("let state = direction * scan.batch + first;", "let state = first;"),
+];
+const WRONG_SINGLE: [(&str, &str); 3] = [
+    ("bias[time_step.slots[place.slot].bias +", "bias["),
+    ("slot.x_row * slot.x_length,", "slot.x_length,"),
+    ("Product(slot.w_hh, slot.state * REDUCTION", "Product(slot.w_ih, slot.state * REDUCTION"),
+];
+const WRONG_DIAGONAL: [(&str, &str); 2] =
+    [("slot.x_length, slot.x_source)", "slot.x_length, FROM_SEQUENCE)"), ("!= NO_OUTPUT", "== NO_OUTPUT")];
 
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn wrong_kernels_are_seen_on_the_gpu() {
     let layers = golden::load("two_layers_bidirectional");
     let projected = golden::load("packed_projection_batch_first");
+    let stacked = golden::load("five_layers");
     for subgroups in [false, true] {
         let twin = |limits: DeviceLimits| DeviceLimits {
             subgroups: limits.subgroups.filter(|_| subgroups),
             software: true,
             ..limits
         };
-        let intact = lstm(&layers, twin, |_| {});
-        let super::Engine::Gpu(engine) = &intact.engine else { panic!("not a GPU") };
-        let subgroups = engine.network.tiling.subgroups;
-        let error = error_in_tolerances(&layers, forward(&layers, &intact).0);
-        assert!(error <= 1.0, "the intact kernels pass: {error}");
-
-        let of_twin = if subgroups { &WRONG_SUBGROUP } else { &WRONG_PORTABLE };
-        let of_layers = WRONG.iter().chain(of_twin).map(|edit| (&layers, edit));
-        for (case, &(from, to)) in of_layers.chain(WRONG_PROJECTED.iter().map(|edit| (&projected, edit))) {
-            let mutate = |network: &mut Network| {
-                let mut found = false;
-                for pipeline in &mut network.pipelines {
-                    let kernel = pipeline.kernel;
-                    found |= if subgroups { kernel.subgroup } else { kernel.portable }.contains(from);
-                    pipeline.kernel = mutant(kernel, from, to);
-                }
-                assert!(found, "no kernel has {from:?} any more");
-            };
-            let error = error_in_tolerances(case, forward(case, &lstm(case, twin, mutate)).0);
-            assert!(error.is_nan() || error > 10.0, "{from} → {to} passes for right: {error}");
+        let has_subgroups = {
+            let super::Engine::Gpu(engine) = lstm(&layers, twin, |_| {}).engine else { panic!("not a GPU") };
+            engine.network.tiling.variant.subgroups
+        };
+        let of_twin = if has_subgroups { &WRONG_SUBGROUP } else { &WRONG_PORTABLE };
+        for (schedule, case, edits) in [
+            (Schedule::Step, &layers, &WRONG[..]),
+            (Schedule::Step, &layers, of_twin),
+            (Schedule::Step, &projected, &WRONG_PROJECTED),
+            (Schedule::Scan, &layers, &WRONG_SCAN),
+            (Schedule::Single, &layers, &WRONG_SINGLE),
+            (Schedule::Diagonal, &stacked, &WRONG_DIAGONAL),
+        ] {
+            let tuning = Tuning::Fixed(schedule);
+            let error =
+                error_in_tolerances(case, forward(case, &lstm(case, twin, |_| {}).with_tuning(tuning)).0);
+            assert!(error <= 1.0, "the intact kernels of {schedule} pass: {error}");
+            for &(from, to) in edits {
+                let mutate = |network: &mut Network| {
+                    let mut found = false;
+                    for pipeline in &mut network.pipelines {
+                        found |= pipeline.kernel.source(pipeline.variant).contains(from);
+                        pipeline.kernel = mutant(pipeline.kernel, pipeline.variant, from, to);
+                    }
+                    assert!(found, "no kernel has {from:?} any more");
+                };
+                let wrong = lstm(case, twin, mutate).with_tuning(tuning);
+                let error = error_in_tolerances(case, forward(case, &wrong).0);
+                assert!(
+                    error.is_nan() || error > 10.0,
+                    "{schedule}: {from} → {to} passes for right: {error}"
+                );
+            }
         }
     }
 }
 
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
-fn no_tile_nor_twin_changes_a_bit() {
+fn no_tile_twin_nor_schedule_changes_a_bit() {
     let hardware = |max| {
         move |limits: DeviceLimits| DeviceLimits {
             software: false,
@@ -128,13 +152,26 @@ fn no_tile_nor_twin_changes_a_bit() {
             ..limits
         }
     };
-    for name in ["hidden_320_batch_9", "packed_two_layers_bidirectional", "packed_projection_batch_first"] {
+    for name in [
+        "hidden_128",
+        "hidden_320_batch_9",
+        "packed_two_layers_bidirectional",
+        "packed_projection_batch_first",
+        "five_layers",
+    ] {
         let case = golden::load(name);
-        let expected = forward(&case, &lstm(&case, |l| l, |_| {}));
+        let expected = forward(&case, &lstm(&case, |l| l, |_| {}).with_tuning(Tuning::Fixed(Schedule::Step)));
         let portable = |limits| DeviceLimits { subgroups: None, ..limits };
-        assert_eq!(forward(&case, &lstm(&case, portable, |_| {})), expected, "{name}: portable");
-        assert_eq!(forward(&case, &lstm(&case, hardware(32), |_| {})), expected, "{name}: 32 lanes");
-        assert_eq!(forward(&case, &lstm(&case, hardware(64), |_| {})), expected, "{name}: 64 lanes");
+        for schedule in Schedule::ALL {
+            let same = |lstm: Lstm, what: &str| {
+                let actual = forward(&case, &lstm.with_tuning(Tuning::Fixed(schedule)));
+                assert_eq!(actual, expected, "{name}, {schedule}: {what}");
+            };
+            same(lstm(&case, |l| l, |_| {}), "the device's own tiles");
+            same(lstm(&case, portable, |_| {}), "portable");
+            same(lstm(&case, hardware(32), |_| {}), "32 lanes");
+            same(lstm(&case, hardware(64), |_| {}), "64 lanes");
+        }
     }
 }
 
@@ -144,11 +181,12 @@ fn what_wgpu_refuses_is_an_error_of_ours() {
     let Backend::Gpu(gpu) = common::device::gpu().backend() else { panic!("not a GPU") };
     let weights = golden::load("single_layer").weights();
     for (from, to) in [("fn chain(", "fn chain)("), ("@binding(4)", "@binding(9)")] {
-        let mut network = Network::new(weights.config(), gpu.limits()).unwrap();
+        let mut network = Network::new(weights.config(), gpu.limits(), false).unwrap();
         for pipeline in &mut network.pipelines {
-            pipeline.kernel = mutant(pipeline.kernel, from, to);
+            pipeline.kernel = mutant(pipeline.kernel, pipeline.variant, from, to);
         }
-        let result = pollster::block_on(Lstm::with_network(gpu, network, &weights));
+        let lstm = pollster::block_on(Lstm::with_network(gpu, network, &weights)).unwrap();
+        let result = lstm.forward(Array3::zeros((2, 1, weights.config().input_size())).view(), None);
         assert!(matches!(&result, Err(Error::Internal { .. })), "{from} → {to}: {result:?}");
     }
     assert!(Lstm::new(common::device::gpu(), &weights).is_ok());

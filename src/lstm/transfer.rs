@@ -76,11 +76,11 @@ impl Host<HostData> for Part<'_> {
         let mut data = Vec::with_capacity(len);
         match tag {
             HostData::Input { steps } => self.pack_input(steps, &mut data),
-            HostData::Hidden { layer, .. } => {
-                self.pack_state(self.state.map(|state| &state.h), *layer, padded(self.h.dim().2), &mut data);
+            HostData::Hidden { layers, .. } => {
+                self.pack_state(self.state.map(|state| &state.h), layers, padded(self.h.dim().2), &mut data);
             }
-            HostData::Cell { layer } => {
-                self.pack_state(self.state.map(|state| &state.c), *layer, self.c.dim().2, &mut data);
+            HostData::Cell { layers } => {
+                self.pack_state(self.state.map(|state| &state.c), layers, self.c.dim().2, &mut data);
             }
             HostData::Output { .. } => {} // only ever read back
         }
@@ -91,8 +91,8 @@ impl Host<HostData> for Part<'_> {
     fn download(&mut self, tag: &HostData, data: &[f32]) {
         match tag {
             HostData::Output { steps } => self.unpack_output(steps, data),
-            HostData::Hidden { layer, turn } => self.unpack_hidden(*layer, *turn, data),
-            HostData::Cell { layer } => self.unpack_cell(*layer, data),
+            HostData::Hidden { layers, turn } => self.unpack_hidden(layers, *turn, data),
+            HostData::Cell { layers } => self.unpack_cell(layers, data),
             HostData::Input { .. } => {} // only ever uploaded
         }
     }
@@ -113,14 +113,20 @@ impl Part<'_> {
         }
     }
 
-    /// [D, B, width]; zeros where no state was given.
-    fn pack_state(&self, state: Option<&Array3<f32>>, layer: usize, width: usize, data: &mut Vec<f32>) {
+    /// [layers, D, B, width]; zeros where no state was given.
+    fn pack_state(
+        &self,
+        state: Option<&Array3<f32>>,
+        layers: &Range<usize>,
+        width: usize,
+        data: &mut Vec<f32>,
+    ) {
         let Some(state) = state else { return };
         let directions = self.network.config.num_directions();
         let mut end = 0;
-        for d in 0..directions {
+        for slot in layers.start * directions..layers.end * directions {
             for (b, _) in self.packing.sequences() {
-                data.extend(state.slice(s![layer * directions + d, b, ..]).iter());
+                data.extend(state.slice(s![slot, b, ..]).iter());
                 end += width;
                 data.resize(end, 0.0);
             }
@@ -139,47 +145,52 @@ impl Part<'_> {
     }
 
     /// The buffer of turn `turn` holds the last state of the sequences that ended there: forwards a
-    /// sequence ends after its own length, backwards all end after the longest.
-    fn unpack_hidden(&mut self, layer: usize, turn: usize, data: &[f32]) {
+    /// sequence ends after its own length, backwards all end after the longest. A layer on a diagonal is
+    /// one turn behind the layer below.
+    fn unpack_hidden(&mut self, layers: &Range<usize>, turn: Option<usize>, data: &[f32]) {
         let steps = self.packing.steps();
-        let ended_here = |d: usize, length: usize| (if d == 0 { length } else { steps }) % 2 == turn;
+        let first = layers.start;
+        let ended_here = |layer: usize, d: usize, length: usize| {
+            let done = if d == 0 { length } else { steps };
+            turn.is_none_or(|turn| (done + layer - first) % 2 == turn)
+        };
         let width = padded(self.h.dim().2);
         Self::unpack_state(
             self.packing,
             self.network,
             &mut self.h,
-            layer,
+            layers,
             data.chunks_exact(width),
             ended_here,
         );
     }
 
-    fn unpack_cell(&mut self, layer: usize, data: &[f32]) {
+    fn unpack_cell(&mut self, layers: &Range<usize>, data: &[f32]) {
         let width = self.c.dim().2;
         Self::unpack_state(
             self.packing,
             self.network,
             &mut self.c,
-            layer,
+            layers,
             data.chunks_exact(width),
-            |_, _| true,
+            |_, _, _| true,
         );
     }
 
-    /// Of `rows`, [D, B, width], those that count: told by direction and length.
+    /// Of `rows`, [layers, D, B, width], those that count: told by layer, direction and length.
     fn unpack_state<'r>(
         packing: &Packing,
         network: &Network,
         state: &mut ArrayViewMut3<'_, f32>,
-        layer: usize,
+        layers: &Range<usize>,
         mut rows: impl Iterator<Item = &'r [f32]>,
-        counts: impl Fn(usize, usize) -> bool,
+        counts: impl Fn(usize, usize, usize) -> bool,
     ) {
         let directions = network.config.num_directions();
-        for d in 0..directions {
+        for slot in layers.start * directions..layers.end * directions {
             for ((b, length), row) in packing.sequences().zip(&mut rows) {
-                if counts(d, length) {
-                    let to = state.slice_mut(s![layer * directions + d, b, ..]);
+                if counts(slot / directions, slot % directions, length) {
+                    let to = state.slice_mut(s![slot, b, ..]);
                     to.into_iter().zip(row).for_each(|(to, &from)| *to = from);
                 }
             }

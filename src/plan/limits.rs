@@ -3,6 +3,7 @@
 use super::network::{Layer, Network};
 use super::schedule::SUBMISSION;
 use crate::error::Error;
+use crate::kernels::SLOTS;
 use crate::spec::{DeviceLimits, padded};
 
 /// Refuses a buffer of `len` f32 that the device can't bind whole.
@@ -57,8 +58,9 @@ fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<u
     let output = 4 * network.output_row() as u64;
     let layers = config.num_layers().min(2) as u64;
     let working_set = 2 * input + gates + (layers + 1) * output;
-    // A sequence's states lie in bindings of their own, as long as D·B rows of h or c.
-    let state = 4 * (config.num_directions() * padded(config.hidden_size())) as u64;
+    // A sequence's states lie in bindings of their own: D·B rows of h or c, or those of several layers.
+    let slots = config.num_directions().max(config.num_layers().min(SLOTS));
+    let state = 4 * (slots * padded(config.hidden_size())) as u64;
     let row = input.max(gates).max(output).max(state);
     let tallest = network.tiling.tallest() as u64;
     let bounds = [

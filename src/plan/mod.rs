@@ -14,6 +14,8 @@
 //! a second or more is several dispatches, and a batch of which one time step would not fit a block goes
 //! through in parts, each a program of its own.
 
+mod cost;
+mod dispatches;
 mod limits;
 mod network;
 mod packing;
@@ -21,7 +23,8 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cost::cheapest;
 pub(crate) use limits::most_sequences;
 pub(crate) use network::Network;
 pub(crate) use packing::Packing;
-pub(crate) use schedule::{HostData, schedule};
+pub(crate) use schedule::{HostData, admits, schedule};

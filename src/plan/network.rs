@@ -3,8 +3,10 @@
 use super::limits::{check_binding, check_workgroups};
 use crate::config::LstmConfig;
 use crate::error::Error;
-use crate::kernels::{HiddenProjection, InputProjection, RecurrentStep, TileShape, Tiling};
-use crate::spec::{BufferSpec, DeviceLimits, PipelineSpec, padded};
+use crate::kernels::{
+    FusedStep, HiddenProjection, InputProjection, RecurrentScan, RecurrentStep, TileShape, Tiling,
+};
+use crate::spec::{BufferSpec, DeviceLimits, PipelineSpec, ResidentRef, VEC4, padded};
 
 /// The device's side of a network: made once, from the sizes and the device's limits.
 #[derive(Clone, Debug)]
@@ -13,42 +15,55 @@ pub(crate) struct Network {
     pub limits: DeviceLimits,
     pub tiling: Tiling,
     pub pipelines: Vec<PipelineSpec>,
-    /// Packed weights, per layer: w_ih, bias, w_hh and, where there is a projection, w_hr.
+    /// Buffers of packed weights, and the parts of them, in the order of `LstmWeights::pack`: per layer
+    /// w_ih, bias, w_hh and, where there is a projection, w_hr.
     pub resident: Vec<BufferSpec>,
+    pub parts: Vec<ResidentRef>,
+    /// Where one buffer holds every layer's matrices and another every bias: these.
+    pub stacked: Option<[ResidentRef; 2]>,
     pub layers: Vec<Layer>,
 }
 
-/// One layer: its kernels, and which resident buffers hold its weights.
+/// One layer: its kernels, and where its weights are.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
     pub input: Stage,
     pub step: Stage,
-    /// With the buffer of w_hr.
-    pub projection: Option<(Stage, usize)>,
-    pub w_ih: usize,
-    pub bias: usize,
-    pub w_hh: usize,
+    /// Where one workgroup can carry the layer.
+    pub scan: Option<Stage>,
+    /// Where the weights are stacked.
+    pub fused: Option<Stage>,
+    pub projection: Option<Stage>,
+    pub w_ih: ResidentRef,
+    pub bias: ResidentRef,
+    pub w_hh: ResidentRef,
+    pub w_hr: Option<ResidentRef>,
 }
 
 /// A kernel at one layer's sizes.
 #[derive(Clone, Debug)]
 pub(crate) struct Stage {
     pub shape: TileShape,
+    pub tiling: Tiling,
     /// Indices of the pipelines, one for each height of a tile.
     pub pipelines: Vec<usize>,
 }
 
 impl Network {
-    pub fn new(config: &LstmConfig, limits: &DeviceLimits) -> Result<Self, Error> {
+    /// `half_weights`: whether the matrices are kept as f16.
+    pub fn new(config: &LstmConfig, limits: &DeviceLimits, half_weights: bool) -> Result<Self, Error> {
         config.check()?;
         let mut network = Self {
             config: config.clone(),
             limits: *limits,
-            tiling: Tiling::of(limits),
+            tiling: Tiling::of(limits, half_weights),
             pipelines: Vec::new(),
             resident: Vec::new(),
+            parts: Vec::new(),
+            stacked: None,
             layers: Vec::new(),
         };
+        network.place_weights()?;
         for layer in 0..config.num_layers() {
             network.add_layer(layer)?;
         }
@@ -65,37 +80,119 @@ impl Network {
         self.config.num_directions() * padded(self.config.output_size())
     }
 
-    fn add_layer(&mut self, layer: usize) -> Result<(), Error> {
-        let config = self.config.clone();
-        let (hidden, output) = (config.hidden_size(), config.output_size());
-        let (directions, projected) = (config.num_directions(), config.proj_size() > 0);
+    /// Words of four weights: an element of a packed matrix.
+    pub fn words_of_element(&self) -> usize {
+        if self.tiling.variant.half_weights { 2 } else { VEC4 }
+    }
 
-        let shape = InputProjection::shape(self.input_row(layer), hidden);
-        let input = self.stage(shape, InputProjection::pipelines(shape, &self.tiling))?;
-        let w_ih = self.weights(format!("weight_ih_l{layer}"), shape)?;
-        let bias = directions.checked_mul(4).and_then(|n| n.checked_mul(hidden));
-        let bias = bias.ok_or(Error::SizeOverflow { what: "a bias" })?;
-        let bias = self.resident(format!("bias_l{layer}"), bias)?;
+    fn input_shape(&self, layer: usize) -> TileShape {
+        InputProjection::shape(self.input_row(layer), self.config.hidden_size())
+    }
 
-        let shape = RecurrentStep::shape(output, hidden);
-        let pipelines = RecurrentStep::pipelines(shape, &self.tiling, directions, projected);
-        let step = self.stage(shape, pipelines)?;
-        let w_hh = self.weights(format!("weight_hh_l{layer}"), shape)?;
+    fn step_shape(&self) -> TileShape {
+        RecurrentStep::shape(self.config.output_size(), self.config.hidden_size())
+    }
 
-        let mut projection = None;
-        if projected {
-            let shape = HiddenProjection::shape(hidden, config.proj_size());
-            let pipelines = HiddenProjection::pipelines(shape, &self.tiling, directions);
-            let stage = self.stage(shape, pipelines)?;
-            projection = Some((stage, self.weights(format!("weight_hr_l{layer}"), shape)?));
+    fn projection_shape(&self) -> Option<TileShape> {
+        let projection = self.config.proj_size();
+        (projection > 0).then(|| HiddenProjection::shape(self.config.hidden_size(), projection))
+    }
+
+    /// Lays out the weights: all matrices in one buffer and all biases in another where the device can bind
+    /// these, else every one in its own.
+    fn place_weights(&mut self) -> Result<(), Error> {
+        let mut names = Vec::new();
+        for layer in 0..self.config.num_layers() {
+            let w_ih = self.matrix_len(self.input_shape(layer))?;
+            names.push((format!("weight_ih_l{layer}"), w_ih, false));
+            let bias = self.config.num_directions().checked_mul(4);
+            let bias = bias.and_then(|n| n.checked_mul(self.config.hidden_size()));
+            names.push((format!("bias_l{layer}"), bias.ok_or(Error::SizeOverflow { what: "a bias" })?, true));
+            names.push((format!("weight_hh_l{layer}"), self.matrix_len(self.step_shape())?, false));
+            if let Some(shape) = self.projection_shape() {
+                names.push((format!("weight_hr_l{layer}"), self.matrix_len(shape)?, false));
+            }
         }
-        self.layers.push(Layer { input, step, projection, w_ih, bias, w_hh });
+        let alignment = (self.limits.storage_alignment as usize).div_ceil(4);
+        let mut total = [0usize; 2];
+        for (label, len, is_bias) in &names {
+            check_binding(&self.limits, label, *len)?;
+            let start = total[usize::from(*is_bias)];
+            self.parts.push(ResidentRef { buffer: usize::from(*is_bias), start, len: *len });
+            total[usize::from(*is_bias)] = start.saturating_add(*len).next_multiple_of(alignment);
+        }
+        if total.iter().all(|&len| check_binding(&self.limits, "weights", len).is_ok()) {
+            self.resident = vec![
+                BufferSpec { label: "weights".to_owned(), len: total[0] },
+                BufferSpec { label: "biases".to_owned(), len: total[1] },
+            ];
+            self.stacked = Some([0, 1].map(|buffer| ResidentRef { buffer, start: 0, len: total[buffer] }));
+        } else {
+            self.resident = names.into_iter().map(|(label, len, _)| BufferSpec { label, len }).collect();
+            let alone = |(buffer, part): (usize, &ResidentRef)| ResidentRef { buffer, start: 0, ..*part };
+            self.parts = self.parts.iter().enumerate().map(alone).collect();
+        }
+        Ok(())
+    }
+
+    /// Words of a packed matrix, [D, 4·M, N] elements.
+    fn matrix_len(&self, shape: TileShape) -> Result<usize, Error> {
+        self.config
+            .num_directions()
+            .checked_mul(VEC4 * self.words_of_element())
+            .and_then(|n| n.checked_mul(shape.reduction))
+            .and_then(|n| n.checked_mul(shape.columns))
+            .ok_or(Error::SizeOverflow { what: "a weight" })
+    }
+
+    fn add_layer(&mut self, layer: usize) -> Result<(), Error> {
+        let (directions, projected) = (self.config.num_directions(), self.config.proj_size() > 0);
+        let tiling = self.tiling;
+
+        let shape = self.input_shape(layer);
+        let input = self.stage(shape, tiling, InputProjection::pipelines(shape, &tiling))?;
+
+        let shape = self.step_shape();
+        let pipelines = RecurrentStep::pipelines(shape, &tiling, directions, projected);
+        let step = self.stage(shape, tiling, pipelines)?;
+        let fused = match self.stacked {
+            Some(_) => {
+                let pipelines = FusedStep::pipelines(shape, &tiling, directions, projected);
+                Some(self.stage(shape, tiling, pipelines)?)
+            }
+            None => None,
+        };
+        let carrying = tiling.carrying(self.config.hidden_size(), &self.limits).filter(|_| !projected);
+        let scan = match carrying {
+            Some(tiling) => {
+                Some(self.stage(shape, tiling, RecurrentScan::pipelines(shape, &tiling, directions))?)
+            }
+            None => None,
+        };
+        let projection = match self.projection_shape() {
+            Some(shape) => {
+                Some(self.stage(shape, tiling, HiddenProjection::pipelines(shape, &tiling, directions))?)
+            }
+            None => None,
+        };
+        let parts = &self.parts[layer * (3 + usize::from(projected))..];
+        self.layers.push(Layer {
+            input,
+            step,
+            scan,
+            fused,
+            projection,
+            w_ih: parts[0],
+            bias: parts[1],
+            w_hh: parts[2],
+            w_hr: projected.then(|| parts[3]),
+        });
         Ok(())
     }
 
     /// Adds what is new of a stage's pipelines: layers of equal sizes share theirs.
-    fn stage(&mut self, shape: TileShape, specs: Vec<PipelineSpec>) -> Result<Stage, Error> {
-        let groups = shape.columns.div_ceil(self.tiling.workgroup_size as usize);
+    fn stage(&mut self, shape: TileShape, tiling: Tiling, specs: Vec<PipelineSpec>) -> Result<Stage, Error> {
+        let groups = shape.columns.div_ceil(tiling.workgroup_size as usize);
         check_workgroups(&self.limits, specs[0].kernel.name, groups)?;
         let pipelines = specs
             .into_iter()
@@ -107,24 +204,6 @@ impl Network {
                 })
             })
             .collect();
-        Ok(Stage { shape, pipelines })
-    }
-
-    /// A resident buffer for packed weights, [D, 4·M, N] vec4f.
-    fn weights(&mut self, label: String, shape: TileShape) -> Result<usize, Error> {
-        let len = self
-            .config
-            .num_directions()
-            .checked_mul(16)
-            .and_then(|n| n.checked_mul(shape.reduction))
-            .and_then(|n| n.checked_mul(shape.columns))
-            .ok_or(Error::SizeOverflow { what: "a weight" })?;
-        self.resident(label, len)
-    }
-
-    fn resident(&mut self, label: String, len: usize) -> Result<usize, Error> {
-        check_binding(&self.limits, &label, len)?;
-        self.resident.push(BufferSpec { label, len });
-        Ok(self.resident.len() - 1)
+        Ok(Stage { shape, tiling, pipelines })
     }
 }

@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use super::limits::BlockRows;
-use super::network::{Layer, Network, Stage};
+use super::network::{Network, Stage};
 use super::packing::Packing;
 use crate::error::Error;
-use crate::kernels::{Block, Step};
-use crate::spec::{BindSet, BufferRef, Program, ProgramBuilder, SubmissionLimits, padded};
+use crate::kernels::{SLOTS, TileShape};
+use crate::spec::{BindSet, BufferRef, Program, ProgramBuilder, ResidentRef, SubmissionLimits, VEC4, padded};
+use crate::tuning::Schedule;
 
 /// What a buffer that is uploaded or read back holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,11 +17,12 @@ pub(crate) enum HostData {
     Input { steps: Range<usize> },
     /// The last layer's output of some time steps, [rows, D, O padded].
     Output { steps: Range<usize> },
-    /// h of a layer, [D, B, O padded]. Of two buffers that take turns, `turn` is the one that step
-    /// `turn` reads: 0 holds the state after an even number of steps, 1 after an odd number.
-    Hidden { layer: usize, turn: usize },
-    /// c of a layer, [D, B, H].
-    Cell { layer: usize },
+    /// h of some layers, [layers, D, B, O padded]. Of two buffers that take turns, `turn` is the one that
+    /// holds what layer k of them (0 the lowest) has after n steps where n + k is odd or even alike; without
+    /// turns it is the only one.
+    Hidden { layers: Range<usize>, turn: Option<usize> },
+    /// c of some layers, [layers, D, B, H].
+    Cell { layers: Range<usize> },
 }
 
 /// A desktop resets a GPU that is busy with one submission for about 2 s. The slowest device worth
@@ -32,14 +34,36 @@ pub(super) const SUBMISSION: SubmissionLimits =
 /// Steps of a block at most: bounds the uniforms, of which each step has one.
 const MAX_STEPS: usize = 16_384;
 
+/// Whether a schedule can compute the network on this batch.
+pub(crate) fn admits(network: &Network, packing: &Packing, schedule: Schedule) -> bool {
+    // What a dispatch computes with every layer in it must not be cut by a submission's bound.
+    let fused = |layers: usize| {
+        let directions = network.config.num_directions();
+        let operations = |layer| {
+            let x =
+                TileShape { reduction: network.input_row(layer) / VEC4, ..network.layers[layer].step.shape };
+            x.operations(packing.batch()) + network.layers[layer].step.shape.operations(packing.batch())
+        };
+        let most = (0..network.layers.len()).map(operations).max().unwrap_or(0);
+        network.stacked.is_some() && most * (layers * directions) as u64 <= SUBMISSION.operations
+    };
+    match schedule {
+        Schedule::Step => true,
+        Schedule::Scan => network.layers.iter().all(|layer| layer.scan.is_some()),
+        Schedule::Single => fused(1),
+        Schedule::Diagonal => network.config.num_directions() == 1 && fused(SLOTS),
+    }
+}
+
 /// Lists everything that one call on the packed sequences does. They must be no more than
-/// [`most_sequences`](super::most_sequences).
+/// [`most_sequences`](super::most_sequences), and the schedule one that [`admits`] them.
 pub(crate) fn schedule(
     network: &Network,
     packing: &Packing,
     budget: u64,
+    schedule: Schedule,
 ) -> Result<Program<HostData>, Error> {
-    let mut scheduler = Scheduler::new(network, packing, budget)?;
+    let mut scheduler = Scheduler::new(network, packing, budget, schedule)?;
     scheduler.upload_states();
     if network.config.num_directions() == 1 {
         scheduler.walk_blocks();
@@ -50,28 +74,43 @@ pub(crate) fn schedule(
     Ok(scheduler.builder.finish())
 }
 
-struct Scheduler<'a> {
-    network: &'a Network,
-    packing: &'a Packing,
-    builder: ProgramBuilder<HostData>,
-    blocks: Vec<Range<usize>>,
+pub(super) struct Scheduler<'a> {
+    pub network: &'a Network,
+    pub packing: &'a Packing,
+    pub builder: ProgramBuilder<HostData>,
+    schedule: Schedule,
+    pub blocks: Vec<Range<usize>>,
     /// Whether the directions share dispatches.
-    fused: bool,
+    pub fused: bool,
     /// Rows of gates_x for each direction of a dispatch.
-    gates_rows: usize,
+    pub gates_rows: usize,
     /// [rows, I padded]: one for every block, or one that all blocks use in turn.
     input: Vec<usize>,
-    /// [rows, D, O padded] of even and odd layers, likewise.
+    /// [rows, D, O padded] of even and odd groups, likewise.
     outputs: [Vec<usize>; 2],
-    gates_x: usize,
-    /// Per layer, the two buffers of h that take turns, and c.
-    states: Vec<([usize; 2], usize)>,
-    /// [D, B, H padded]: what hidden_projection reads, where there is one.
-    unprojected: Option<usize>,
+    /// Where the input is projected ahead.
+    pub gates_x: Option<usize>,
+    pub groups: Vec<Group>,
+    /// [slots, B, H padded]: what hidden_projection reads, where there is one.
+    pub unprojected: Option<usize>,
+}
+
+/// Layers whose states lie together, as one dispatch may compute them: one, but for a diagonal.
+pub(super) struct Group {
+    pub layers: Range<usize>,
+    /// [layers, D, B, O padded]: two that take turns, or one.
+    pub h: Vec<usize>,
+    /// [layers, D, B, H].
+    pub c: usize,
 }
 
 impl<'a> Scheduler<'a> {
-    fn new(network: &'a Network, packing: &'a Packing, budget: u64) -> Result<Self, Error> {
+    fn new(
+        network: &'a Network,
+        packing: &'a Packing,
+        budget: u64,
+        schedule: Schedule,
+    ) -> Result<Self, Error> {
         let config = &network.config;
         let directions = config.num_directions();
         let most = BlockRows::new(network, budget)?;
@@ -80,6 +119,8 @@ impl<'a> Scheduler<'a> {
         let blocks = packing.blocks(if fused { most.fused } else { most.apart }, MAX_STEPS);
         let rows: Vec<usize> = blocks.iter().map(|block| packing.rows(block)).collect();
         let gates_rows = rows.iter().copied().max().unwrap_or(0);
+        let layers = config.num_layers();
+        let in_group = if schedule == Schedule::Diagonal { SLOTS.min(layers) } else { 1 };
 
         let bounds = SubmissionLimits {
             transfers: SUBMISSION.transfers.min(network.limits.max_buffer), // one staging buffer each way
@@ -93,35 +134,41 @@ impl<'a> Scheduler<'a> {
             kept.iter().map(|rows| builder.buffer(label, rows * row)).collect()
         };
         let input = sequence("input", network.input_row(0));
-        let even = sequence("output of even layers", network.output_row());
-        let odd = match config.num_layers() {
-            1 => Vec::new(),
-            _ => sequence("output of odd layers", network.output_row()),
+        let even = sequence("output of even groups", network.output_row());
+        let odd = match layers <= in_group {
+            true => Vec::new(),
+            false => sequence("output of odd groups", network.output_row()),
         };
         let gate_directions = if fused { directions } else { 1 };
         let gates = 4 * config.hidden_size() * gates_rows * gate_directions;
-        let gates_x = builder.buffer("gates_x", gates);
+        let ahead = matches!(schedule, Schedule::Step | Schedule::Scan);
+        let gates_x = ahead.then(|| builder.buffer("gates_x", gates));
+        let turns = if schedule == Schedule::Scan { 1 } else { 2 };
         let pairs = directions * packing.batch();
-        let states = (0..config.num_layers())
-            .map(|_| {
-                let h = pairs * padded(config.output_size());
-                let h = [builder.buffer("h", h), builder.buffer("h", h)];
-                (h, builder.buffer("c", pairs * config.hidden_size()))
+        let groups = (0..layers)
+            .step_by(in_group)
+            .map(|first| {
+                let layers = first..layers.min(first + in_group);
+                let h = layers.len() * pairs * padded(config.output_size());
+                let h = (0..turns).map(|_| builder.buffer("h", h)).collect();
+                let c = builder.buffer("c", layers.len() * pairs * config.hidden_size());
+                Group { layers, h, c }
             })
             .collect();
-        let unprojected = (config.proj_size() > 0)
-            .then(|| builder.buffer("o ∘ tanh(c)", pairs * padded(config.hidden_size())));
+        let unprojected = in_group * pairs * padded(config.hidden_size());
+        let unprojected = (config.proj_size() > 0).then(|| builder.buffer("o ∘ tanh(c)", unprojected));
         Ok(Self {
             network,
             packing,
             builder,
+            schedule,
             blocks,
             fused,
             gates_rows,
             input,
             outputs: [even, odd],
             gates_x,
-            states,
+            groups,
             unprojected,
         })
     }
@@ -130,8 +177,8 @@ impl<'a> Scheduler<'a> {
     fn walk_blocks(&mut self) {
         for block in 0..self.blocks.len() {
             self.upload_input(block);
-            for layer in 0..self.network.layers.len() {
-                self.block(layer, 0..1, block);
+            for group in 0..self.groups.len() {
+                self.block(group, 0..1, block);
             }
             self.download_output(block);
         }
@@ -141,132 +188,70 @@ impl<'a> Scheduler<'a> {
     fn walk_layers(&mut self) {
         let blocks = self.blocks.len();
         (0..blocks).for_each(|block| self.upload_input(block));
-        for layer in 0..self.network.layers.len() {
+        for group in 0..self.groups.len() {
             if self.fused {
-                self.block(layer, 0..2, 0);
+                self.block(group, 0..2, 0);
             } else {
-                (0..blocks).for_each(|block| self.block(layer, 0..1, block));
-                (0..blocks).rev().for_each(|block| self.block(layer, 1..2, block));
+                (0..blocks).for_each(|block| self.block(group, 0..1, block));
+                (0..blocks).rev().for_each(|block| self.block(group, 1..2, block));
             }
         }
         (0..blocks).for_each(|block| self.download_output(block));
     }
 
-    /// One layer over one block, in some directions.
-    fn block(&mut self, layer: usize, directions: Range<usize>, block: usize) {
-        let network = self.network;
+    /// A group of layers over one block, in some directions.
+    fn block(&mut self, group: usize, directions: Range<usize>, block: usize) {
         let steps = self.blocks[block].clone();
-        self.input_projection(&network.layers[layer], layer, &directions, block);
-        for k in 0..steps.len() {
-            // The reverse direction takes the block's steps from its last to its first.
-            let times = [steps.start + k, steps.end - 1 - k];
-            self.time_step(&network.layers[layer], layer, &directions, block, times);
+        // The reverse direction takes the block's steps from its last to its first.
+        let times = steps.clone().map(|t| [t, steps.start + steps.end - 1 - t]);
+        match self.schedule {
+            Schedule::Step => {
+                self.input_projection(group, &directions, block);
+                times.for_each(|times| self.recurrent_step(group, &directions, block, times));
+            }
+            Schedule::Scan => {
+                self.input_projection(group, &directions, block);
+                self.recurrent_scan(group, &directions, block, &times.collect::<Vec<_>>());
+            }
+            Schedule::Single => {
+                times.for_each(|times| self.fused_step(group, &directions, block, times));
+            }
+            Schedule::Diagonal => {
+                let behind = self.groups[group].layers.len() - 1;
+                (steps.start..steps.end + behind).for_each(|now| self.diagonal_step(group, block, now));
+            }
         }
     }
 
-    fn input_projection(&mut self, layer: &Layer, number: usize, directions: &Range<usize>, block: usize) {
-        let rows = self.packing.rows(&self.blocks[block]);
-        let operand = match number {
-            0 => Self::of_block(&self.input, block),
-            _ => Self::of_block(&self.outputs[(number - 1) % 2], block),
-        };
-        let buffers = vec![
-            BufferRef::Resident(layer.w_ih),
-            BufferRef::Program(operand),
-            BufferRef::Resident(layer.bias),
-            BufferRef::Program(self.gates_x),
-        ];
-        let most = self.rows_of_a_dispatch(&layer.input, directions.len());
-        for first in (0..rows).step_by(most) {
-            let params = Block {
-                direction: directions.start as u32,
-                first_row: first as u32,
-                rows: rows as u32,
-                gates_rows: if self.fused { self.gates_rows as u32 } else { 0 },
-            };
-            let rows = most.min(rows - first);
-            self.dispatch(&layer.input, buffers.clone(), &params, rows, directions.len());
-        }
-    }
-
-    /// Rows that keep one dispatch within a submission's operations: whole tiles.
-    fn rows_of_a_dispatch(&self, stage: &Stage, directions: usize) -> usize {
-        let tile = self.network.tiling.tallest();
-        let row = stage.shape.operations(1) * directions as u64;
-        let rows = usize::try_from(SUBMISSION.operations / row).unwrap_or(usize::MAX);
-        (rows / tile * tile).max(tile)
-    }
-
-    /// One time step: `times` is the step's time in each direction.
-    fn time_step(
-        &mut self,
-        layer: &Layer,
-        number: usize,
-        directions: &Range<usize>,
-        block: usize,
-        times: [usize; 2],
-    ) {
-        let packing = self.packing;
-        let start = packing.first_row(self.blocks[block].start);
-        let mut step = Step {
-            batch: packing.batch() as u32,
-            direction: directions.start as u32,
-            running: [0; 2],
-            gates_row: [0; 2],
-            output_row: [0; 2],
-        };
-        let mut rows = 0;
-        for d in directions.clone() {
-            let row = packing.first_row(times[d]) - start;
-            let gates = if self.fused { d * self.gates_rows } else { 0 };
-            step.running[d] = packing.running(times[d]) as u32;
-            step.gates_row[d] = (gates + row) as u32;
-            step.output_row[d] = row as u32;
-            rows = rows.max(packing.running(times[d]));
-        }
-        // Steps done before this one: the same for both directions where they share a dispatch.
-        let done = match directions.start {
-            0 => times[0],
-            _ => packing.steps() - 1 - times[1],
-        };
-        let (h, c) = self.states[number];
-        let (h_in, h_out) = (h[done % 2], h[(done + 1) % 2]);
-        let output = Self::of_block(&self.outputs[number % 2], block);
-        let buffers = vec![
-            BufferRef::Resident(layer.w_hh),
-            BufferRef::Program(h_in),
-            BufferRef::Program(self.gates_x),
-            BufferRef::Program(c),
-            BufferRef::Program(self.unprojected.unwrap_or(h_out)),
-            BufferRef::Program(output),
-        ];
-        self.dispatch(&layer.step, buffers, &step, rows, directions.len());
-        if let (Some((projection, w_hr)), Some(unprojected)) = (&layer.projection, self.unprojected) {
-            let buffers = vec![
-                BufferRef::Resident(*w_hr),
-                BufferRef::Program(unprojected),
-                BufferRef::Program(h_out),
-                BufferRef::Program(output),
-            ];
-            self.dispatch(projection, buffers, &step, rows, directions.len());
-        }
-    }
-
-    fn dispatch<P: bytemuck::Pod>(
+    /// Dispatches a stage for `rows` rows in each of `depth` slots.
+    pub fn dispatch<P: bytemuck::Pod>(
         &mut self,
         stage: &Stage,
         buffers: Vec<BufferRef>,
         params: &P,
-        rows: usize,
-        directions: usize,
+        (rows, depth): (usize, usize),
+        operations: u64,
     ) {
-        let tiling = &self.network.tiling;
-        let height = tiling.height_for(rows);
-        let grid = stage.shape.grid(tiling, height, rows, directions);
-        let operations = stage.shape.operations(rows) * directions as u64;
+        let height = stage.tiling.height_for(rows);
+        let grid = stage.shape.grid(&stage.tiling, height, rows, depth);
         let bind_set = BindSet { pipeline: stage.pipelines[0], buffers };
-        let pipeline = stage.pipelines[height];
-        self.builder.dispatch(pipeline, bind_set, params, grid, operations);
+        self.builder.dispatch(stage.pipelines[height], bind_set, params, grid, operations);
+    }
+
+    /// Where a resident part begins, in elements of four numbers.
+    pub fn element(&self, part: ResidentRef, words: usize) -> u32 {
+        (part.start / words) as u32 // bindings that shaders index in 32 bits
+    }
+
+    /// What enters a group, in some block.
+    pub fn input_of(&self, group: usize, block: usize) -> BufferRef {
+        let buffers = if group == 0 { &self.input } else { &self.outputs[(group - 1) % 2] };
+        BufferRef::Program(Self::of_block(buffers, block))
+    }
+
+    /// What leaves it.
+    pub fn output_of(&self, group: usize, block: usize) -> BufferRef {
+        BufferRef::Program(Self::of_block(&self.outputs[group % 2], block))
     }
 
     /// The buffer of a block: its own, or the one that all share.
@@ -284,36 +269,41 @@ impl<'a> Scheduler<'a> {
     fn download_output(&mut self, block: usize) {
         let steps = self.blocks[block].clone();
         let len = self.packing.rows(&steps) * self.network.output_row();
-        let last = self.network.layers.len() - 1;
+        let last = self.groups.len() - 1;
         let buffer = Self::of_block(&self.outputs[last % 2], block);
         self.builder.download(buffer, len, HostData::Output { steps });
     }
 
     fn upload_states(&mut self) {
-        // A shorter sequence's reverse direction starts late, maybe at an odd step.
-        let late = self.network.config.bidirectional() && !self.packing.is_uniform();
-        for layer in 0..self.states.len() {
-            let ([even, odd], c) = self.states[layer];
-            self.upload(even, HostData::Hidden { layer, turn: 0 });
-            if late {
-                self.upload(odd, HostData::Hidden { layer, turn: 1 });
+        for group in 0..self.groups.len() {
+            let Group { layers, h, c } = &self.groups[group];
+            // A shorter sequence's reverse direction starts late, maybe at an odd step, and the upper of
+            // two layers on a diagonal one step after the lower.
+            let late = self.network.config.bidirectional() && !self.packing.is_uniform();
+            let turns = if late || layers.len() > 1 { h.len() } else { 1 };
+            let (layers, h, c) = (layers.clone(), h.clone(), *c);
+            for (turn, &buffer) in h.iter().enumerate().take(turns) {
+                let turn = (h.len() > 1).then_some(turn);
+                self.upload(buffer, HostData::Hidden { layers: layers.clone(), turn });
             }
-            self.upload(c, HostData::Cell { layer });
+            self.upload(c, HostData::Cell { layers });
         }
     }
 
     fn download_states(&mut self) {
         let last_turn = self.packing.steps() % 2;
-        // A shorter sequence's forward direction ends early, maybe after the other turn.
-        let both = !self.packing.is_uniform();
-        for layer in 0..self.states.len() {
-            let (h, c) = self.states[layer];
-            for (turn, h) in h.into_iter().enumerate() {
-                if both || turn == last_turn {
-                    self.download(h, HostData::Hidden { layer, turn });
+        for group in 0..self.groups.len() {
+            let Group { layers, h, c } = &self.groups[group];
+            // A shorter sequence's forward direction ends early, maybe after the other turn.
+            let both = !self.packing.is_uniform() || layers.len() > 1;
+            let (layers, h, c) = (layers.clone(), h.clone(), *c);
+            for (turn, &buffer) in h.iter().enumerate() {
+                if h.len() == 1 || both || turn == last_turn {
+                    let turn = (h.len() > 1).then_some(turn);
+                    self.download(buffer, HostData::Hidden { layers: layers.clone(), turn });
                 }
             }
-            self.download(c, HostData::Cell { layer });
+            self.download(c, HostData::Cell { layers });
         }
     }
 

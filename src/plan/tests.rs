@@ -2,12 +2,14 @@
 
 use proptest::prelude::*;
 
-use super::{HostData, Network, Packing, most_sequences, schedule};
+use super::cost::phases;
+use super::{HostData, Network, Packing, admits, most_sequences, schedule};
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::kernels::tests::limits;
-use crate::kernels::{Block, Step};
-use crate::spec::{Access, BufferRef, DeviceLimits, Dispatch, Program, SubgroupSizes, padded};
+use crate::kernels::{Block, Scan, Slot, Step};
+use crate::spec::{Access, BufferRef, DeviceLimits, Dispatch, Program, SubgroupSizes, VEC4, padded};
+use crate::tuning::Schedule;
 
 /// What is known of one f32 on the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +119,11 @@ impl<'a> Walk<'a> {
         assert_eq!(set.buffers.len(), storage.len());
         for (k, (&buffer, binding)) in set.buffers.iter().zip(storage).enumerate() {
             let bytes = match buffer {
-                BufferRef::Resident(index) => self.network.resident[index].bytes(),
+                BufferRef::Resident(part) => {
+                    assert!(part.start + part.len <= self.network.resident[part.buffer].len);
+                    assert_eq!(4 * part.start % limits.storage_alignment as usize, 0);
+                    4 * part.len as u64
+                }
                 BufferRef::Program(index) => program.buffers[index].bytes(),
             };
             assert!(bytes <= limits.max_binding && bytes <= limits.max_buffer);
@@ -171,47 +177,86 @@ impl<'a> Walk<'a> {
                     self.write(buffer(4), 4 * first * hidden, 4 * rows * hidden, Cell::Computed);
                 }
             }
-            "recurrent_step" => {
+            "recurrent_step" | "fused_step" => {
                 let step: Step = self.params(dispatch);
-                let first = step.direction as usize;
-                let running = &step.running[first..first + all];
-                self.covers(dispatch, *running.iter().max().unwrap() as usize);
-                for d in first..first + all {
-                    let rows = step.running[d] as usize;
-                    let state = d * step.batch as usize;
-                    assert_eq!(step.batch as usize, self.packing.batch());
+                let slots = &step.slots[..all];
+                self.covers(dispatch, slots.iter().map(|slot| slot.running).max().unwrap() as usize);
+                // Everything is read before anything is written: slots run side by side.
+                for slot in slots {
+                    let (rows, state) = (slot.running as usize, slot.state as usize);
                     self.read(buffer(2), state * output, rows * output);
-                    self.read(buffer(3), 4 * step.gates_row[d] as usize * hidden, 4 * rows * hidden);
                     self.read(buffer(4), state * hidden, rows * hidden);
+                    if self.network.pipelines[dispatch.pipeline].kernel.name == "recurrent_step" {
+                        self.read(buffer(3), 4 * slot.gates_row as usize * hidden, 4 * rows * hidden);
+                    } else {
+                        let length = VEC4 * slot.x_length as usize;
+                        let x = buffer(if slot.x_source == Slot::FROM_STATE { 2 } else { 7 });
+                        self.read(x, slot.x_row as usize * length, rows * length);
+                    }
+                }
+                for slot in slots {
+                    let (rows, state) = (slot.running as usize, slot.state as usize);
                     self.write(buffer(4), state * hidden, rows * hidden, Cell::Computed);
                     if config.proj_size() > 0 {
                         let hidden = padded(hidden);
                         self.write(buffer(5), state * hidden, rows * hidden, Cell::Computed);
                     } else {
-                        self.write_h(buffer(5), buffer(6), &step, d);
+                        self.write_h(buffer(5), buffer(6), slot);
                     }
+                }
+            }
+            "recurrent_scan" => {
+                let scan: Scan = self.params(dispatch);
+                assert_eq!(scan.batch as usize, self.packing.batch());
+                let directions = scan.direction as usize..scan.direction as usize + all;
+                let steps = &scan.steps[..scan.count as usize];
+                let running =
+                    |d: usize| steps.iter().map(move |step| step.running[d]).max().unwrap() as usize;
+                self.covers(dispatch, directions.clone().map(running).max().unwrap());
+                for d in directions {
+                    let (rows, state) = (running(d), d * scan.batch as usize);
+                    self.read(buffer(2), state * output, rows * output);
+                    self.read(buffer(4), state * hidden, rows * hidden);
+                    for step in steps {
+                        let rows = step.running[d] as usize;
+                        self.read(buffer(3), 4 * step.gates_row[d] as usize * hidden, 4 * rows * hidden);
+                        self.write_output(
+                            buffer(5),
+                            step.output_row[d] as usize * config.num_directions() + d,
+                            rows,
+                        );
+                    }
+                    self.write(buffer(2), state * output, rows * output, Cell::Computed);
+                    self.write(buffer(4), state * hidden, rows * hidden, Cell::Computed);
                 }
             }
             "hidden_projection" => {
                 let step: Step = self.params(dispatch);
-                let first = step.direction as usize;
-                for d in first..first + all {
-                    let (rows, hidden) = (step.running[d] as usize, padded(hidden));
-                    self.read(buffer(2), d * step.batch as usize * hidden, rows * hidden);
-                    self.write_h(buffer(3), buffer(4), &step, d);
+                for slot in &step.slots[..all] {
+                    let (rows, hidden) = (slot.running as usize, padded(hidden));
+                    self.read(buffer(2), slot.state as usize * hidden, rows * hidden);
+                }
+                for slot in &step.slots[..all] {
+                    self.write_h(buffer(3), buffer(4), slot);
                 }
             }
             other => panic!("what does {other} do?"),
         }
     }
 
-    fn write_h(&mut self, h: usize, output: usize, step: &Step, d: usize) {
+    fn write_h(&mut self, h: usize, output: usize, slot: &Slot) {
         let width = padded(self.network.config.output_size());
-        let directions = self.network.config.num_directions();
-        let rows = step.running[d] as usize;
-        self.write(h, d * step.batch as usize * width, rows * width, Cell::Computed);
+        let rows = slot.running as usize;
+        self.write(h, slot.state as usize * width, rows * width, Cell::Computed);
+        if slot.output_row != Slot::NO_OUTPUT {
+            self.write_output(output, slot.output_row as usize, rows);
+        }
+    }
+
+    fn write_output(&mut self, output: usize, first: usize, rows: usize) {
+        let width = padded(self.network.config.output_size());
         for row in 0..rows {
-            let row = (step.output_row[d] as usize + row) * directions + d;
+            let row = first + row * self.network.config.num_directions();
             self.write(output, row * width, width, Cell::Computed);
         }
     }
@@ -223,6 +268,8 @@ struct Case {
     lengths: Vec<usize>,
     limits: DeviceLimits,
     budget: u64,
+    schedule: Schedule,
+    half_weights: bool,
 }
 
 fn cases() -> impl Strategy<Value = Case> {
@@ -239,8 +286,17 @@ fn cases() -> impl Strategy<Value = Case> {
     let subgroups = prop_oneof![Just(None), Just(Some(SubgroupSizes { min: 8, max: 8 }))];
     let device = (any::<bool>(), subgroups).prop_map(|(software, sizes)| limits(software, sizes));
     // From a budget that only takes a few rows to one that takes everything.
-    (config, prop_oneof![ragged, uniform], device, 10..22u32)
-        .prop_map(|(config, lengths, limits, budget)| Case { config, lengths, limits, budget: 1 << budget })
+    let way = (prop::sample::select(&Schedule::ALL[..]), any::<bool>());
+    (config, prop_oneof![ragged, uniform], device, 10..22u32, way).prop_map(
+        |(config, lengths, limits, budget, (schedule, half_weights))| Case {
+            config,
+            lengths,
+            limits,
+            budget: 1 << budget,
+            schedule,
+            half_weights,
+        },
+    )
 }
 
 proptest! {
@@ -248,7 +304,7 @@ proptest! {
 
     #[test]
     fn a_program_reads_what_was_written_and_wastes_nothing(case in cases()) {
-        let network = Network::new(&case.config, &case.limits).unwrap();
+        let network = Network::new(&case.config, &case.limits, case.half_weights).unwrap();
         let most = match most_sequences(&network, case.budget) {
             Ok(most) => most,
             Err(Error::LimitExceeded { limit_name: "memory_budget", needed, .. }) => {
@@ -260,8 +316,23 @@ proptest! {
         let sequences: Vec<_> = case.lengths.iter().copied().enumerate().collect();
         for part in sequences.chunks(most) {
             let packing = Packing::new(part.to_vec());
-            let program = schedule(&network, &packing, case.budget).unwrap();
+            if !admits(&network, &packing, case.schedule) {
+                prop_assert!(
+                    (case.schedule == Schedule::Scan && case.config.proj_size() > 0)
+                        || (case.schedule == Schedule::Diagonal && case.config.bidirectional())
+                );
+                return Ok(());
+            }
+            let program = schedule(&network, &packing, case.budget, case.schedule).unwrap();
             let dispatches = Walk::new(&network, &packing, &program).run();
+            if !case.config.bidirectional() {
+                let labels = ["input", "gates_x", "output of even groups", "output of odd groups"];
+                let block = program.buffers.iter().filter(|b| labels.contains(&b.label.as_str()));
+                prop_assert!(block.map(|b| b.bytes()).sum::<u64>() <= case.budget);
+            }
+            if case.schedule != Schedule::Step {
+                continue;
+            }
 
             let input_projections = dispatches_of(&network, &program, "input_projection");
             let steps = packing.steps() * (1 + usize::from(case.config.proj_size() > 0));
@@ -269,13 +340,59 @@ proptest! {
             let passes = dispatches_per_layer(&case.config, &network, &program);
             let blocks = input_projections / (layers * passes);
             prop_assert_eq!(dispatches, layers * passes * (blocks + steps), "L·D'·(N + T·(1 + p))");
-            if !case.config.bidirectional() {
-                let labels = ["input", "gates_x", "output of even layers", "output of odd layers"];
-                let block = program.buffers.iter().filter(|b| labels.contains(&b.label.as_str()));
-                prop_assert!(block.map(|b| b.bytes()).sum::<u64>() <= case.budget);
-            }
         }
     }
+
+    // The cost model's formulas, against a count over the programs of calls in one block.
+    #[test]
+    fn a_schedule_costs_what_its_formulas_say(case in cases()) {
+        let network = Network::new(&case.config, &case.limits, case.half_weights).unwrap();
+        let packing = Packing::new(case.lengths.iter().copied().enumerate().collect());
+        if !admits(&network, &packing, case.schedule) {
+            return Ok(());
+        }
+        let program = schedule(&network, &packing, 1 << 30, case.schedule).unwrap();
+        let dispatches: Vec<_> = program.submissions.iter().flat_map(|s| &s.dispatches).collect();
+        let told = phases(&network, &packing, case.schedule);
+        let sum = |of: fn(&super::cost::Phase) -> f64| told.iter().map(of).sum::<f64>();
+        prop_assert_eq!(sum(|phase| phase.dispatches), dispatches.len() as f64);
+        let uniform = packing.is_uniform();
+        if uniform {
+            // On a ragged diagonal layers have different rows, and in two directions the grid has the
+            // rows of the direction that has more, of which a formula knows nothing.
+            let operations: u64 = dispatches.iter().map(|dispatch| dispatch.operations).sum();
+            prop_assert_eq!(sum(|phase| phase.operations), operations as f64);
+            let bytes: usize = dispatches.iter().map(|dispatch| weight_bytes(&network, &program, dispatch)).sum();
+            prop_assert_eq!(sum(|phase| phase.bytes), bytes as f64);
+        }
+    }
+}
+
+/// Bytes of weights that a dispatch's workgroups read, each row of them a whole matrix.
+fn weight_bytes(network: &Network, program: &Program<HostData>, dispatch: &Dispatch) -> usize {
+    let constant = |name: &str| {
+        let constants = &network.pipelines[dispatch.pipeline].constants;
+        constants.iter().find(|(n, _)| *n == name).unwrap().1 as usize
+    };
+    let matrix = |reduction: usize| 4 * reduction * constant("COLUMNS") * 4 * network.words_of_element();
+    let params = &program.submissions[0].params[dispatch.params as usize..];
+    let fixed = matrix(constant("REDUCTION")) * dispatch.grid[2] as usize;
+    let each = match network.pipelines[dispatch.pipeline].kernel.name {
+        "fused_step" => {
+            let step: Step = bytemuck::pod_read_unaligned(&params[..size_of::<Step>()]);
+            fixed
+                + step.slots[..dispatch.grid[2] as usize]
+                    .iter()
+                    .map(|s| matrix(s.x_length as usize))
+                    .sum::<usize>()
+        }
+        "recurrent_scan" => {
+            let scan: Scan = bytemuck::pod_read_unaligned(&params[..size_of::<Scan>()]);
+            fixed * scan.count as usize
+        }
+        _ => fixed,
+    };
+    each * dispatch.grid[1] as usize
 }
 
 fn dispatches_of(network: &Network, program: &Program<HostData>, name: &str) -> usize {
@@ -292,9 +409,9 @@ fn dispatches_per_layer(config: &LstmConfig, network: &Network, program: &Progra
 }
 
 fn plan(config: &LstmConfig, batch: usize, steps: usize, budget: u64) -> (Network, Program<HostData>) {
-    let network = Network::new(config, &limits(false, None)).unwrap();
+    let network = Network::new(config, &limits(false, None), false).unwrap();
     let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
-    let program = schedule(&network, &packing, budget).unwrap();
+    let program = schedule(&network, &packing, budget, Schedule::Step).unwrap();
     (network, program)
 }
 
@@ -345,10 +462,10 @@ fn a_long_call_stays_within_the_default_limits_and_below_the_watchdog() {
 #[test]
 fn the_work_of_a_ragged_batch_grows_with_the_sum_of_its_lengths() {
     let network =
-        Network::new(&LstmConfig::new(8, 8).with_bidirectional(true), &limits(false, None)).unwrap();
+        Network::new(&LstmConfig::new(8, 8).with_bidirectional(true), &limits(false, None), false).unwrap();
     let operations = |lengths: &[usize]| -> u64 {
         let packing = Packing::new(lengths.iter().copied().enumerate().collect());
-        let program = schedule(&network, &packing, 256 << 20).unwrap();
+        let program = schedule(&network, &packing, 256 << 20, Schedule::Step).unwrap();
         program.submissions.iter().flat_map(|s| &s.dispatches).map(|d| d.operations).sum()
     };
     // One long sequence among many short ones: as if the short ones did not fill its steps.
@@ -361,12 +478,12 @@ fn the_work_of_a_ragged_batch_grows_with_the_sum_of_its_lengths() {
 #[test]
 fn weights_and_batches_beyond_the_limits_are_refused_by_name() {
     let tiny = DeviceLimits { max_binding: 1 << 10, ..limits(false, None) };
-    let error = Network::new(&LstmConfig::new(100, 100), &tiny).unwrap_err();
+    let error = Network::new(&LstmConfig::new(100, 100), &tiny, false).unwrap_err();
     assert!(
         matches!(&error, Error::LimitExceeded { what, needed: 160_000, limit: 1024, .. } if what == "weight_ih_l0"),
         "{error}"
     );
     let huge = LstmConfig::new(usize::MAX / 8, usize::MAX / 8);
-    let error = Network::new(&huge, &limits(false, None)).unwrap_err();
+    let error = Network::new(&huge, &limits(false, None), false).unwrap_err();
     assert!(matches!(error, Error::LimitExceeded { .. } | Error::SizeOverflow { .. }), "{error}");
 }

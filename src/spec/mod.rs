@@ -19,12 +19,42 @@ pub(crate) fn padded(len: usize) -> usize {
 pub(crate) struct KernelSpec {
     /// File stem, entry point and label.
     pub name: &'static str,
-    /// WGSL that needs no optional feature.
-    pub portable: &'static str,
-    /// The twin that shares operands by subgroup broadcasts.
-    pub subgroup: &'static str,
+    pub text: &'static [Text],
     /// Binding k of group 0.
     pub bindings: &'static [Binding],
+}
+
+/// A part of a kernel's text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Text {
+    /// A file, whatever the variant.
+    Of(&'static str),
+    /// One of two twins, which declare the same functions.
+    Twins {
+        /// Whether the second is used.
+        choose: fn(Variant) -> bool,
+        twins: [&'static str; 2],
+    },
+}
+
+/// Which twins a kernel is put together from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Variant {
+    /// Operands are shared by subgroup broadcasts and not through workgroup memory.
+    pub subgroups: bool,
+    /// Weights are f16 and not f32.
+    pub half_weights: bool,
+}
+
+impl KernelSpec {
+    /// The whole text.
+    pub fn source(&self, variant: Variant) -> String {
+        let part = |text: &Text| match text {
+            Text::Of(text) => *text,
+            Text::Twins { choose, twins } => twins[usize::from(choose(variant))],
+        };
+        self.text.iter().map(part).collect()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,15 +95,14 @@ impl Binding {
 #[derive(Clone, Debug)]
 pub(crate) struct PipelineSpec {
     pub kernel: &'static KernelSpec,
-    /// Whether the kernel's subgroup twin is used.
-    pub subgroups: bool,
+    pub variant: Variant,
     pub constants: Vec<(&'static str, f64)>,
 }
 
 impl PartialEq for PipelineSpec {
     fn eq(&self, other: &Self) -> bool {
         self.kernel.name == other.kernel.name
-            && self.subgroups == other.subgroups
+            && self.variant == other.variant
             && self.constants == other.constants
     }
 }
@@ -89,6 +118,12 @@ pub(crate) struct DeviceLimits {
     pub max_workgroups: u32,
     /// Alignment in bytes of a uniform's offset.
     pub uniform_alignment: u32,
+    /// Alignment in bytes of a storage binding's offset.
+    pub storage_alignment: u32,
+    /// Invocations of a workgroup.
+    pub max_invocations: u32,
+    /// Bytes of workgroup memory.
+    pub max_workgroup_bytes: u32,
     /// Sizes of subgroups, where shaders may use them.
     pub subgroups: Option<SubgroupSizes>,
     /// Whether the adapter is a processor that emulates a GPU.
@@ -104,17 +139,26 @@ pub(crate) struct SubgroupSizes {
 /// A buffer that a dispatch binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum BufferRef {
-    /// Uploaded once and kept (weights).
-    Resident(usize),
+    /// A part of what was uploaded once and is kept (weights).
+    Resident(ResidentRef),
     /// Of the program itself.
     Program(usize),
+}
+
+/// A part of a resident buffer; `start` is aligned as bindings have to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ResidentRef {
+    pub buffer: usize,
+    /// In words of 32 bits, as is the length.
+    pub start: usize,
+    pub len: usize,
 }
 
 /// A buffer of a program; it holds zeros at first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BufferSpec {
     pub label: String,
-    /// Length in f32.
+    /// Length in words of 32 bits.
     pub len: usize,
 }
 

@@ -4,6 +4,7 @@ mod header;
 mod init;
 mod names;
 mod pack;
+mod precision;
 mod safetensors;
 mod state_dict;
 
@@ -12,6 +13,8 @@ use ndarray::{Array1, Array2, ArrayViewD};
 use crate::config::LstmConfig;
 use crate::error::Error;
 use names::{Name, Param};
+
+pub use precision::Precision;
 
 /// The parameters of an LSTM: `torch.nn.LSTM`'s state dict, and the sizes that follow from it.
 ///
@@ -48,6 +51,7 @@ pub struct LstmWeights {
     config: LstmConfig,
     /// Index layer · D + direction.
     layers: Vec<LayerWeights>,
+    precision: Precision,
 }
 
 /// The parameters of one layer and direction; every array in standard (C) layout.
@@ -125,7 +129,7 @@ impl LstmWeights {
                 })?);
             }
         }
-        Ok(Self { config, layers })
+        Ok(Self { config, layers, precision: Precision::F32 })
     }
 }
 

@@ -1,15 +1,21 @@
 //! Weights as the kernels read them: the reduction axis outermost and, innermost, the four gates of a
 //! hidden unit side by side, so that neighbouring invocations read neighbouring vec4f.
 
+use half::f16;
 use ndarray::ArrayView2;
 
-use super::{LayerWeights, LstmWeights};
+use super::{LayerWeights, LstmWeights, Precision};
 use crate::spec::padded;
 
 impl LstmWeights {
     /// Per layer w_ih, bias, w_hh and, where there is a projection, w_hr, each for every direction:
-    /// the order of the plan's resident buffers.
-    pub(crate) fn pack(&self) -> impl Iterator<Item = Vec<f32>> + '_ {
+    /// the order of the plan's resident parts. Words of 32 bits: an f32 or, in the matrices of a network of
+    /// half precision, two f16.
+    pub(crate) fn pack(&self) -> impl Iterator<Item = Vec<u32>> + '_ {
+        let matrix = match self.precision() {
+            Precision::F32 => words,
+            Precision::F16 => half_words,
+        };
         let config = self.config();
         let output = config.output_size();
         (0..config.num_layers()).flat_map(move |layer| {
@@ -20,16 +26,31 @@ impl LstmWeights {
                 directions.flat_map(|d| pack(self.layer(layer, d))).collect()
             };
             let mut packed = vec![
-                all(&|w| pack_gates(w.w_ih.view(), width)),
-                all(&|w| pack_bias(w, config.hidden_size())),
-                all(&|w| pack_gates(w.w_hh.view(), output)),
+                matrix(all(&|w| pack_gates(w.w_ih.view(), width))),
+                words(all(&|w| pack_bias(w, config.hidden_size()))),
+                matrix(all(&|w| pack_gates(w.w_hh.view(), output))),
             ];
             if config.proj_size() > 0 {
-                packed.push(all(&|w| w.w_hr.as_ref().map_or(Vec::new(), |w| pack_projection(w.view()))));
+                let pack =
+                    |w: &LayerWeights| w.w_hr.as_ref().map_or(Vec::new(), |w| pack_projection(w.view()));
+                packed.push(matrix(all(&pack)));
             }
             packed
         })
     }
+}
+
+fn words(numbers: Vec<f32>) -> Vec<u32> {
+    bytemuck::cast_vec(numbers)
+}
+
+/// Two f16 a word, the first in the low half, as `unpack2x16float` reads them.
+fn half_words(numbers: Vec<f32>) -> Vec<u32> {
+    let half = |number: f32| u32::from(f16::from_f32(number).to_bits());
+    numbers
+        .chunks(2)
+        .map(|pair| half(pair[0]) | pair.get(1).map_or(0, |&second| half(second)) << 16)
+        .collect()
 }
 
 /// (4H, n·width), gates stacked i, f, g, o → `[n, width padded, H]` of (i, f, g, o).
@@ -73,7 +94,7 @@ fn pack_projection(matrix: ArrayView2<f32>) -> Vec<f32> {
 mod tests {
     use ndarray::{Array2, array};
 
-    use super::{pack_gates, pack_projection};
+    use super::{half_words, pack_gates, pack_projection};
 
     #[test]
     fn puts_the_four_gates_of_a_unit_side_by_side() {
@@ -99,5 +120,10 @@ mod tests {
         let packed = pack_projection(array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]].view());
         assert_eq!(packed[..8], [1.0, 4.0, 0.0, 0.0, 2.0, 5.0, 0.0, 0.0]);
         assert_eq!(packed[8..], [3.0, 6.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn halves_lie_two_a_word() {
+        assert_eq!(half_words(vec![1.0, -2.0, 0.5]), [0xc000_3c00, 0x3800]);
     }
 }

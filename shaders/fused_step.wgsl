@@ -1,0 +1,41 @@
+// fused_step: one time step with the input's part in the same reduction; every direction of a layer, or
+// several layers on a diagonal, each one time step behind the layer below.
+//
+//   z_k = (b_ih + b_hh)[k,j] + Σ_m w_ih[k,j,m]·x_t[b,m] + Σ_m w_hh[k,j,m]·h_{t-1}[b,m]     k in i, f, g, o
+//   c_t, h_t = the cell of z
+//
+// Source  torch.nn.LSTM          Host  src/kernels/step.rs
+// Needs   common/{activation,cell,step,step_cell,tile}.wgsl, a twin of common/weights.wgsl (every layer's
+//         w_ih and w_hh), a twin of common/tile_product.wgsl
+// Grid    x: tiles of hidden units, y: tiles of sequences, z: slots
+override REDUCTION: u32;   // M, the length of h's rows in vec4f
+
+const FROM_SEQUENCE = 0u;   // x is a row of a sequence
+const FROM_STATE = 1u;      // x is what the layer below left in h, one dispatch ago
+
+@group(0) @binding(2) var<storage, read> h: array<vec4f>;      // [slots, B, M]: h_{t-1}; of the layer below, h_t
+@group(0) @binding(3) var<storage, read> bias: array<vec4f>;   // [H] of (i, f, g, o), for every slot
+@group(0) @binding(7) var<storage, read> x: array<vec4f>;      // [rows, I]
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn fused_step(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+    if (has_rows(group)) {
+        let place = place_in_step(group, local);
+        let slot = time_step.slots[group.z];
+        let of_x = Product(slot.w_ih, slot.x_row * slot.x_length, slot.x_length, slot.x_source);
+        let of_h = Product(slot.w_hh, slot.state * REDUCTION, REDUCTION, FROM_STATE);
+        let tile = tile_product(start_tile(place), place, of_x, local);
+        finish_tile(place, tile_product(tile, place, of_h, local));
+    }
+}
+
+fn start_row(place: Place, r: u32) -> vec4f {
+    return bias[time_step.slots[place.slot].bias + min(place.column, COLUMNS - 1u)];
+}
+
+fn operand_at(product: Product, i: u32) -> vec4f {
+    if (product.source == FROM_SEQUENCE) {
+        return x[i];
+    }
+    return h[i];
+}

@@ -1,0 +1,91 @@
+// recurrent_scan: many time steps of one layer in one dispatch, every direction. A workgroup carries a tile
+// of sequences through time: h stays in workgroup memory, c in registers, and only its own barriers
+// separate the steps. What one step computes is what recurrent_step does.
+//
+//   for each t:  z_k = gates_x[d,t,b,k,j] + Σ_m w_hh[d,k,j,m]·h_{t-1}[d,b,m]     k in i, f, g, o
+//                c_t, h_t = the cell of z
+//
+// Source  torch.nn.LSTM          Host  src/kernels/recurrent_scan.rs
+// Needs   common/{activation,cell,tile,tile_product}.wgsl, a twin of common/weights.wgsl (w_hh)
+// Grid    x: 1, a workgroup has an invocation for every hidden unit; y: tiles of sequences, z: directions
+override REDUCTION: u32;    // M, the length of h's rows in vec4f
+override DIRECTIONS: u32;   // D
+override H_TILE: u32;       // ROWS·4·M
+
+struct Times {
+    running: vec2u,      // per direction: sequences that have this time step
+    gates_row: vec2u,    // per direction: row of sequence 0 in gates_x
+    output_row: vec2u,   // per direction: row of sequence 0 in output
+    unused: vec2u,
+}
+
+struct Scan {
+    batch: u32,       // B
+    direction: u32,   // of the dispatch's first layer of workgroups
+    count: u32,       // time steps
+    unused: u32,
+    steps: array<Times, 127>,
+}
+
+@group(0) @binding(0) var<uniform> scan: Scan;
+@group(0) @binding(2) var<storage, read_write> h: array<f32>;        // [D, B, 4·M]: before and after
+@group(0) @binding(3) var<storage, read> gates_x: array<vec4f>;      // [D, rows, H] of (i, f, g, o)
+@group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [D, B, H]: before and after
+@group(0) @binding(5) var<storage, read_write> output: array<f32>;   // [rows, D, 4·M]: h_t
+
+var<workgroup> h_tile: array<f32, H_TILE>;   // [ROWS, 4·M]
+var<private> c_tile: array<f32, 16>;         // [ROWS] of the invocation's own unit
+var<private> now: u32;                        // index of the time step
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn recurrent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+    let direction = scan.direction + group.z;
+    let first = group.y * ROWS;
+    let rows = min(ROWS, scan.batch - first);
+    let state = direction * scan.batch + first;
+    let width = 4u * REDUCTION;
+    for (var r = 0u; r < ROWS; r += 1u) {
+        if (local < width) {   // zeros from the padding's too
+            h_tile[r * width + local] = h[(state + min(r, rows - 1u)) * width + local];
+        }
+        c_tile[r] = c[(state + min(r, rows - 1u)) * COLUMNS + min(local, COLUMNS - 1u)];
+    }
+    // Rows of the tile lie in h_tile, whose row 0 is the tile's first.
+    let product = Product(direction * REDUCTION * 4u * COLUMNS, 0u - first * REDUCTION, REDUCTION, 0u);
+    for (var k = 0u; k < scan.count; k += 1u) {
+        now = k;
+        let running = scan.steps[k].running[direction];
+        if (first < running) {
+            let place = Place(direction, local, first, running);
+            finish_tile(place, tile_product(start_tile(place), place, product, local));
+        }
+    }
+    for (var r = 0u; r < rows; r += 1u) {
+        if (local < COLUMNS) {
+            h[(state + r) * width + local] = h_tile[r * width + local];
+            c[(state + r) * COLUMNS + local] = c_tile[r];
+        }
+    }
+}
+
+fn start_row(place: Place, r: u32) -> vec4f {
+    let row = scan.steps[now].gates_row[place.slot] + min(place.row + r, place.rows - 1u);
+    return gates_x[row * COLUMNS + min(place.column, COLUMNS - 1u)];
+}
+
+fn operand_at(product: Product, i: u32) -> vec4f {
+    return vec4f(h_tile[4u * i], h_tile[4u * i + 1u], h_tile[4u * i + 2u], h_tile[4u * i + 3u]);
+}
+
+// The product has read all of h_tile into its own stage before any invocation comes here.
+fn finish_row(place: Place, r: u32, z: vec4f) {
+    let row = place.row + r;
+    if (row >= place.rows || place.column >= COLUMNS) {
+        return;
+    }
+    let cell = update_cell(z, c_tile[r]);
+    c_tile[r] = cell.c;
+    h_tile[r * 4u * REDUCTION + place.column] = cell.h;
+    let output_row = (scan.steps[now].output_row[place.slot] + row) * DIRECTIONS + place.slot;
+    output[output_row * 4u * REDUCTION + place.column] = cell.h;
+}

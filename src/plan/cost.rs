@@ -1,0 +1,147 @@
+//! What a call costs under each schedule, by formulas over its sizes; `docs/performance.md` writes them out.
+//! The tests hold them to a count over the programs that are run.
+
+use super::network::{Network, Stage};
+use super::packing::Packing;
+use super::schedule::admits;
+use crate::kernels::{SCAN_STEPS, SLOTS, TileShape};
+use crate::spec::DeviceLimits;
+use crate::tuning::Schedule;
+
+/// Dispatches that are alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Phase {
+    pub dispatches: f64,
+    /// Workgroups, floating-point operations and bytes of weights that they read: all of them together.
+    pub workgroups: f64,
+    pub operations: f64,
+    pub bytes: f64,
+    /// Time steps that follow each other within a dispatch, of all of them together.
+    pub barriers: f64,
+}
+
+impl Phase {
+    fn and(self, other: Self) -> Self {
+        Self {
+            dispatches: self.dispatches + other.dispatches,
+            workgroups: self.workgroups + other.workgroups,
+            operations: self.operations + other.operations,
+            bytes: self.bytes + other.bytes,
+            barriers: self.barriers + other.barriers,
+        }
+    }
+}
+
+/// What a class of devices takes for it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Machine {
+    /// Seconds from one dispatch to the next that depends on it.
+    pub dispatch: f64,
+    /// Seconds from one step to the next within a dispatch.
+    pub barrier: f64,
+    /// Workgroups that run side by side.
+    pub units: f64,
+    /// Operations, and bytes of weights from the cache, a second and unit.
+    pub operations: f64,
+    pub bytes: f64,
+}
+
+impl Machine {
+    /// Measured on lavapipe 25.0.7, two cores of a Xeon: 30 µs a dispatch, 32 GFLOP/s in the tallest tiles,
+    /// and about 100 cycles for the 128 bytes that eight lanes load.
+    pub const SOFTWARE: Self =
+        Self { dispatch: 30e-6, barrier: 5e-6, units: 2.0, operations: 16e9, bytes: 3.5e9 };
+    /// A prediction from datasheets, not measured: a mid-range GPU of 32 units at 2 GHz, 64 lanes each at
+    /// half of their rate, 32 bytes a clock from the second-level cache, and 4 µs for a dependent dispatch.
+    pub const HARDWARE: Self =
+        Self { dispatch: 4e-6, barrier: 0.5e-6, units: 32.0, operations: 128e9, bytes: 64e9 };
+
+    pub fn of(limits: &DeviceLimits) -> Self {
+        if limits.software { Self::SOFTWARE } else { Self::HARDWARE }
+    }
+
+    /// Seconds that a phase takes: its dispatches one after the other, each on as many units as it has
+    /// workgroups.
+    pub fn seconds(&self, phase: &Phase) -> f64 {
+        let side_by_side = (phase.workgroups / phase.dispatches.max(1.0)).clamp(1.0, self.units);
+        let work = (phase.operations / self.operations).max(phase.bytes / self.bytes);
+        phase.dispatches * self.dispatch + phase.barriers * self.barrier + work / side_by_side
+    }
+}
+
+/// The cheapest schedule by the model.
+pub(crate) fn cheapest(network: &Network, packing: &Packing) -> Schedule {
+    let machine = Machine::of(&network.limits);
+    let seconds = |schedule: &Schedule| -> f64 {
+        phases(network, packing, *schedule).iter().map(|phase| machine.seconds(phase)).sum()
+    };
+    let admitted = Schedule::ALL.into_iter().filter(|&schedule| admits(network, packing, schedule));
+    admitted.min_by(|a, b| seconds(a).total_cmp(&seconds(b))).unwrap_or(Schedule::Step)
+}
+
+/// A call in one block of time, whose directions share dispatches.
+pub(crate) fn phases(network: &Network, packing: &Packing, schedule: Schedule) -> Vec<Phase> {
+    let directions = network.config.num_directions();
+    let rows = packing.first_row(packing.steps());
+    let mut phases = Vec::new();
+    let mut steps = Phase::default();
+    for (number, layer) in network.layers.iter().enumerate() {
+        let ahead = matches!(schedule, Schedule::Step | Schedule::Scan);
+        if ahead {
+            phases.push(product(network, &layer.input, layer.input.shape, rows, directions));
+        }
+        let stage = match schedule {
+            Schedule::Scan => layer.scan.as_ref().unwrap_or(&layer.step),
+            _ => &layer.step,
+        };
+        for t in 0..packing.steps() {
+            // In two directions the grid has the rows of the one that has more.
+            let running = packing.running(t).max(match directions {
+                1 => 0,
+                _ => packing.running(packing.steps() - 1 - t),
+            });
+            let mut step = product(network, stage, stage.shape, running, directions);
+            if !ahead {
+                let x = TileShape { reduction: layer.input.shape.reduction, ..stage.shape };
+                let of_x = product(network, stage, x, running, directions);
+                step = Phase {
+                    operations: step.operations + of_x.operations,
+                    bytes: step.bytes + of_x.bytes,
+                    ..step
+                };
+            }
+            if let Some(projection) = &layer.projection {
+                step = step.and(product(network, projection, projection.shape, running, directions));
+            }
+            steps = steps.and(step);
+        }
+        if schedule == Schedule::Scan {
+            // A dispatch has the rows of its fullest step.
+            let dispatches = packing.steps().div_ceil(SCAN_STEPS);
+            let each = product(network, stage, stage.shape, packing.batch(), directions).workgroups;
+            steps.barriers += packing.steps() as f64;
+            steps.dispatches += dispatches as f64 - packing.steps() as f64;
+            steps.workgroups = each * steps.dispatches;
+        }
+        if schedule == Schedule::Diagonal && number % SLOTS > 0 {
+            // Runs along with the layers below it, but for its last step.
+            let passes = 1 + usize::from(layer.projection.is_some());
+            steps.dispatches -= ((packing.steps() - 1) * passes) as f64;
+        }
+    }
+    phases.push(steps);
+    phases
+}
+
+/// One dispatch of a stage.
+fn product(network: &Network, stage: &Stage, shape: TileShape, rows: usize, directions: usize) -> Phase {
+    let [x, y, z] = shape.grid(&stage.tiling, stage.tiling.height_for(rows), rows, directions);
+    let matrix = 4 * shape.reduction * shape.columns * 4 * network.words_of_element();
+    Phase {
+        dispatches: 1.0,
+        workgroups: f64::from(x) * f64::from(y) * f64::from(z),
+        operations: shape.operations(rows) as f64 * directions as f64,
+        bytes: matrix as f64 * f64::from(y) * f64::from(z),
+        barriers: 0.0,
+    }
+}

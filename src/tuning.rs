@@ -1,0 +1,55 @@
+//! Which schedule computes a call.
+
+use std::fmt;
+
+/// A way to spread a network over dispatches. All of them give the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Schedule {
+    /// The input's products for a block of time at once, then one dispatch a time step and layer.
+    Step,
+    /// As `Step`, but many time steps in one dispatch: a workgroup carries a tile of sequences. Without a
+    /// projection, and where a workgroup has an invocation for every hidden unit.
+    Scan,
+    /// One dispatch a time step and layer with the input's part in the same reduction: what a call of a
+    /// single time step takes.
+    Single,
+    /// As `Single`, with up to four layers in one dispatch, each a time step behind the layer below. In one
+    /// direction.
+    Diagonal,
+}
+
+impl Schedule {
+    /// Every schedule.
+    pub const ALL: [Self; 4] = [Self::Step, Self::Scan, Self::Single, Self::Diagonal];
+
+    /// Its name, as in `step`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Step => "step",
+            Self::Scan => "scan",
+            Self::Single => "single",
+            Self::Diagonal => "diagonal",
+        }
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How the schedule of a call is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Tuning {
+    /// By a model of what dispatches, memory and arithmetic cost on this class of adapter.
+    #[default]
+    Model,
+    /// By timing every schedule that can compute it, at the first call of each shape: that call runs several
+    /// times. The choice is kept as long as the network.
+    Measure,
+    /// This one; where it can't compute the network, [`Schedule::Step`].
+    Fixed(Schedule),
+}
