@@ -6,6 +6,7 @@ mod pipelines;
 mod prepared;
 mod run;
 mod scope;
+mod staging;
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,7 +15,7 @@ use crate::spec::{BufferSpec, DeviceLimits, ResidentRef};
 
 pub(crate) use pipelines::Pipelines;
 pub(crate) use prepared::Prepared;
-pub(crate) use run::Wait;
+pub(crate) use staging::Wait;
 
 /// An open device.
 #[derive(Debug)]

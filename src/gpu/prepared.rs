@@ -1,9 +1,6 @@
 //! A program on a device: the buffers and bind groups that running it takes, made once and run often.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
+use super::staging::Upload;
 use super::{Gpu, Pipelines};
 use crate::error::Error;
 use crate::spec::{BindSet, BufferRef, BufferSpec, Program};
@@ -14,22 +11,22 @@ pub(crate) struct Prepared<Tag> {
     pub(super) program: Program<Tag>,
     /// The uniforms of one submission after the other.
     pub(super) params: wgpu::Buffer,
+    /// Where they are written, unless there is one submission alone: then they are there from the start.
+    pub(super) params_upload: Option<Upload>,
     pub(super) buffers: Vec<wgpu::Buffer>,
     pub(super) bind_groups: Vec<wgpu::BindGroup>,
-    /// What the first submission uploads is written here; mapped between the runs.
-    pub(super) upload: wgpu::Buffer,
-    pub(super) upload_is_mapped: Arc<AtomicBool>,
+    /// Where what a submission uploads is written.
+    pub(super) upload: Upload,
     /// What a submission leaves is copied here, and read.
     pub(super) download: wgpu::Buffer,
-    /// Whether `params` holds what the only submission needs.
-    pub(super) params_are_there: bool,
 }
 
 impl<Tag> Prepared<Tag> {
     /// Bytes of all its buffers, on the device and for the transfers.
     pub fn bytes(&self) -> u64 {
         let buffers: u64 = self.buffers.iter().map(wgpu::Buffer::size).sum();
-        buffers + self.params.size() + self.upload.size() + self.download.size()
+        let params_upload = self.params_upload.as_ref().map_or(0, Upload::size);
+        buffers + self.params.size() + params_upload + self.upload.size() + self.download.size()
     }
 }
 
@@ -50,23 +47,16 @@ impl Gpu {
             let buffers: Vec<wgpu::Buffer> = program.buffers.iter().map(create).collect();
             let bind = |set: &BindSet| self.bind(set, pipelines, &params, &buffers, resident);
             let bind_groups = program.bind_sets.iter().map(bind).collect();
-            let upload = self.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("upload"),
-                size: program.upload_bytes(),
-                usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
-                mapped_at_creation: true,
-            });
+            let upload = self.upload_buffer("upload", program.upload_bytes());
+            let params_upload = match program.submissions.as_slice() {
+                [only] => {
+                    self.queue.write_buffer(&params, 0, &only.params);
+                    None
+                }
+                _ => Some(self.upload_buffer("params upload", params_bytes)),
+            };
             let download = self.buffer("download", program.download_bytes(), wgpu::BufferUsages::MAP_READ);
-            Prepared {
-                program,
-                params,
-                buffers,
-                bind_groups,
-                upload,
-                upload_is_mapped: Arc::new(AtomicBool::new(true)),
-                download,
-                params_are_there: false,
-            }
+            Prepared { program, params, params_upload, buffers, bind_groups, upload, download }
         })
         .await
     }
@@ -102,29 +92,5 @@ impl Gpu {
             layout: &pipeline.layout,
             entries: &entries,
         })
-    }
-
-    /// Has the upload buffer mapped again for the next run, now that nothing uses it. Where that fails, the
-    /// next run does without.
-    pub(super) async fn map_upload<Tag>(&self, prepared: &Prepared<Tag>) {
-        if prepared.upload_is_mapped.load(Relaxed) {
-            return;
-        }
-        let mapped = Arc::clone(&prepared.upload_is_mapped);
-        let map = || {
-            prepared.upload.map_async(wgpu::MapMode::Write, .., move |result| {
-                if result.is_ok() {
-                    mapped.store(true, Relaxed);
-                }
-            });
-        };
-        let _ = self.scoped(map).await;
-        self.poll(); // maps it here and now; in a browser that happens some time later
-    }
-
-    /// Lets wgpu see to what is finished, without waiting.
-    pub fn poll(&self) {
-        // wgpu panics here if the device turns out to be lost, which the next call will tell.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.device.poll(wgpu::PollType::Poll)));
     }
 }

@@ -1,32 +1,10 @@
 //! Records a program, submits it, and reads back what it leaves.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
-use futures_channel::oneshot;
-
 use super::prepared::Prepared;
+use super::staging::{Mapping, Upload, Wait};
 use super::{Gpu, Pipelines};
 use crate::error::Error;
 use crate::spec::{Host, Submission};
-
-/// How a call waits for the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wait {
-    /// In the calling thread.
-    Block,
-    /// In a thread of its own, so that the caller's executor goes on; in a browser, in its event loop.
-    Async,
-}
-
-/// A submission whose results are on their way.
-struct Staged {
-    /// Set when the results are mapped, or will not be.
-    answered: Arc<AtomicBool>,
-    mapped: oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
-    submission: wgpu::SubmissionIndex,
-}
 
 impl Gpu {
     /// Runs all submissions in order and hands everything that comes back to `host`. After an error
@@ -38,148 +16,111 @@ impl Gpu {
         host: &mut H,
         wait: Wait,
     ) -> Result<(), Error> {
-        for (number, submission) in prepared.program.submissions.iter().enumerate() {
-            let submit = || self.submit(number, submission, prepared, pipelines, host);
-            if let Some(staged) = self.scoped(submit).await? {
-                self.read_back(staged, &prepared.download, submission, host, wait).await?;
+        for number in 0..prepared.program.submissions.len() {
+            if !prepared.program.submissions[number].uploads.is_empty() {
+                self.writable(&mut prepared.upload, wait).await?;
+            }
+            if let Some(params) = &mut prepared.params_upload {
+                self.writable(params, wait).await?;
+            }
+            let submit = || self.submit(number, prepared, pipelines, host);
+            let results = self.scoped(submit).await?.map_err(|error| self.unmappable(&error))?;
+            if let Some(results) = results {
+                self.mapped(results, wait).await?;
+                let submission = &prepared.program.submissions[number];
+                let read = || read_back(&prepared.download, submission, host);
+                self.scoped(read).await?.map_err(|error| self.unmappable(&error))?;
             }
         }
-        prepared.params_are_there = prepared.program.submissions.len() == 1;
-        self.map_upload(prepared).await;
         Ok(())
     }
 
-    /// Uploads, dispatches and the copy of what comes back, as one submit.
+    /// Uploads, dispatches and the copy of what comes back, as one submit; then what is on its way back.
     fn submit<Tag, H: Host<Tag>>(
         &self,
         number: usize,
-        submission: &Submission<Tag>,
-        prepared: &Prepared<Tag>,
+        prepared: &mut Prepared<Tag>,
         pipelines: &Pipelines,
         host: &H,
-    ) -> Option<Staged> {
+    ) -> Result<Option<Mapping>, wgpu::MapRangeError> {
+        let submission = &prepared.program.submissions[number];
+        let uploads = !submission.uploads.is_empty();
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        let mapped = number == 0 && prepared.upload_is_mapped.swap(false, Relaxed);
-        if !(mapped && upload_mapped(&mut encoder, submission, prepared, host)) {
+        if uploads {
+            write_uploads(&prepared.upload, submission, host)?;
+            let mut offset = 0;
             for upload in &submission.uploads {
-                let data = host.upload(&upload.tag, upload.len);
-                self.queue.write_buffer(&prepared.buffers[upload.buffer], 0, bytemuck::cast_slice(&data));
+                let to = &prepared.buffers[upload.buffer];
+                encoder.copy_buffer_to_buffer(prepared.upload.buffer(), offset, to, 0, upload.bytes());
+                offset += upload.bytes();
             }
         }
-        if !prepared.params_are_there {
-            self.queue.write_buffer(&prepared.params, 0, &submission.params);
+        let bytes = submission.params.len();
+        if let Some(upload) = &prepared.params_upload {
+            upload.write(|mut view| view.slice(..bytes).copy_from_slice(&submission.params))?;
+            encoder.copy_buffer_to_buffer(upload.buffer(), 0, &prepared.params, 0, bytes as u64);
         }
         record(&mut encoder, submission, prepared, pipelines);
-        let total = submission.download_bytes();
-        if total == 0 {
-            self.queue.submit([encoder.finish()]);
-            return None;
-        }
-        let mut offset = 0;
+        let mut total = 0;
         for download in &submission.downloads {
             let source = &prepared.buffers[download.buffer];
-            encoder.copy_buffer_to_buffer(source, 0, &prepared.download, offset, download.bytes());
-            offset += download.bytes();
+            encoder.copy_buffer_to_buffer(source, 0, &prepared.download, total, download.bytes());
+            total += download.bytes();
         }
-        let submission = self.queue.submit([encoder.finish()]);
-        let (done, mapped) = oneshot::channel();
-        let answered = Arc::new(AtomicBool::new(false));
-        let answer = Arc::clone(&answered);
-        prepared.download.map_async(wgpu::MapMode::Read, ..total, move |result| {
-            answer.store(true, Relaxed);
-            let _ = done.send(result); // nobody waits any more if the call's future was dropped
-        });
-        Some(Staged { answered, mapped, submission })
+        let index = self.queue.submit([encoder.finish()]);
+        if uploads {
+            prepared.upload.reclaim(&index);
+        }
+        if let Some(params) = &mut prepared.params_upload {
+            params.reclaim(&index);
+        }
+        Ok((total > 0).then(|| Mapping::new(&prepared.download, wgpu::MapMode::Read, total, &index)))
     }
 
-    async fn read_back<Tag, H: Host<Tag>>(
-        &self,
-        staged: Staged,
-        download: &wgpu::Buffer,
-        submission: &Submission<Tag>,
-        host: &mut H,
-        wait: Wait,
-    ) -> Result<(), Error> {
-        self.wait_for(staged.submission, staged.answered, download, wait);
-        match staged.mapped.await {
-            Ok(Ok(())) => {}
-            _ => return Err(self.set_lost("the results can't be read back")),
+    /// A buffer that was mapped gives no memory: so it is on a lost device.
+    fn unmappable(&self, error: &wgpu::MapRangeError) -> Error {
+        if self.is_lost() {
+            return self.set_lost("its buffers have no memory");
         }
-        let read = || -> Result<(), wgpu::MapRangeError> {
-            let view = download.get_mapped_range(..submission.download_bytes())?;
-            let mut rest: &[f32] = bytemuck::cast_slice(&view);
-            for download in &submission.downloads {
-                let (data, after) = rest.split_at(download.len);
-                host.download(&download.tag, data);
-                rest = after;
-            }
-            drop(view);
-            download.unmap();
-            Ok(())
-        };
-        self.scoped(read).await?.map_err(|error| Error::Internal { reason: error.to_string() })
-    }
-
-    /// Sees to it that the submission's callbacks are called.
-    fn wait_for(
-        &self,
-        submission: wgpu::SubmissionIndex,
-        answered: Arc<AtomicBool>,
-        download: &wgpu::Buffer,
-        wait: Wait,
-    ) {
-        let (device, buffer) = (self.device.clone(), download.clone());
-        let until = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
-        let poll = move || {
-            // wgpu panics here if the device is lost while it waits, and leaves the callback pending:
-            // unmapping calls it, with an error. (If it was called, the buffer may be in another run.)
-            let failed = !matches!(catch_unwind(AssertUnwindSafe(|| device.poll(until))), Ok(Ok(_)));
-            if failed && !answered.load(Relaxed) {
-                let _ = catch_unwind(AssertUnwindSafe(|| buffer.unmap()));
-            }
-        };
-        match wait {
-            Wait::Block => poll(),
-            #[cfg(not(target_family = "wasm"))]
-            Wait::Async => {
-                let fallback = poll.clone();
-                if std::thread::Builder::new().spawn(poll).is_err() {
-                    fallback(); // no thread to be had: better to block than to never wake up
-                }
-            }
-            #[cfg(target_family = "wasm")]
-            Wait::Async => drop(poll), // the browser calls back by itself
-        }
+        Error::Internal { reason: error.to_string() }
     }
 }
 
-/// Writes what goes there into the mapped upload buffer, and copies it from there; false if it has no
-/// memory after all.
-fn upload_mapped<Tag, H: Host<Tag>>(
-    encoder: &mut wgpu::CommandEncoder,
+fn write_uploads<Tag, H: Host<Tag>>(
+    upload: &Upload,
     submission: &Submission<Tag>,
-    prepared: &Prepared<Tag>,
     host: &H,
-) -> bool {
-    let Ok(mut view) = prepared.upload.get_mapped_range_mut(..) else {
-        return false;
-    };
-    let mut offset = 0;
-    for upload in &submission.uploads {
-        let data = host.upload(&upload.tag, upload.len);
-        let data: &[u8] = bytemuck::cast_slice(&data);
-        view.slice(offset..offset + data.len()).copy_from_slice(data);
-        offset += data.len();
+) -> Result<(), wgpu::MapRangeError> {
+    upload.write(|mut view| {
+        let (mut at, mut end) = (0, 0);
+        for transfer in &submission.uploads {
+            host.upload(&transfer.tag, &mut |data| {
+                let data: &[u8] = bytemuck::cast_slice(data);
+                view.slice(at..at + data.len()).copy_from_slice(data);
+                at += data.len();
+            });
+            end += transfer.bytes() as usize;
+            view.slice(at..end).fill(0);
+            at = end;
+        }
+    })
+}
+
+fn read_back<Tag, H: Host<Tag>>(
+    buffer: &wgpu::Buffer,
+    submission: &Submission<Tag>,
+    host: &mut H,
+) -> Result<(), wgpu::MapRangeError> {
+    let view = buffer.get_mapped_range(..submission.download_bytes())?;
+    let mut rest: &[f32] = bytemuck::cast_slice(&view);
+    for download in &submission.downloads {
+        let (data, after) = rest.split_at(download.len);
+        host.download(&download.tag, data);
+        rest = after;
     }
     drop(view);
-    prepared.upload.unmap();
-    let mut offset = 0;
-    for upload in &submission.uploads {
-        let to = &prepared.buffers[upload.buffer];
-        encoder.copy_buffer_to_buffer(&prepared.upload, offset, to, 0, upload.bytes());
-        offset += upload.bytes();
-    }
-    true
+    buffer.unmap();
+    Ok(())
 }
 
 fn record<Tag>(

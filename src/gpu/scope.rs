@@ -35,7 +35,7 @@ impl Gpu {
 
     /// Whether the device is lost. Of a device that is the caller's no callback tells: but a lost one
     /// makes invalid buffers without a word, which only shows when they are used.
-    fn is_lost(&self) -> bool {
+    pub(super) fn is_lost(&self) -> bool {
         if self.lost.get().is_some() {
             return true;
         }

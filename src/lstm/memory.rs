@@ -29,10 +29,13 @@ impl Memory {
 
     fn of(program: &Program<HostData>) -> Self {
         let buffers: u64 = program.buffers.iter().map(|buffer| buffer.bytes()).sum();
+        let params = program.params_bytes() as u64;
+        // Several submissions write their uniforms one after the other.
+        let params_upload = if program.submissions.len() > 1 { params } else { 0 };
         Self {
             weights: 0,
-            device: buffers + program.params_bytes() as u64,
-            staging: program.upload_bytes() + program.download_bytes(),
+            device: buffers + params,
+            staging: params_upload + program.upload_bytes() + program.download_bytes(),
         }
     }
 

@@ -37,6 +37,17 @@ pub const DEFAULT_MEMORY_BUDGET: u64 = 256 << 20;
 /// Shapes are written with T time steps, B batch, I input size, H hidden size, P projection size,
 /// O = P or H, L layers and D directions.
 ///
+/// # Memory
+///
+/// [`memory`](Self::memory) tells what a call takes on a GPU. A call of a shape that came lately makes nothing
+/// there, not even a staging buffer, if its buffers fit twice the
+/// [memory budget](Self::with_memory_budget); and it submits once, unless it runs in blocks of time or parts of
+/// the batch.
+///
+/// On the host a call on a GPU allocates what it returns, and 4·B + T words to order the sequences and tell the
+/// shape; inputs and outputs go straight between the caller's arrays and mapped memory. (Batch first, the
+/// output is copied once.) Besides, wgpu allocates about 400 bytes a dispatch while it records.
+///
 /// # Examples
 ///
 /// ```

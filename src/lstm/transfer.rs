@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
+use ndarray::{Array3, ArrayView1, ArrayView3, ArrayViewMut3, s};
 
 use crate::check::host_out_of_memory;
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::plan::{HostData, Network, Packing};
-use crate::spec::{Host, padded};
+use crate::spec::{Host, VEC4, padded};
 use crate::state::LstmState;
 
 /// The arrays of one call.
@@ -60,6 +60,15 @@ fn zeros(shape: [usize; 3]) -> Result<Array3<f32>, Error> {
     Array3::from_shape_vec(shape, data).map_err(|error| Error::OutOfMemory { reason: error.to_string() })
 }
 
+/// A row, padded with zeros to `width`: to whole vec4f, or not at all.
+fn put_row(row: ArrayView1<'_, f32>, width: usize, put: &mut dyn FnMut(&[f32])) {
+    match row.as_slice() {
+        Some(row) => put(row),
+        None => row.iter().for_each(|&x| put(&[x])),
+    }
+    put(&[0.0; VEC4][..width - row.len()]);
+}
+
 /// One part of the batch: the host's side of a program.
 pub(super) struct Part<'a> {
     network: &'a Network,
@@ -72,20 +81,17 @@ pub(super) struct Part<'a> {
 }
 
 impl Host<HostData> for Part<'_> {
-    fn upload(&self, tag: &HostData, len: usize) -> Vec<f32> {
-        let mut data = Vec::with_capacity(len);
+    fn upload(&self, tag: &HostData, put: &mut dyn FnMut(&[f32])) {
         match tag {
-            HostData::Input { steps } => self.pack_input(steps, &mut data),
+            HostData::Input { steps } => self.pack_input(steps, put),
             HostData::Hidden { layers, .. } => {
-                self.pack_state(self.state.map(|state| &state.h), layers, padded(self.h.dim().2), &mut data);
+                self.pack_state(self.state.map(|state| &state.h), layers, padded(self.h.dim().2), put);
             }
             HostData::Cell { layers } => {
-                self.pack_state(self.state.map(|state| &state.c), layers, self.c.dim().2, &mut data);
+                self.pack_state(self.state.map(|state| &state.c), layers, self.c.dim().2, put);
             }
             HostData::Output { .. } => {} // only ever read back
         }
-        data.resize(len, 0.0);
-        data
     }
 
     fn download(&mut self, tag: &HostData, data: &[f32]) {
@@ -99,17 +105,10 @@ impl Host<HostData> for Part<'_> {
 }
 
 impl Part<'_> {
-    fn pack_input(&self, steps: &Range<usize>, data: &mut Vec<f32>) {
+    fn pack_input(&self, steps: &Range<usize>, put: &mut dyn FnMut(&[f32])) {
         let width = padded(self.input.dim().2);
-        let mut end = 0;
         for (t, b) in self.packing.each_row(steps) {
-            let row = self.input.slice(s![t, b, ..]);
-            match row.as_slice() {
-                Some(row) => data.extend_from_slice(row),
-                None => data.extend(row.iter()),
-            }
-            end += width;
-            data.resize(end, 0.0);
+            put_row(self.input.slice(s![t, b, ..]), width, put);
         }
     }
 
@@ -119,16 +118,13 @@ impl Part<'_> {
         state: Option<&Array3<f32>>,
         layers: &Range<usize>,
         width: usize,
-        data: &mut Vec<f32>,
+        put: &mut dyn FnMut(&[f32]),
     ) {
         let Some(state) = state else { return };
         let directions = self.network.config.num_directions();
-        let mut end = 0;
         for slot in layers.start * directions..layers.end * directions {
             for (b, _) in self.packing.sequences() {
-                data.extend(state.slice(s![slot, b, ..]).iter());
-                end += width;
-                data.resize(end, 0.0);
+                put_row(state.slice(s![slot, b, ..]), width, put);
             }
         }
     }

@@ -237,9 +237,9 @@ impl<Tag> Program<Tag> {
         self.submissions.iter().map(|submission| submission.params.len()).max().unwrap_or(0)
     }
 
-    /// Bytes that the first submission uploads.
+    /// The most bytes that a submission uploads, besides its uniforms.
     pub fn upload_bytes(&self) -> u64 {
-        self.submissions.first().map_or(0, Submission::upload_bytes)
+        self.submissions.iter().map(Submission::upload_bytes).max().unwrap_or(0)
     }
 
     /// The most bytes that a submission brings back.
@@ -250,8 +250,8 @@ impl<Tag> Program<Tag> {
 
 /// The host's side of a program's transfers.
 pub(crate) trait Host<Tag> {
-    /// What to upload: exactly `len` f32.
-    fn upload(&self, tag: &Tag, len: usize) -> Vec<f32>;
+    /// Hands what to upload to `put`, piece by piece; what is missing at the end of a transfer is zeros.
+    fn upload(&self, tag: &Tag, put: &mut dyn FnMut(&[f32]));
     /// What came back.
     fn download(&mut self, tag: &Tag, data: &[f32]);
 }

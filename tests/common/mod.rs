@@ -4,3 +4,4 @@
 pub mod compare;
 pub mod device;
 pub mod golden;
+pub mod noop;

@@ -1,0 +1,71 @@
+//! `cargo bench --bench recording`: what a repeated call costs on the host for each of its dispatches.
+//!
+//! It runs on wgpu's backend that executes nothing: what is timed is packing, checking, recording and
+//! submitting, and the unpacking of results. Those are zeros, so that no result can be checked here; the
+//! benchmark `forward` does that. The dispatches are counted in wgpu's log of one call.
+
+#[path = "../tests/common/noop.rs"]
+mod noop;
+
+use std::path::Path;
+use std::time::Instant;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use ndarray::Array3;
+use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights, wgpu};
+
+/// Name, sizes, T and B.
+fn workloads() -> [(&'static str, LstmConfig, usize, usize); 3] {
+    [
+        ("keyword", LstmConfig::new(128, 128), 100, 1),
+        ("speaker", LstmConfig::new(40, 256).with_num_layers(3), 160, 8),
+        ("speech", LstmConfig::new(128, 128), 1000, 1),
+    ]
+}
+
+fn lstm(device: &Device, config: &LstmConfig) -> Lstm {
+    let weights = LstmWeights::uniform(config, 1).expect("sizes are legal");
+    Lstm::new(device, &weights).expect("weights fit")
+}
+
+fn dispatches(config: &LstmConfig, input: &Array3<f32>) -> usize {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("recording");
+    let device = noop::traced(&directory);
+    lstm(&device, config).forward(input.view(), None).expect("a legal call");
+    noop::count(&noop::log(&directory), "DispatchWorkgroups")
+}
+
+fn recording(criterion: &mut Criterion) {
+    let device = noop::device(wgpu::Trace::Off);
+    println!("{}; wgpu-lstm {}", device.name(), env!("CARGO_PKG_VERSION"));
+    println!("{:10} {:>10} {:>10} {:>14}", "workload", "dispatches", "µs a call", "µs a dispatch");
+    let mut group = criterion.benchmark_group("recording");
+    for (name, config, steps, batch) in workloads() {
+        let input = Array3::zeros((steps, batch, config.input_size()));
+        let count = dispatches(&config, &input);
+        let lstm = lstm(&device, &config);
+        let call = || {
+            lstm.forward(input.view(), None).expect("a legal call");
+        };
+        let micros = median_micros(call);
+        println!("{name:10} {count:10} {micros:10.1} {:14.3}", micros / count as f64);
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(name, |bencher| bencher.iter(call));
+    }
+    group.finish();
+}
+
+fn median_micros(mut call: impl FnMut()) -> f64 {
+    let mut once = || {
+        let start = Instant::now();
+        call();
+        start.elapsed().as_secs_f64() * 1e6
+    };
+    once(); // makes what the others reuse
+    let mut micros: Vec<f64> = (0..101).map(|_| once()).collect();
+    micros.sort_by(f64::total_cmp);
+    micros[50]
+}
+
+criterion_group!(benches, recording);
+criterion_main!(benches);
