@@ -188,6 +188,55 @@ proptest! {
     }
 }
 
+/// Sequences `order` of a batch, each at its new place.
+fn picked(data: &Data, order: &[usize]) -> Data {
+    let part = |array: &Array3<f32>| array.select(ndarray::Axis(1), order);
+    Data {
+        weights: data.weights.clone(),
+        input: part(&data.input),
+        lengths: data.lengths.as_ref().map(|lengths| order.iter().map(|&b| lengths[b]).collect()),
+        state: data.state.as_ref().map(|state| LstmState { h: part(&state.h), c: part(&state.c) }),
+    }
+}
+
+proptest! {
+    #![proptest_config(config(48))]
+
+    // Neither the others in the batch, nor the place among them, nor their lengths change a bit.
+    #[test]
+    fn the_batch_changes_no_bit_on_the_cpu(case in cases(), turn in any::<prop::sample::Index>()) {
+        let data = case.data();
+        let lstm = case.lstm(&Device::cpu(), &data);
+        let whole = case.run(&lstm, &data).unwrap();
+        let turned: Vec<usize> = (0..case.batch).rev().map(|b| (b + turn.index(case.batch)) % case.batch).collect();
+        for order in [turned.clone(), turned[..case.batch.div_ceil(2)].to_vec(), turned[..1].to_vec()] {
+            let actual = case.run(&lstm, &picked(&data, &order)).unwrap();
+            for (actual, whole) in actual.iter().zip(&whole) {
+                let (actual, expected) = (actual.view(), whole.select(ndarray::Axis(1), &order));
+                prop_assert_eq!(actual, expected.view());
+            }
+        }
+    }
+
+    // A stream's cuts into calls change no bit.
+    #[test]
+    fn cuts_of_time_change_no_bit_on_the_cpu(case in cases(), cut in any::<prop::sample::Index>()) {
+        let case = Case { config: case.config.clone().with_bidirectional(false), ragged: false, batch_first: false, ..case };
+        let data = case.data();
+        let lstm = case.lstm(&Device::cpu(), &data);
+        let (whole, end) = lstm.forward(data.input.view(), data.state.as_ref()).unwrap();
+        let cut = 1 + cut.index(case.steps);
+        let mut state = data.state.clone();
+        for start in (0..case.steps).step_by(cut) {
+            let times = ndarray::s![start..case.steps.min(start + cut), .., ..];
+            let (output, next) = lstm.forward(data.input.slice(times), state.as_ref()).unwrap();
+            prop_assert_eq!(output.view(), whole.slice(times));
+            state = Some(next);
+        }
+        prop_assert_eq!(state, Some(end));
+    }
+}
+
 #[test]
 fn shapes_are_read_as_they_are_meant() {
     // The helpers above transpose; a mistake there must not cancel one in the crate.

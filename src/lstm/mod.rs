@@ -14,11 +14,11 @@ use self::cache::{Cache, Key};
 use self::transfer::Call;
 use crate::check::check_input;
 use crate::config::LstmConfig;
+use crate::cpu;
 use crate::device::{Backend, Device, block_on};
 use crate::error::Error;
 use crate::gpu::{Gpu, Pipelines, Wait};
 use crate::plan::{Network, Packing, most_sequences, schedule};
-use crate::reference;
 use crate::state::{LstmState, check_state_shapes};
 use crate::weights::LstmWeights;
 
@@ -62,7 +62,7 @@ pub struct Lstm {
 }
 
 enum Engine {
-    Cpu(reference::Network<f32>),
+    Cpu(cpu::Network),
     Gpu(GpuEngine),
 }
 
@@ -105,7 +105,7 @@ impl Lstm {
     }
 
     fn on_cpu(weights: &LstmWeights) -> Self {
-        Self::with_engine(weights, Engine::Cpu(reference::Network::new(weights)))
+        Self::with_engine(weights, Engine::Cpu(cpu::Network::new(weights)))
     }
 
     async fn on_gpu(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
