@@ -78,7 +78,7 @@ impl Network {
         }
         let len = |shape: [usize; 3]| shape.into_iter().fold(1, usize::saturating_mul);
         let lens = [len(output_shape.into()), len(h_shape), len(c_shape)];
-        check_memory::<f32>(self.memory(steps, batch, lens)).map_err(host_out_of_memory)?;
+        check_memory::<f32>(self.memory(batch, lens)).map_err(host_out_of_memory)?;
 
         let threads = self.useful_threads(steps, batch);
         let groups = threads.div_ceil(config.num_directions()).min(batch);
@@ -100,15 +100,17 @@ impl Network {
     }
 
     /// f32 that a call takes, at most.
-    fn memory(&self, steps: usize, batch: usize, [output, h, c]: [usize; 3]) -> usize {
+    fn memory(&self, batch: usize, [output, h, c]: [usize; 3]) -> usize {
         let config = &self.config;
         let units = config.hidden_size().next_multiple_of(self.lanes);
-        // Gates of a block; h twice, c, and what is projected.
-        let shares = self.threads.max(config.num_directions());
-        let gates = walk::block_steps(steps, batch).saturating_mul(batch).saturating_mul(4 * units);
-        let states = batch.saturating_mul(config.num_directions() * 4 * units);
-        let width = config.input_size().max(config.num_directions() * config.output_size());
-        let block = gates.saturating_add(walk::ROWS_AT_ONCE * width).saturating_mul(shares);
+        let directions = config.num_directions();
+        let shares = self.threads.max(directions);
+        let width = config.input_size().max(directions * config.output_size());
+        // Every share's block of gates has some rows, or one step of its sequences.
+        let gates = (directions * batch).saturating_add(walk::BLOCK_ROWS * shares).saturating_mul(4 * units);
+        // h and its copy, c, and what is projected.
+        let states = (directions * batch).saturating_mul(4 * units);
+        let block = gates.saturating_add(walk::ROWS_AT_ONCE * width * shares);
         [output.saturating_mul(2), h, c, block, states].into_iter().fold(0, usize::saturating_add)
     }
 

@@ -97,3 +97,32 @@ fn wait_until(done: impl Fn() -> bool) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::Team;
+
+    #[test]
+    fn members_see_what_all_wrote_before_they_met() {
+        let sum = AtomicUsize::new(0);
+        Team::run(3, |member| {
+            for round in 1..200 {
+                sum.fetch_add(1, Ordering::Relaxed);
+                member.meet();
+                assert_eq!(sum.load(Ordering::Relaxed), round * member.team_size());
+                member.meet();
+            }
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "another thread of the team panicked")]
+    fn nobody_waits_for_a_member_that_panicked() {
+        Team::run(2, |member| {
+            assert!(member.index == 0, "on purpose");
+            member.meet();
+        });
+    }
+}

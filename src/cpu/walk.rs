@@ -17,10 +17,10 @@ use crate::plan::Packing;
 pub(super) const ROWS_AT_ONCE: usize = 48;
 
 /// Rows of a block of time, where the batch has fewer: its gates stay in the second cache.
-const BLOCK_ROWS: usize = 96;
+pub(super) const BLOCK_ROWS: usize = 96;
 
 /// Time steps of a block.
-pub(super) fn block_steps(steps: usize, batch: usize) -> usize {
+fn block_steps(steps: usize, batch: usize) -> usize {
     (BLOCK_ROWS / batch).clamp(1, steps)
 }
 
