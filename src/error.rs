@@ -60,6 +60,13 @@ pub enum Error {
         largest: f32,
     },
 
+    /// A record of measured schedules is not of this network on this device, or no record.
+    #[error("the tuning record can't be used: {reason}")]
+    TuningRecord {
+        /// What is wrong with it.
+        reason: String,
+    },
+
     // ---- input ----------------------------------------------------------------------------
     /// The input's last axis is not the network's input size I.
     #[error("the input's last axis must be input_size ({expected}) wide, but is {actual}")]

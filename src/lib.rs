@@ -30,6 +30,7 @@ extern crate self as wgpu_lstm; // tests/common names the crate as its users do
 
 mod check;
 mod config;
+mod cpu;
 mod device;
 mod error;
 mod gpu;

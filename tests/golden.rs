@@ -6,7 +6,7 @@ mod common;
 use common::compare::{assert_close, f32_tolerance, worst_error};
 use common::golden::{self, Golden, Layout};
 use wgpu_lstm::ndarray::{ArrayD, Ix2, Ix3};
-use wgpu_lstm::{Device, Lstm, LstmState};
+use wgpu_lstm::{Device, Lstm, LstmState, Schedule, Tuning};
 
 /// A case through the public methods, arrays as they are in the file.
 fn run(case: &Golden, lstm: &Lstm) -> [ArrayD<f32>; 3] {
@@ -65,6 +65,15 @@ fn every_case_on_the_gpu() {
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn every_case_on_a_gpu_with_no_feature_and_default_limits() {
     every_case(common::device::plain_gpu(), |lstm| lstm);
+}
+
+#[test]
+#[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+fn every_case_by_every_schedule() {
+    for schedule in Schedule::ALL {
+        println!("{schedule}:");
+        every_case(common::device::gpu(), |lstm| lstm.with_tuning(Tuning::Fixed(schedule)));
+    }
 }
 
 #[test]

@@ -9,7 +9,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use wgpu_lstm::{DEFAULT_MEMORY_BUDGET, Device, Lstm, LstmConfig, LstmState, LstmWeights, reference};
+use wgpu_lstm::{
+    DEFAULT_MEMORY_BUDGET, Device, Lstm, LstmConfig, LstmState, LstmWeights, Precision, Schedule, Tuning,
+    reference,
+};
 
 #[derive(Clone, Debug)]
 struct Case {
@@ -21,6 +24,8 @@ struct Case {
     batch_first: bool,
     /// Bytes; small ones cut the call into blocks of time and of the batch.
     budget: Option<u64>,
+    schedule: Schedule,
+    precision: Precision,
     seed: u64,
 }
 
@@ -39,10 +44,13 @@ fn cases() -> impl Strategy<Value = Case> {
     });
     let call = (batch, 1..8usize, any::<bool>(), any::<bool>(), any::<bool>());
     let budget = prop_oneof![2 => Just(None), 1 => (15..18u32).prop_map(|bits| Some(1 << bits))];
-    (config, call, budget, any::<u64>()).prop_map(|(config, call, budget, seed)| {
-        let (batch, steps, ragged, with_state, batch_first) = call;
-        Case { config, batch, steps, ragged, with_state, batch_first, budget, seed }
-    })
+    let way = (select(&Schedule::ALL[..]), select(vec![Precision::F32, Precision::F32, Precision::F16]));
+    (config, call, budget, way, any::<u64>()).prop_map(
+        |(config, call, budget, (schedule, precision), seed)| {
+            let (batch, steps, ragged, with_state, batch_first) = call;
+            Case { config, batch, steps, ragged, with_state, batch_first, budget, schedule, precision, seed }
+        },
+    )
 }
 
 struct Data {
@@ -58,7 +66,7 @@ impl Case {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         let (config, batch) = (&self.config, self.batch);
         // PyTorch's own range at H = 20 or so, but enough to tell gates, layers and directions apart.
-        let weights = LstmWeights::uniform(config, self.seed).unwrap();
+        let weights = LstmWeights::uniform(config, self.seed).unwrap().to_precision(self.precision).unwrap();
         let mut array =
             |shape: [usize; 3]| Array3::from_shape_simple_fn(shape, || random.random_range(-1.5..1.5f32));
         let mut input = array([self.steps, batch, config.input_size()]);
@@ -77,6 +85,7 @@ impl Case {
     fn lstm(&self, device: &Device, data: &Data) -> Lstm {
         let lstm = Lstm::new(device, &data.weights).unwrap().with_batch_first(self.batch_first);
         lstm.with_memory_budget(self.budget.unwrap_or(DEFAULT_MEMORY_BUDGET))
+            .with_tuning(Tuning::Fixed(self.schedule))
     }
 
     fn run(&self, lstm: &Lstm, data: &Data) -> Result<[ArrayD<f32>; 3], wgpu_lstm::Error> {
@@ -154,6 +163,34 @@ proptest! {
         check(common::device::plain_gpu(), &case)?;
     }
 
+    // The schedule changes no bit, nor does how a stream is cut into calls.
+    #[test]
+    #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+    fn schedules_and_cuts_of_time_change_no_bit(case in cases(), cut in any::<prop::sample::Index>()) {
+        let case = Case { budget: None, ..case };
+        let data = case.data();
+        let mut lstm = case.lstm(common::device::gpu(), &data);
+        let expected = case.run(&lstm, &data).unwrap();
+        for schedule in Schedule::ALL {
+            lstm = lstm.with_tuning(Tuning::Fixed(schedule));
+            prop_assert_eq!(&case.run(&lstm, &data).unwrap(), &expected);
+        }
+        if case.config.bidirectional() || case.ragged {
+            return Ok(()); // such a batch is no stream
+        }
+        lstm = lstm.with_tuning(Tuning::Model).with_batch_first(false);
+        let (whole, end) = lstm.forward(data.input.view(), data.state.as_ref()).unwrap();
+        let cut = 1 + cut.index(case.steps);
+        let mut state = data.state.clone();
+        for start in (0..case.steps).step_by(cut) {
+            let times = ndarray::s![start..case.steps.min(start + cut), .., ..];
+            let (output, next) = lstm.forward(data.input.slice(times), state.as_ref()).unwrap();
+            prop_assert_eq!(output.view(), whole.slice(times));
+            state = Some(next);
+        }
+        prop_assert_eq!(state, Some(end));
+    }
+
     // What a budget cuts a call into, and where a sequence lies in a batch, changes no bit.
     #[test]
     #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
@@ -185,6 +222,55 @@ proptest! {
             });
             prop_assert_eq!(actual, &expected.to_owned());
         }
+    }
+}
+
+/// Sequences `order` of a batch, each at its new place.
+fn picked(data: &Data, order: &[usize]) -> Data {
+    let part = |array: &Array3<f32>| array.select(ndarray::Axis(1), order);
+    Data {
+        weights: data.weights.clone(),
+        input: part(&data.input),
+        lengths: data.lengths.as_ref().map(|lengths| order.iter().map(|&b| lengths[b]).collect()),
+        state: data.state.as_ref().map(|state| LstmState { h: part(&state.h), c: part(&state.c) }),
+    }
+}
+
+proptest! {
+    #![proptest_config(config(48))]
+
+    // Neither the others in the batch, nor the place among them, nor their lengths change a bit.
+    #[test]
+    fn the_batch_changes_no_bit_on_the_cpu(case in cases(), turn in any::<prop::sample::Index>()) {
+        let data = case.data();
+        let lstm = case.lstm(&Device::cpu(), &data);
+        let whole = case.run(&lstm, &data).unwrap();
+        let turned: Vec<usize> = (0..case.batch).rev().map(|b| (b + turn.index(case.batch)) % case.batch).collect();
+        for order in [turned.clone(), turned[..case.batch.div_ceil(2)].to_vec(), turned[..1].to_vec()] {
+            let actual = case.run(&lstm, &picked(&data, &order)).unwrap();
+            for (actual, whole) in actual.iter().zip(&whole) {
+                let (actual, expected) = (actual.view(), whole.select(ndarray::Axis(1), &order));
+                prop_assert_eq!(actual, expected.view());
+            }
+        }
+    }
+
+    // A stream's cuts into calls change no bit.
+    #[test]
+    fn cuts_of_time_change_no_bit_on_the_cpu(case in cases(), cut in any::<prop::sample::Index>()) {
+        let case = Case { config: case.config.clone().with_bidirectional(false), ragged: false, batch_first: false, ..case };
+        let data = case.data();
+        let lstm = case.lstm(&Device::cpu(), &data);
+        let (whole, end) = lstm.forward(data.input.view(), data.state.as_ref()).unwrap();
+        let cut = 1 + cut.index(case.steps);
+        let mut state = data.state.clone();
+        for start in (0..case.steps).step_by(cut) {
+            let times = ndarray::s![start..case.steps.min(start + cut), .., ..];
+            let (output, next) = lstm.forward(data.input.slice(times), state.as_ref()).unwrap();
+            prop_assert_eq!(output.view(), whole.slice(times));
+            state = Some(next);
+        }
+        prop_assert_eq!(state, Some(end));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The face: check, plan, run.
 
 mod cache;
+mod choice;
 mod memory;
 #[cfg(test)]
 mod tests;
@@ -12,15 +13,16 @@ use std::sync::Arc;
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 
 use self::cache::{Cache, Key};
+use self::choice::Choices;
 pub use self::memory::Memory;
 use self::transfer::Call;
 use crate::check::check_input;
 use crate::config::LstmConfig;
+use crate::cpu;
 use crate::device::{Backend, Device, block_on};
 use crate::error::Error;
 use crate::gpu::{Gpu, Pipelines, Prepared, Wait};
-use crate::plan::{HostData, Network, Packing, admits, cheapest, most_sequences, schedule};
-use crate::reference;
+use crate::plan::{HostData, Network, Packing, most_sequences, schedule};
 use crate::state::{LstmState, check_state_shapes};
 use crate::tuning::{Schedule, Tuning};
 use crate::weights::{LstmWeights, Precision};
@@ -77,7 +79,7 @@ pub struct Lstm {
 }
 
 enum Engine {
-    Cpu(reference::Network<f32>),
+    Cpu(cpu::Network),
     Gpu(GpuEngine),
 }
 
@@ -88,6 +90,7 @@ struct GpuEngine {
     pipelines: Pipelines,
     weights: Vec<wgpu::Buffer>,
     cache: Cache<Prepared<HostData>>,
+    choices: Choices,
 }
 
 impl Lstm {
@@ -120,7 +123,7 @@ impl Lstm {
     }
 
     fn on_cpu(weights: &LstmWeights) -> Self {
-        Self::with_engine(weights, Engine::Cpu(reference::Network::new(weights)))
+        Self::with_engine(weights, Engine::Cpu(cpu::Network::new(weights)))
     }
 
     async fn on_gpu(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
@@ -131,8 +134,14 @@ impl Lstm {
     async fn with_network(gpu: &Arc<Gpu>, network: Network, weights: &LstmWeights) -> Result<Self, Error> {
         let pipelines = Pipelines::new(network.pipelines.clone());
         let resident = gpu.upload_resident(&network.resident, &network.parts, weights.pack()).await?;
-        let cache = Cache::new();
-        let engine = GpuEngine { gpu: Arc::clone(gpu), network, pipelines, weights: resident, cache };
+        let engine = GpuEngine {
+            gpu: Arc::clone(gpu),
+            network,
+            pipelines,
+            weights: resident,
+            cache: Cache::new(),
+            choices: Choices::default(),
+        };
         Ok(Self::with_engine(weights, Engine::Gpu(engine)))
     }
 
@@ -335,7 +344,8 @@ impl Lstm {
         }
         for packing in self.parts(&engine.network, steps, batch, lengths)? {
             let chosen = match self.tuning {
-                _ => self.chosen(&engine.network, &packing),
+                Tuning::Measure => self.measure(engine, &packing, &mut call, wait).await?,
+                _ => self.chosen(engine, &packing),
             };
             self.run_part(engine, &packing, chosen, &mut call, wait).await?;
         }
@@ -372,15 +382,6 @@ impl Lstm {
         gpu.run(&mut prepared, pipelines, &mut host, wait).await?;
         cache.put(key, prepared, self.memory_budget.saturating_mul(2));
         Ok(())
-    }
-
-    /// The schedule of a part, but for what has to be measured.
-    fn chosen(&self, network: &Network, packing: &Packing) -> Schedule {
-        match self.tuning {
-            Tuning::Fixed(wanted) if admits(network, packing, wanted) => wanted,
-            Tuning::Fixed(_) => Schedule::Step,
-            Tuning::Model | Tuning::Measure => cheapest(network, packing),
-        }
     }
 
     /// The batch, in parts that a program can take each.
@@ -436,9 +437,10 @@ impl Lstm {
         check_input(&self.config, (steps, batch, self.config.input_size()), lengths)?;
         match &self.engine {
             Engine::Cpu(_) => Ok(Memory::default()),
-            Engine::Gpu(GpuEngine { network, .. }) => {
+            Engine::Gpu(engine) => {
+                let network = &engine.network;
                 let parts = self.parts(network, steps, batch, lengths)?;
-                memory::of_call(network, &parts, self.memory_budget, |packing| self.chosen(network, packing))
+                memory::of_call(network, &parts, self.memory_budget, |packing| self.chosen(engine, packing))
             }
         }
     }

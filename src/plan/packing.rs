@@ -57,6 +57,11 @@ impl Packing {
         self.order.iter().copied().zip(self.lengths.iter().copied())
     }
 
+    /// The caller's index of the sequence at each position.
+    pub fn order(&self) -> &[usize] {
+        &self.order
+    }
+
     /// The time and the caller's index of every row of some time steps.
     pub fn each_row(&self, steps: &Range<usize>) -> impl Iterator<Item = (usize, usize)> + '_ {
         steps.clone().flat_map(|t| self.order[..self.running(t)].iter().map(move |&b| (t, b)))

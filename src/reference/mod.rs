@@ -1,7 +1,7 @@
-//! The CPU path: the equations of an LSTM over ndarray, in f32 or f64.
+//! The equations of an LSTM over ndarray, in f32 or f64.
 //!
-//! In f64 it is the oracle of this crate's tests; it is itself held to PyTorch's answers. In f32 it
-//! is what runs where there is no GPU.
+//! In f64 it is the oracle of this crate's tests; it is itself held to PyTorch's answers. What runs where
+//! there is no GPU is [`Device::cpu`](crate::Device::cpu), written for speed.
 
 mod equations;
 
@@ -67,7 +67,7 @@ fn standard<T: Clone>(array: ArrayView3<'_, T>) -> Array3<T> {
 }
 
 /// The parameters of every layer and direction, as `T`.
-pub(crate) struct Network<T> {
+struct Network<T> {
     config: LstmConfig,
     /// L times D.
     layers: Vec<Vec<Parameters<T>>>,
@@ -76,7 +76,7 @@ pub(crate) struct Network<T> {
 }
 
 impl<T: NdFloat + From<f32>> Network<T> {
-    pub(crate) fn new(weights: &LstmWeights) -> Self {
+    fn new(weights: &LstmWeights) -> Self {
         let config = weights.config();
         let directions = config.num_directions();
         Self {
@@ -94,7 +94,7 @@ impl<T: NdFloat + From<f32>> Network<T> {
 
     /// What [`forward`] says.
     #[expect(clippy::type_complexity, reason = "output, h_n, c_n, as forward's")]
-    pub(crate) fn forward(
+    fn forward(
         &self,
         input: ArrayView3<'_, T>,
         lengths: Option<&[usize]>,

@@ -1,0 +1,128 @@
+//! The CPU device: the equations of [`reference`](crate::reference) in f32, for speed.
+//!
+//! The sequences of a batch are dealt into groups, and every group's every direction is one thread's:
+//! nobody waits for anybody within a layer, so that a thread that the system stops stops no other.
+//!
+//! Every gate is one chain of multiply-adds: bias, then x in ascending order, then h in ascending order.
+//! Neither the number of rows or threads, nor the place in the batch, nor a cut of time changes it, so
+//! none changes a bit.
+
+mod activation;
+mod pack;
+mod product;
+mod shared;
+mod step;
+mod team;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use ndarray::{Array3, ArrayView3};
+use pulp::Arch;
+
+use self::pack::{Parameters, lanes};
+use self::shared::Shared;
+use self::team::Team;
+use self::walk::{Call, walk};
+use crate::check::{check_input, check_memory, host_out_of_memory};
+use crate::config::LstmConfig;
+use crate::error::Error;
+use crate::plan::Packing;
+use crate::state::{LstmState, check_state_shapes};
+use crate::weights::LstmWeights;
+
+/// A network with its weights packed for this machine's vectors.
+pub(crate) struct Network {
+    config: LstmConfig,
+    arch: Arch,
+    /// f32 in a vector.
+    lanes: usize,
+    /// Index layer · D + direction.
+    layers: Vec<Parameters>,
+    /// Threads that a call may take, the caller's among them.
+    threads: usize,
+}
+
+impl Network {
+    pub(crate) fn new(weights: &LstmWeights) -> Self {
+        Self::for_arch(weights, Arch::new())
+    }
+
+    fn for_arch(weights: &LstmWeights, arch: Arch) -> Self {
+        let config = weights.config().clone();
+        let lanes = lanes(arch);
+        let slots = (0..config.num_layers()).flat_map(|l| (0..config.num_directions()).map(move |d| (l, d)));
+        let layers = slots.map(|(l, d)| Parameters::new(weights.layer(l, d), lanes)).collect();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { config, arch, lanes, layers, threads }
+    }
+
+    /// What [`reference::forward`](crate::reference::forward) says: (output, h_n, c_n).
+    #[expect(clippy::type_complexity, reason = "output, h_n, c_n, as the reference's")]
+    pub(crate) fn forward(
+        &self,
+        input: ArrayView3<'_, f32>,
+        lengths: Option<&[usize]>,
+        state: Option<(ArrayView3<'_, f32>, ArrayView3<'_, f32>)>,
+    ) -> Result<(Array3<f32>, Array3<f32>, Array3<f32>), Error> {
+        let config = &self.config;
+        let (steps, batch, _) = input.dim();
+        check_input(config, input.dim(), lengths)?;
+        if let Some((h, c)) = &state {
+            check_state_shapes(config, batch, h.shape(), c.shape())?;
+        }
+        let output_shape = (steps, batch, config.num_directions() * config.output_size());
+        let [h_shape, c_shape] = LstmState::shapes(config, batch);
+        if batch == 0 {
+            return Ok((Array3::zeros(output_shape), Array3::zeros(h_shape), Array3::zeros(c_shape)));
+        }
+        let len = |shape: [usize; 3]| shape.into_iter().fold(1, usize::saturating_mul);
+        let lens = [len(output_shape.into()), len(h_shape), len(c_shape)];
+        check_memory::<f32>(self.memory(batch, lens)).map_err(host_out_of_memory)?;
+
+        let threads = self.useful_threads(steps, batch);
+        let groups = threads.div_ceil(config.num_directions()).min(batch);
+        let mut sequences: Vec<_> = (0..batch).map(|b| (b, lengths.map_or(steps, |it| it[b]))).collect();
+        sequences.sort_by_key(|&(_, length)| std::cmp::Reverse(length));
+        // Dealt by falling length: every group has long and short ones.
+        let deal = |group| Packing::new(sequences.iter().copied().skip(group).step_by(groups).collect());
+        let call = Call::new(self, input, (0..groups).map(deal).collect(), state, lens);
+        Team::run(threads.min(groups * config.num_directions()), |member| walk(&call, member));
+        let [output, h, c] = call.finish();
+        let array = |shape: [usize; 3], numbers: Shared| {
+            Array3::from_shape_vec(shape, numbers.into_vec()).expect("as many numbers as the shape has")
+        };
+        Ok((array(output_shape.into(), output), array(h_shape, h), array(c_shape, c)))
+    }
+
+    fn parameters(&self, layer: usize, direction: usize) -> &Parameters {
+        &self.layers[layer * self.config.num_directions() + direction]
+    }
+
+    /// f32 that a call takes, at most.
+    fn memory(&self, batch: usize, [output, h, c]: [usize; 3]) -> usize {
+        let config = &self.config;
+        let units = config.hidden_size().next_multiple_of(self.lanes);
+        let directions = config.num_directions();
+        let shares = self.threads.max(directions);
+        let width = config.input_size().max(directions * config.output_size());
+        // Every share's block of gates has some rows, or one step of its sequences.
+        let gates = (directions * batch).saturating_add(walk::BLOCK_ROWS * shares).saturating_mul(4 * units);
+        // h and its copy, c, and what is projected.
+        let states = (directions * batch).saturating_mul(4 * units);
+        let block = gates.saturating_add(walk::ROWS_AT_ONCE * width * shares);
+        [output.saturating_mul(2), h, c, block, states].into_iter().fold(0, usize::saturating_add)
+    }
+
+    /// The number of threads that pay for a call: as many as its work is worth, and as can share it.
+    fn useful_threads(&self, steps: usize, batch: usize) -> usize {
+        let config = &self.config;
+        let shares = batch.saturating_mul(config.num_directions());
+        let layer = steps.saturating_mul(shares).saturating_mul(8 * config.hidden_size());
+        let work = layer.saturating_mul(config.output_size()).saturating_mul(config.num_layers());
+        self.threads.min(work / THREAD_WORK).min(shares).max(1)
+    }
+}
+
+/// Multiply-adds that a thread is worth: at some 20 a ns 0.1 ms, several times what starting it takes.
+const THREAD_WORK: usize = 2_000_000;

@@ -1,0 +1,106 @@
+//! Matrices as the product reads them.
+
+use bytemuck::{Pod, Zeroable};
+use ndarray::ArrayView2;
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::weights::LayerWeights;
+
+/// Vectors side by side in a panel: one for each gate i, f, g, o, so that the sums of a unit's gates meet
+/// in registers.
+pub(super) const VECTORS: usize = 4;
+
+/// A cache line, for its alignment: a load of a vector then never touches two.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// A matrix cut into panels of [`VECTORS`] vectors of outputs: [panels, reduction axis, VECTORS, lanes].
+pub(super) struct Panels {
+    lines: Vec<Line>,
+    /// f32 of a panel.
+    panel_len: usize,
+    count: usize,
+}
+
+impl Panels {
+    /// `weight(panel, vector, lane, m)` is the element; `depth` is the reduction axis.
+    fn new(
+        (count, depth, lanes): (usize, usize, usize),
+        weight: impl Fn(usize, usize, usize, usize) -> f32,
+    ) -> Self {
+        let panel_len = depth * VECTORS * lanes;
+        let mut lines = vec![Line::zeroed(); (count * panel_len).div_ceil(16)];
+        let packed: &mut [f32] = bytemuck::cast_slice_mut(&mut lines);
+        for (k, packed) in packed[..count * panel_len].iter_mut().enumerate() {
+            let (vector, lane) = (k / lanes % VECTORS, k % lanes);
+            *packed = weight(k / panel_len, vector, lane, k / (VECTORS * lanes) % depth);
+        }
+        Self { lines, panel_len, count }
+    }
+
+    /// (4H, M), gates stacked i, f, g, o: vector k of a panel is gate k of its units. Zeros beyond H.
+    pub(super) fn of_gates(matrix: ArrayView2<'_, f32>, lanes: usize) -> Self {
+        let (rows, depth) = matrix.dim();
+        let hidden = rows / VECTORS;
+        Self::new((hidden.div_ceil(lanes), depth, lanes), |panel, gate, lane, m| {
+            let unit = panel * lanes + lane;
+            if unit < hidden { matrix[[gate * hidden + unit, m]] } else { 0.0 }
+        })
+    }
+
+    /// (P, H): the outputs in their order. Zeros beyond P.
+    fn of_projection(matrix: ArrayView2<'_, f32>, lanes: usize) -> Self {
+        let (outputs, depth) = matrix.dim();
+        Self::new((outputs.div_ceil(VECTORS * lanes), depth, lanes), |panel, vector, lane, m| {
+            matrix.get([(panel * VECTORS + vector) * lanes + lane, m]).copied().unwrap_or(0.0)
+        })
+    }
+
+    pub(super) fn panel(&self, panel: usize) -> &[f32] {
+        &bytemuck::cast_slice(&self.lines)[panel * self.panel_len..][..self.panel_len]
+    }
+
+    /// How many panels there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+}
+
+/// The parameters of one layer and direction.
+pub(super) struct Parameters {
+    /// b_ih + b_hh: a matrix of one column.
+    pub(super) bias: Panels,
+    pub(super) w_ih: Panels,
+    pub(super) w_hh: Panels,
+    /// Where there is a projection.
+    pub(super) w_hr: Option<Panels>,
+}
+
+impl Parameters {
+    pub(super) fn new(weights: &LayerWeights, lanes: usize) -> Self {
+        let bias = match &weights.bias {
+            Some((b_ih, b_hh)) => b_ih + b_hh,
+            None => ndarray::Array1::zeros(weights.w_ih.nrows()),
+        };
+        Self {
+            bias: Panels::of_gates(bias.view().insert_axis(ndarray::Axis(1)), lanes),
+            w_ih: Panels::of_gates(weights.w_ih.view(), lanes),
+            w_hh: Panels::of_gates(weights.w_hh.view(), lanes),
+            w_hr: weights.w_hr.as_ref().map(|w_hr| Panels::of_projection(w_hr.view(), lanes)),
+        }
+    }
+}
+
+/// The f32 in a vector of this machine.
+pub(super) fn lanes(arch: Arch) -> usize {
+    struct Lanes;
+    impl WithSimd for Lanes {
+        type Output = usize;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            S::F32_LANES
+        }
+    }
+    arch.dispatch(Lanes)
+}

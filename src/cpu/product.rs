@@ -1,0 +1,80 @@
+//! rows × panels: the product that an LSTM's time goes into.
+//!
+//! Every sum is one chain of multiply-adds over the reduction axis in ascending order, whatever the
+//! number of rows, so that how rows are grouped changes no bit.
+
+use pulp::{Simd, WithSimd};
+
+use super::pack::{Panels, VECTORS};
+
+/// The sums of one row in a panel.
+pub(super) type Sums<S> = [<S as Simd>::f32s; VECTORS];
+
+/// What a product's sums start from, and what becomes of them.
+pub(super) trait Ends {
+    fn start<S: Simd>(&self, simd: S, panel: usize, row: usize) -> Sums<S>;
+    fn finish<S: Simd>(&mut self, simd: S, panel: usize, row: usize, sums: Sums<S>);
+}
+
+/// sums\[row\]\[panel\] = start + rows · panels.
+pub(super) struct Product<'a, E> {
+    pub(super) weights: &'a Panels,
+    /// [rows, depth].
+    pub(super) rows: &'a [f32],
+    pub(super) depth: usize,
+    pub(super) ends: E,
+}
+
+/// The most rows of a tile: their sums, a panel's weights and an element of a row fill 32 registers.
+const MOST_ROWS: usize = 6;
+
+impl<E: Ends> WithSimd for Product<'_, E> {
+    type Output = ();
+
+    /// Panels go outermost: one comes from far once, and then stays close for all rows.
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        // (16 − 4) / 4 = 3 rows where there are 16 registers.
+        let most = if S::REGISTER_COUNT >= 32 { MOST_ROWS } else { 3 };
+        let rows = self.rows.len() / self.depth;
+        for panel in 0..self.weights.count() {
+            let mut row = 0;
+            while row < rows {
+                // Of equal heights as far as they go: 8 rows are 4 and 4, not 6 and 2.
+                let left = rows - row;
+                let height = left.div_ceil(left.div_ceil(most));
+                match height {
+                    1 => self.tile::<S, 1>(simd, panel, row),
+                    2 => self.tile::<S, 2>(simd, panel, row),
+                    3 => self.tile::<S, 3>(simd, panel, row),
+                    4 => self.tile::<S, 4>(simd, panel, row),
+                    5 => self.tile::<S, 5>(simd, panel, row),
+                    _ => self.tile::<S, MOST_ROWS>(simd, panel, row),
+                }
+                row += height;
+            }
+        }
+    }
+}
+
+impl<E: Ends> Product<'_, E> {
+    #[inline(always)]
+    fn tile<S: Simd, const R: usize>(&mut self, simd: S, panel: usize, row: usize) {
+        let (weights, _) = S::as_simd_f32s(self.weights.panel(panel));
+        let (weights, _) = weights.as_chunks::<VECTORS>();
+        let depth = weights.len();
+        let rows: [&[f32]; R] = std::array::from_fn(|r| &self.rows[(row + r) * depth..][..depth]);
+        let mut sums: [Sums<S>; R] = std::array::from_fn(|r| self.ends.start(simd, panel, row + r));
+        for (m, weights) in weights.iter().enumerate() {
+            for (sums, row) in sums.iter_mut().zip(&rows) {
+                let x = simd.splat_f32s(row[m]);
+                for (sum, &weight) in sums.iter_mut().zip(weights) {
+                    *sum = simd.mul_add_e_f32s(weight, x, *sum);
+                }
+            }
+        }
+        for (r, sums) in sums.into_iter().enumerate() {
+            self.ends.finish(simd, panel, row + r, sums);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What a product's sums start from and become: the input's part of the gates, cells, outputs.
+
+use pulp::Simd;
+
+use super::activation::{sigmoid, tanh};
+use super::pack::{Panels, VECTORS};
+use super::product::{Ends, Sums};
+use super::shared::Shared;
+
+#[inline(always)]
+fn load<S: Simd>(numbers: &[f32]) -> Sums<S> {
+    let (vectors, _) = S::as_simd_f32s(&numbers[..VECTORS * S::F32_LANES]);
+    std::array::from_fn(|k| vectors[k])
+}
+
+/// bias + W_ih·x, kept until its step comes.
+pub(super) struct Gates<'a> {
+    pub(super) bias: &'a Panels,
+    /// [rows, panels, VECTORS, lanes].
+    pub(super) gates: &'a mut [f32],
+    /// f32 in a row of `gates`.
+    pub(super) row_len: usize,
+}
+
+impl Ends for Gates<'_> {
+    #[inline(always)]
+    fn start<S: Simd>(&self, _: S, panel: usize, _: usize) -> Sums<S> {
+        load::<S>(self.bias.panel(panel))
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(&mut self, _: S, panel: usize, row: usize, sums: Sums<S>) {
+        let at = row * self.row_len + panel * VECTORS * S::F32_LANES;
+        self.gates[at..][..VECTORS * S::F32_LANES].copy_from_slice(bytemuck::cast_slice(&sums));
+    }
+}
+
+/// c = σ(f)·c + σ(i)·tanh(g), h = σ(o)·tanh(c).
+pub(super) struct Cells<'a> {
+    /// bias + W_ih·x of this step, as [`Gates`] left it.
+    pub(super) gates: &'a [f32],
+    /// f32 in a row of `gates`.
+    pub(super) row_len: usize,
+    /// [B, panels, lanes].
+    pub(super) c: &'a mut [f32],
+    pub(super) outputs: Outputs<'a>,
+}
+
+impl Ends for Cells<'_> {
+    #[inline(always)]
+    fn start<S: Simd>(&self, _: S, panel: usize, row: usize) -> Sums<S> {
+        load::<S>(&self.gates[row * self.row_len + panel * VECTORS * S::F32_LANES..])
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(&mut self, simd: S, panel: usize, row: usize, [i, f, g, o]: Sums<S>) {
+        let at = row * (self.row_len / VECTORS) + panel * S::F32_LANES;
+        let (c, _) = S::as_mut_simd_f32s(&mut self.c[at..][..S::F32_LANES]);
+        let new = simd.mul_f32s(sigmoid(simd, i), tanh(simd, g));
+        c[0] = simd.mul_add_e_f32s(sigmoid(simd, f), c[0], new);
+        let h = simd.mul_f32s(sigmoid(simd, o), tanh(simd, c[0]));
+        self.outputs.write(row, panel * S::F32_LANES, bytemuck::cast_slice(&[h]));
+    }
+}
+
+/// Where a step's h goes: to the next step, and to the layer above.
+pub(super) struct Outputs<'a> {
+    /// Numbers in a row; what a panel has beyond is left out.
+    pub(super) width: usize,
+    /// [B, width].
+    pub(super) h: &'a mut [f32],
+    /// The layer's output, where the first sequence's row starts in it, the numbers from one to the
+    /// next, and which sequence each row is.
+    pub(super) above: Option<(&'a Shared, usize, usize, &'a [usize])>,
+}
+
+impl Outputs<'_> {
+    #[inline(always)]
+    fn write(&mut self, row: usize, column: usize, values: &[f32]) {
+        let len = values.len().min(self.width.saturating_sub(column));
+        if len == 0 {
+            return;
+        }
+        self.h[row * self.width + column..][..len].copy_from_slice(&values[..len]);
+        if let Some((to, first, stride, order)) = self.above {
+            to.write(first + order[row] * stride + column, &values[..len]);
+        }
+    }
+}
+
+/// The projection's sums are h.
+impl Ends for Outputs<'_> {
+    #[inline(always)]
+    fn start<S: Simd>(&self, simd: S, _: usize, _: usize) -> Sums<S> {
+        [simd.splat_f32s(0.0); VECTORS]
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(&mut self, _: S, panel: usize, row: usize, sums: Sums<S>) {
+        self.write(row, panel * VECTORS * S::F32_LANES, bytemuck::cast_slice(&sums));
+    }
+}

@@ -1,0 +1,148 @@
+//! What needs a look inside: activations over all of f32, other vectors and threads, a wrong packing.
+
+use ndarray::{Array3, ArrayView3};
+use pulp::{Arch, Simd, WithSimd};
+
+use super::Network;
+use super::activation::{sigmoid, tanh};
+use super::pack::Panels;
+use crate::config::LstmConfig;
+use crate::reference;
+use crate::weights::LstmWeights;
+
+/// σ and tanh of every x.
+struct Activations<'a>(&'a mut [f32], &'a mut [f32]);
+
+impl WithSimd for Activations<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for x in S::as_mut_simd_f32s(self.0).0 {
+            *x = sigmoid(simd, *x);
+        }
+        for x in S::as_mut_simd_f32s(self.1).0 {
+            *x = tanh(simd, *x);
+        }
+    }
+}
+
+/// Both, with zeros behind the x up to whole vectors of any machine.
+fn activations(x: &[f32]) -> [Vec<f32>; 2] {
+    let mut y = x.to_vec();
+    y.resize(x.len().next_multiple_of(16), 0.0);
+    let mut z = y.clone();
+    Arch::new().dispatch(Activations(&mut y, &mut z));
+    [y, z].map(|mut y| {
+        y.truncate(x.len());
+        y
+    })
+}
+
+/// Distance from the truth in units in the last place of f32; below the smallest normal f32, which may
+/// be flushed to zero, in units of that number.
+fn ulps(actual: f32, truth: f64) -> f64 {
+    let smallest = f64::from(f32::MIN_POSITIVE);
+    let ulp =
+        if truth.abs() < smallest { smallest } else { 2f64.powi(truth.abs().log2().floor() as i32 - 23) };
+    (f64::from(actual) - truth).abs() / ulp
+}
+
+#[test]
+fn activations_err_by_a_few_ulp_over_the_whole_range() {
+    // Every 1021st bit pattern, a prime: denormals, all exponents, both signs.
+    let x: Vec<f32> = (0..=u32::MAX).step_by(1021).map(f32::from_bits).filter(|x| x.is_finite()).collect();
+    assert!(x.len() > 4_000_000 && x.iter().any(|x| x.is_subnormal()) && x.iter().any(|x| x.abs() > 1e38));
+    let truths = [|x: f64| 1.0 / (1.0 + (-x).exp()), f64::tanh];
+    for ((name, bound), (y, truth)) in
+        [("sigmoid", 3.0), ("tanh", 2.0)].into_iter().zip(activations(&x).iter().zip(truths))
+    {
+        let errors = x.iter().zip(y).map(|(&x, &y)| (ulps(y, truth(f64::from(x))), x));
+        let (worst, at) = errors.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap(); // NaN is the largest
+        println!("{name}: {worst:.2} ulp at {at:e}");
+        assert!(worst <= bound, "{name} is off by {worst} ulp at {at:e}");
+    }
+}
+
+#[test]
+fn infinities_saturate_and_nan_stays() {
+    let x = [f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, 0.0, -0.0, f32::NAN, -f32::NAN];
+    let [sigmoid, tanh] = activations(&x);
+    assert_eq!(sigmoid[..6], [1.0, 0.0, 1.0, 0.0, 0.5, 0.5]);
+    assert_eq!(tanh[..6], [1.0, -1.0, 1.0, -1.0, 0.0, -0.0]);
+    assert!(tanh[5].is_sign_negative());
+    assert!(sigmoid[6..].iter().chain(&tanh[6..]).all(|y| y.is_nan()), "{sigmoid:?} {tanh:?}");
+}
+
+fn input(steps: usize, batch: usize, width: usize) -> Array3<f32> {
+    Array3::from_shape_fn((steps, batch, width), |(t, b, i)| {
+        ((t * 31 + b * 17 + i * 7) % 97) as f32 / 48.5 - 1.0
+    })
+}
+
+/// The largest error of the output against float64.
+fn error(network: &Network, weights: &LstmWeights, input: ArrayView3<'_, f32>) -> f64 {
+    let (truth, _, _) = reference::forward(weights, input.mapv(f64::from).view(), None, None).unwrap();
+    let (output, _, _) = network.forward(input, None, None).unwrap();
+    let errors = output.iter().zip(&truth).map(|(&y, truth)| (f64::from(y) - truth).abs());
+    errors.max_by(f64::total_cmp).unwrap()
+}
+
+#[test]
+fn no_number_of_threads_changes_a_bit() {
+    for config in
+        [LstmConfig::new(33, 100), LstmConfig::new(20, 70).with_num_layers(2).with_bidirectional(true)]
+    {
+        let weights = LstmWeights::uniform(&config, 3).unwrap();
+        let mut network = Network::new(&weights);
+        let input = input(20, 9, config.input_size());
+        let lengths = [20, 3, 20, 1, 17, 9, 20, 20, 2];
+        assert!(
+            Network { threads: 5, ..Network::new(&weights) }.useful_threads(20, 9) == 5,
+            "too small to tell"
+        );
+        network.threads = 1;
+        let expected = network.forward(input.view(), Some(&lengths), None).unwrap();
+        for threads in 2..6 {
+            network.threads = threads;
+            let actual = network.forward(input.view(), Some(&lengths), None).unwrap();
+            assert_eq!(actual, expected, "{threads} threads");
+        }
+    }
+}
+
+#[test]
+fn every_width_of_vectors_is_right() {
+    let config = LstmConfig::new(19, 37).with_num_layers(2).with_bidirectional(true).with_proj_size(11);
+    let weights = LstmWeights::uniform(&config, 5).unwrap();
+    let input = input(9, 7, 19);
+    let scalar = Network::for_arch(&weights, Arch::Scalar);
+    assert_eq!(scalar.lanes, 1);
+    assert!(error(&scalar, &weights, input.view()) < 1e-6);
+    #[cfg(target_arch = "x86_64")]
+    if let Some(v3) = pulp::x86::V3::try_new() {
+        let v3 = Network::for_arch(&weights, Arch::V3(v3));
+        let best = Network::new(&weights);
+        assert!(error(&best, &weights, input.view()) < 1e-6);
+        let [v3, best] = [v3, best].map(|it| it.forward(input.view(), None, None).unwrap());
+        assert_eq!(v3, best, "8 and 16 lanes round alike");
+    }
+}
+
+#[test]
+fn exchanged_gates_are_seen() {
+    let weights = LstmWeights::uniform(&LstmConfig::new(19, 37), 5).unwrap();
+    let input = input(9, 7, 19);
+    for (a, b) in [(0, 1), (1, 2), (2, 3), (0, 3)] {
+        let mut network = Network::new(&weights);
+        assert!(error(&network, &weights, input.view()) < 1e-6);
+        let mut w_hh = weights.layer(0, 0).w_hh.clone();
+        for unit in 0..37 {
+            for m in 0..37 {
+                w_hh.swap([a * 37 + unit, m], [b * 37 + unit, m]);
+            }
+        }
+        network.layers[0].w_hh = Panels::of_gates(w_hh.view(), network.lanes);
+        let error = error(&network, &weights, input.view());
+        assert!(error > 1e-3, "gates {a} and {b} exchanged pass for right: {error}");
+    }
+}

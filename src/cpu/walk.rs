@@ -1,0 +1,238 @@
+//! One thread's way through layers and time.
+
+use std::ops::Range;
+
+use ndarray::{ArrayView3, s};
+
+use super::Network;
+use super::pack::VECTORS;
+use super::product::Product;
+use super::shared::Shared;
+use super::step::{Cells, Gates, Outputs};
+use super::team::Member;
+use crate::plan::Packing;
+
+/// Rows of the input that are multiplied at once: enough that weights from afar are worth their way,
+/// few enough that the rows stay in the second cache.
+pub(super) const ROWS_AT_ONCE: usize = 48;
+
+/// Rows of a block of time, where the batch has fewer: its gates stay in the second cache.
+pub(super) const BLOCK_ROWS: usize = 96;
+
+/// Time steps of a block.
+fn block_steps(steps: usize, batch: usize) -> usize {
+    (BLOCK_ROWS / batch).clamp(1, steps)
+}
+
+/// What all threads know of a call.
+pub(super) struct Call<'a> {
+    network: &'a Network,
+    input: ArrayView3<'a, f32>,
+    /// The batch in groups of sequences; every group's every direction is one thread's.
+    groups: Vec<Packing>,
+    /// h and c before the first step.
+    state: Option<(ArrayView3<'a, f32>, ArrayView3<'a, f32>)>,
+    /// (T, B, D·O): what a layer reads and writes. One direction reads a block of time before it
+    /// writes it, so that one is enough; two directions need two, which take turns.
+    sequences: Vec<Shared>,
+    /// (L·D, B, O).
+    h_n: Shared,
+    /// (L·D, B, H).
+    c_n: Shared,
+}
+
+impl<'a> Call<'a> {
+    /// `lens` are those of the output, h_n and c_n.
+    pub(super) fn new(
+        network: &'a Network,
+        input: ArrayView3<'a, f32>,
+        groups: Vec<Packing>,
+        state: Option<(ArrayView3<'a, f32>, ArrayView3<'a, f32>)>,
+        lens: [usize; 3],
+    ) -> Self {
+        let turns = if network.config.bidirectional() && network.config.num_layers() > 1 { 2 } else { 1 };
+        let sequences = (0..turns).map(|_| Shared::zeros(lens[0])).collect();
+        let (h_n, c_n) = (Shared::zeros(lens[1]), Shared::zeros(lens[2]));
+        Self { network, input, groups, state, sequences, h_n, c_n }
+    }
+
+    /// The output, h_n and c_n.
+    pub(super) fn finish(mut self) -> [Shared; 3] {
+        [self.sequences.swap_remove(0), self.h_n, self.c_n]
+    }
+
+    /// B.
+    fn batch(&self) -> usize {
+        self.input.dim().1
+    }
+
+    /// What layer `layer` writes; the layer above reads it, the last one's is the output.
+    fn sequence_of(&self, layer: usize) -> &Shared {
+        &self.sequences[(self.network.config.num_layers() - 1 - layer) % self.sequences.len()]
+    }
+
+    /// Appends the input of `layer` at time `t` in sequence `b`.
+    fn read_row(&self, layer: usize, t: usize, b: usize, to: &mut Vec<f32>) {
+        if layer > 0 {
+            let width = self.network.config.layer_input_size(layer);
+            return self.sequence_of(layer - 1).read((t * self.batch() + b) * width, width, to);
+        }
+        let row = self.input.slice(s![t, b, ..]);
+        match row.as_slice() {
+            Some(row) => to.extend_from_slice(row),
+            None => to.extend(row),
+        }
+    }
+}
+
+/// Runs a member's share of every layer: of all groups' all directions, those that fall to it.
+pub(super) fn walk(call: &Call<'_>, member: &Member<'_>) {
+    let directions = call.network.config.num_directions();
+    let shares = call.groups.iter().flat_map(|group| (0..directions).map(move |d| (group, d)));
+    let shares = shares.skip(member.index).step_by(member.team_size());
+    let mut runs: Vec<_> = shares.map(|(group, direction)| Run::new(call, group, direction)).collect();
+    for layer in 0..call.network.config.num_layers() {
+        for run in &mut runs {
+            run.run_layer(layer);
+        }
+        if directions > 1 {
+            member.meet(); // the layer above reads both directions
+        }
+    }
+}
+
+/// A group of sequences on their way through a layer in one direction.
+struct Run<'r, 'c> {
+    call: &'r Call<'c>,
+    packing: &'r Packing,
+    direction: usize,
+    /// bias + W_ih·x of a block of time, [rows, panels, VECTORS, lanes].
+    gates: Vec<f32>,
+    /// f32 in a row of `gates`.
+    gates_len: usize,
+    /// [B, O].
+    h: Vec<f32>,
+    /// [B, H padded to panels].
+    c: Vec<f32>,
+    /// o ∘ tanh(c), [B, H], where there is a projection.
+    unprojected: Vec<f32>,
+    /// The rows of x or h that a product reads.
+    rows: Vec<f32>,
+}
+
+impl<'r, 'c> Run<'r, 'c> {
+    fn new(call: &'r Call<'c>, packing: &'r Packing, direction: usize) -> Self {
+        let (network, batch) = (call.network, packing.batch());
+        let (hidden, projection) = (network.config.hidden_size(), network.config.proj_size());
+        let units = hidden.next_multiple_of(network.lanes);
+        let block_rows = block_steps(packing.steps(), batch) * batch;
+        Self {
+            call,
+            packing,
+            direction,
+            gates: vec![0.0; block_rows * VECTORS * units],
+            gates_len: VECTORS * units,
+            h: vec![0.0; batch * network.config.output_size()],
+            c: vec![0.0; batch * units],
+            unprojected: vec![0.0; if projection > 0 { batch * hidden } else { 0 }],
+            rows: Vec::new(),
+        }
+    }
+
+    fn run_layer(&mut self, layer: usize) {
+        self.start(layer);
+        let steps = self.packing.steps();
+        let block_steps = block_steps(steps, self.packing.batch());
+        for start in (0..steps).step_by(block_steps) {
+            let end = steps.min(start + block_steps);
+            let times = self.times(start..end);
+            self.project_input(layer, times.clone());
+            for step in start..end {
+                let t = self.times(step..step + 1).start;
+                self.step(layer, t, self.packing.rows(&(times.start..t)));
+            }
+        }
+        self.finish(layer);
+    }
+
+    /// The times of some steps: the reverse direction walks from the last to the first.
+    fn times(&self, steps: Range<usize>) -> Range<usize> {
+        let all = self.packing.steps();
+        if self.direction == 0 { steps } else { all - steps.end..all - steps.start }
+    }
+
+    /// gates = bias + W_ih·x for the running rows of some times, in the order of time.
+    fn project_input(&mut self, layer: usize, times: Range<usize>) {
+        let network = self.call.network;
+        let parameters = network.parameters(layer, self.direction);
+        let depth = network.config.layer_input_size(layer);
+        let mut rows = self.packing.each_row(&times).peekable();
+        let mut gates = &mut self.gates[..];
+        while rows.peek().is_some() {
+            self.rows.clear();
+            for (t, b) in rows.by_ref().take(ROWS_AT_ONCE) {
+                self.call.read_row(layer, t, b, &mut self.rows);
+            }
+            let (these, others) = gates.split_at_mut(self.rows.len() / depth * self.gates_len);
+            gates = others;
+            let ends = Gates { bias: &parameters.bias, gates: these, row_len: self.gates_len };
+            network.arch.dispatch(Product { weights: &parameters.w_ih, rows: &self.rows, depth, ends });
+        }
+    }
+
+    /// One time step; the gates of its rows start at `first_row` of the block.
+    fn step(&mut self, layer: usize, t: usize, first_row: usize) {
+        let (call, network, config) = (self.call, self.call.network, &self.call.network.config);
+        let parameters = network.parameters(layer, self.direction);
+        let (running, depth) = (self.packing.running(t), config.output_size());
+        self.rows.clear();
+        self.rows.extend_from_slice(&self.h[..running * depth]);
+
+        let stride = config.num_directions() * depth;
+        let first = t * call.batch() * stride + self.direction * depth;
+        let above = Some((call.sequence_of(layer), first, stride, self.packing.order()));
+        let outputs = Outputs { width: depth, h: &mut self.h, above };
+        let (hidden, projects) = (config.hidden_size(), parameters.w_hr.is_some());
+        let inner = Outputs { width: hidden, h: &mut self.unprojected, above: None };
+        let (now, later) = if projects { (inner, Some(outputs)) } else { (outputs, None) };
+        let gates = &self.gates[first_row * self.gates_len..];
+        let ends = Cells { gates, row_len: self.gates_len, c: &mut self.c, outputs: now };
+        network.arch.dispatch(Product { weights: &parameters.w_hh, rows: &self.rows, depth, ends });
+        if let (Some(weights), Some(ends)) = (&parameters.w_hr, later) {
+            let rows = &self.unprojected[..running * hidden];
+            network.arch.dispatch(Product { weights, rows, depth: hidden, ends });
+        }
+    }
+
+    /// Takes h and c before the first step.
+    fn start(&mut self, layer: usize) {
+        self.h.fill(0.0);
+        self.c.fill(0.0);
+        let Some((h, c)) = &self.call.state else { return };
+        let slot = self.slot(layer);
+        for (array, rows, width) in [
+            (h, &mut self.h, self.call.network.config.output_size()),
+            (c, &mut self.c, self.gates_len / VECTORS),
+        ] {
+            for (&b, row) in self.packing.order().iter().zip(rows.chunks_exact_mut(width)) {
+                row.iter_mut().zip(array.slice(s![slot, b, ..])).for_each(|(to, &from)| *to = from);
+            }
+        }
+    }
+
+    /// Hands out h and c after the last step.
+    fn finish(&self, layer: usize) {
+        let (call, config) = (self.call, &self.call.network.config);
+        let (output, hidden) = (config.output_size(), config.hidden_size());
+        for (row, &b) in self.packing.order().iter().enumerate() {
+            let slot_row = self.slot(layer) * call.batch() + b;
+            call.h_n.write(slot_row * output, &self.h[row * output..][..output]);
+            call.c_n.write(slot_row * hidden, &self.c[row * (self.gates_len / VECTORS)..][..hidden]);
+        }
+    }
+
+    /// Where this layer and direction lies in the state.
+    fn slot(&self, layer: usize) -> usize {
+        layer * self.call.network.config.num_directions() + self.direction
+    }
+}

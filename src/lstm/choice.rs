@@ -1,0 +1,172 @@
+//! Which schedule computes a call: by the model, or by timing those that can.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::transfer::Call;
+use super::{Engine, GpuEngine, Lstm};
+use crate::error::Error;
+use crate::gpu::Wait;
+use crate::plan::{Packing, admits, cheapest};
+use crate::tuning::{Schedule, Tuning};
+
+/// Runs of each schedule that are timed, after one that is not; the fastest counts.
+#[cfg(not(target_family = "wasm"))]
+const RUNS: usize = 3;
+
+/// What was measured, for each shape.
+#[derive(Debug, Default)]
+pub(super) struct Choices {
+    measured: Mutex<Vec<(Shape, Schedule)>>,
+}
+
+/// What a choice depends on, besides the network and the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shape {
+    steps: usize,
+    batch: usize,
+    /// The sum of the lengths.
+    rows: usize,
+}
+
+impl Shape {
+    fn of(packing: &Packing) -> Self {
+        Self { steps: packing.steps(), batch: packing.batch(), rows: packing.first_row(packing.steps()) }
+    }
+}
+
+impl Choices {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Shape, Schedule)>> {
+        // A panic while it was held can have left nothing half done.
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, shape: Shape) -> Option<Schedule> {
+        self.lock().iter().find(|(known, _)| *known == shape).map(|&(_, schedule)| schedule)
+    }
+
+    fn set(&self, shape: Shape, schedule: Schedule) {
+        let mut measured = self.lock();
+        measured.retain(|(known, _)| *known != shape);
+        measured.push((shape, schedule));
+    }
+}
+
+impl Lstm {
+    /// The schedule of a part of the batch; of what has yet to be measured, the model's.
+    pub(super) fn chosen(&self, engine: &GpuEngine, packing: &Packing) -> Schedule {
+        let network = &engine.network;
+        let wanted = match self.tuning {
+            Tuning::Model => None,
+            Tuning::Measure => engine.choices.get(Shape::of(packing)),
+            Tuning::Fixed(wanted) => Some(wanted),
+        };
+        match wanted {
+            Some(wanted) if admits(network, packing, wanted) => wanted,
+            Some(_) => Schedule::Step,
+            None => cheapest(network, packing),
+        }
+    }
+
+    /// The fastest schedule for a part of the batch, timed unless it is known.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) async fn measure(
+        &self,
+        engine: &GpuEngine,
+        packing: &Packing,
+        call: &mut Call<'_>,
+        wait: Wait,
+    ) -> Result<Schedule, Error> {
+        let shape = Shape::of(packing);
+        if engine.choices.get(shape).is_some() {
+            return Ok(self.chosen(engine, packing));
+        }
+        let mut fastest = (std::time::Duration::MAX, Schedule::Step);
+        for schedule in Schedule::ALL {
+            if !admits(&engine.network, packing, schedule) {
+                continue;
+            }
+            for run in 0..=RUNS {
+                let start = std::time::Instant::now();
+                self.run_part(engine, packing, schedule, call, wait).await?;
+                if run > 0 {
+                    fastest = fastest.min((start.elapsed(), schedule));
+                }
+            }
+        }
+        engine.choices.set(shape, fastest.1);
+        Ok(fastest.1)
+    }
+
+    /// A browser's clock is not std's.
+    #[cfg(target_family = "wasm")]
+    pub(super) async fn measure(
+        &self,
+        _: &GpuEngine,
+        _: &Packing,
+        _: &mut Call<'_>,
+        _: Wait,
+    ) -> Result<Schedule, Error> {
+        Err(Error::Unsupported { what: "Tuning::Measure in a browser", reason: "use Tuning::Model" })
+    }
+
+    /// The schedules that [`Tuning::Measure`] has chosen so far, as JSON, to be loaded by
+    /// [`load_tuning`](Self::load_tuning) the next time. On the CPU there are none.
+    pub fn tuning_record(&self) -> String {
+        let choices: Vec<Value> = match &self.engine {
+            Engine::Cpu(_) => Vec::new(),
+            Engine::Gpu(engine) => {
+                let choice = |&(shape, schedule): &(Shape, Schedule)| {
+                    let Shape { steps, batch, rows } = shape;
+                    json!({ "steps": steps, "batch": batch, "rows": rows, "schedule": schedule.name() })
+                };
+                engine.choices.lock().iter().map(choice).collect()
+            }
+        };
+        json!({ "made_for": self.made_for(), "choices": choices }).to_string()
+    }
+
+    /// Takes over what [`tuning_record`](Self::tuning_record) gave, so that [`Tuning::Measure`] need not time
+    /// these shapes again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TuningRecord`] for text that is no such record, or one of another network, adapter or driver;
+    /// then nothing is taken over.
+    pub fn load_tuning(&self, record: &str) -> Result<(), Error> {
+        let wrong = |reason: String| Error::TuningRecord { reason };
+        let record: Value = serde_json::from_str(record).map_err(|error| wrong(error.to_string()))?;
+        let made_for = record["made_for"].as_str().unwrap_or("nothing");
+        if made_for != self.made_for() {
+            return Err(wrong(format!("it was made for {made_for}, and this is {}", self.made_for())));
+        }
+        let choices = record["choices"].as_array().ok_or_else(|| wrong("it has no choices".to_owned()))?;
+        let read = |choice: &Value| {
+            let number = |name: &str| choice[name].as_u64().and_then(|n| usize::try_from(n).ok());
+            let schedule = Schedule::ALL.into_iter().find(|s| choice["schedule"].as_str() == Some(s.name()));
+            let shape = Shape { steps: number("steps")?, batch: number("batch")?, rows: number("rows")? };
+            Some((shape, schedule?))
+        };
+        let choices: Option<Vec<_>> = choices.iter().map(read).collect();
+        let choices = choices
+            .ok_or_else(|| wrong("a choice lacks a size, or a schedule of this version".to_owned()))?;
+        if let Engine::Gpu(engine) = &self.engine {
+            choices.into_iter().for_each(|(shape, schedule)| engine.choices.set(shape, schedule));
+        }
+        Ok(())
+    }
+
+    /// What a choice is good for.
+    fn made_for(&self) -> String {
+        let device = match &self.engine {
+            Engine::Cpu(_) => "CPU".to_owned(),
+            Engine::Gpu(engine) => {
+                let info = engine.gpu.info();
+                let half = if engine.network.tiling.variant.half_weights { ", f16" } else { "" };
+                format!("{} ({:?}, {} {}){half}", info.name, info.backend, info.driver, info.driver_info)
+            }
+        };
+        format!("{:?} on {device}", self.config)
+    }
+}
