@@ -1,8 +1,10 @@
 //! `cargo bench`: the GPU device against the CPU device, on named workloads.
 //!
 //! Each result is checked against the float64 reference before anything is timed. The adapter is the
-//! one that the `WGPU_*` and `VK_DRIVER_FILES` variables choose. Criterion's figures are seconds a call;
-//! the table printed first gives time steps a second and GFLOP/s of one median of five calls.
+//! one that the `WGPU_*` and `VK_DRIVER_FILES` variables choose. The table printed first has every schedule
+//! of the GPU device, each the median of five calls, beside what the cost model predicts for this class of
+//! adapter; the star is the model's choice. It is written to a file, too. Criterion's figures are seconds
+//! a call with that choice.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +12,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use ndarray::Array3;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights, reference, wgpu};
+use wgpu_lstm::{Cost, Device, Lstm, LstmConfig, LstmWeights, Tuning, reference, wgpu};
 
 struct Workload {
     name: &'static str,
@@ -19,15 +21,18 @@ struct Workload {
     steps: usize,
 }
 
-fn workloads() -> [Workload; 6] {
+fn workloads() -> [Workload; 9] {
     let workload = |name, config, batch, steps| Workload { name, config, batch, steps };
     [
         workload("keyword", LstmConfig::new(128, 128), 1, 100),
         workload("speech", LstmConfig::new(128, 128), 1, 1000),
+        workload("single-256", LstmConfig::new(256, 256), 1, 100),
         workload("speaker", LstmConfig::new(40, 256).with_num_layers(3), 8, 160),
         workload("ocr", LstmConfig::new(256, 256).with_num_layers(2).with_bidirectional(true), 1, 100),
         workload("batch-16", LstmConfig::new(256, 256), 16, 100),
         workload("batch-64", LstmConfig::new(256, 256), 64, 100),
+        workload("stream", LstmConfig::new(128, 128), 1, 1),
+        workload("crowd", LstmConfig::new(256, 256).with_num_layers(2), 256, 16),
     ]
 }
 
@@ -84,31 +89,94 @@ fn driver() -> String {
     }
 }
 
+/// One line of the record.
+struct Line {
+    workload: &'static str,
+    /// A schedule of the GPU device, or `cpu`.
+    way: String,
+    seconds: f64,
+    predicted: Option<Cost>,
+}
+
+impl Line {
+    fn print(&self, workload: &Workload, chosen: bool) {
+        let predicted = self.predicted.map_or(String::new(), |cost| {
+            let Cost { dispatches, seconds, .. } = cost;
+            format!("{:10.2} {dispatches:10}", seconds * 1e3)
+        });
+        println!(
+            "{:10} {:9}{} {:10.3} {:12.0} {:9.1} {predicted}",
+            self.workload,
+            self.way,
+            if chosen { '*' } else { ' ' },
+            self.seconds * 1e3,
+            (workload.steps * workload.batch) as f64 / self.seconds,
+            workload.operations() / self.seconds / 1e9,
+        );
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "workload": self.workload,
+            "way": self.way,
+            "milliseconds": self.seconds * 1e3,
+            "predicted_milliseconds": self.predicted.map(|cost| cost.seconds * 1e3),
+            "dispatches": self.predicted.map(|cost| cost.dispatches),
+        })
+    }
+}
+
+/// Every schedule of the GPU device, and the CPU device, on one workload; the model's choice has a star.
+fn measure(workload: &Workload, gpu: &Device) -> Vec<Line> {
+    let (weights, input) = (workload.weights(), workload.input());
+    let mut lines = Vec::new();
+    let mut lstm = Lstm::new(gpu, &weights).expect("weights fit");
+    let costs = lstm.costs(workload.steps, workload.batch).expect("a legal call");
+    for (place, &cost) in costs.iter().enumerate() {
+        lstm = lstm.with_tuning(Tuning::Fixed(cost.schedule));
+        workload.check(&lstm, &input);
+        let seconds = median_seconds(|| drop(lstm.forward(input.view(), None).expect("a legal call")));
+        let way = cost.schedule.name().to_owned();
+        let line = Line { workload: workload.name, way, seconds, predicted: Some(cost) };
+        line.print(workload, place == 0);
+        lines.push(line);
+    }
+    let lstm = Lstm::new(&Device::cpu(), &weights).expect("weights fit");
+    workload.check(&lstm, &input);
+    let seconds = median_seconds(|| drop(lstm.forward(input.view(), None).expect("a legal call")));
+    let line = Line { workload: workload.name, way: "cpu".to_owned(), seconds, predicted: None };
+    line.print(workload, false);
+    lines.push(line);
+    lines
+}
+
 fn forward(criterion: &mut Criterion) {
     let gpu = Device::gpu().expect("a GPU adapter; scripts/software-adapters.sh brings one");
-    let devices = [("gpu", gpu), ("cpu", Device::cpu())];
-    println!("gpu is {}; {}; wgpu-lstm {}", devices[0].1.name(), driver(), env!("CARGO_PKG_VERSION"));
-    println!("{:10} {:4} {:>10} {:>12} {:>9}", "workload", "", "ms a call", "steps/s", "GFLOP/s");
+    let (driver, version) = (driver(), env!("CARGO_PKG_VERSION"));
+    println!("gpu is {}; {driver}; wgpu-lstm {version}", gpu.name());
+    println!(
+        "{:10} {:10} {:>10} {:>12} {:>9} {:>10} {:>10}",
+        "workload", "schedule", "ms a call", "steps/s", "GFLOP/s", "predicted", "dispatches"
+    );
+    let lines: Vec<Line> = workloads().iter().flat_map(|workload| measure(workload, &gpu)).collect();
+    let lines: Vec<_> = lines.iter().map(Line::json).collect();
+    let record = serde_json::json!({
+        "adapter": gpu.name(), "driver": driver, "version": version, "calls": lines,
+    });
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("forward.json");
+    match std::fs::write(&path, format!("{record:#}\n")) {
+        Ok(()) => println!("the record, to be sent in: {}", path.display()),
+        Err(error) => println!("no record: {}: {error}", path.display()),
+    }
     for workload in workloads() {
         let (weights, input) = (workload.weights(), workload.input());
         let mut group = criterion.benchmark_group(workload.name);
         group.throughput(Throughput::Elements((workload.steps * workload.batch) as u64));
         group.sample_size(10).warm_up_time(Duration::from_millis(500));
         group.measurement_time(Duration::from_secs(2));
-        for (id, device) in &devices {
+        for (id, device) in [("gpu", &gpu), ("cpu", &Device::cpu())] {
             let lstm = Lstm::new(device, &weights).expect("weights fit");
-            workload.check(&lstm, &input);
-            let call = || {
-                lstm.forward(input.view(), None).expect("a legal call");
-            };
-            let seconds = median_seconds(call);
-            println!(
-                "{:10} {id:4} {:10.2} {:12.0} {:9.1}",
-                workload.name,
-                seconds * 1e3,
-                (workload.steps * workload.batch) as f64 / seconds,
-                workload.operations() / seconds / 1e9,
-            );
+            let call = || lstm.forward(input.view(), None).expect("a legal call");
             group.bench_function(BenchmarkId::from_parameter(id), |bencher| bencher.iter(call));
         }
         group.finish();

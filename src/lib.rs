@@ -48,7 +48,7 @@ pub use device::Device;
 pub use error::{Error, StatePart};
 pub use lstm::{DEFAULT_MEMORY_BUDGET, Lstm, Memory};
 pub use state::LstmState;
-pub use tuning::{Schedule, Tuning};
+pub use tuning::{Cost, Schedule, Tuning};
 pub use weights::{LstmWeights, Precision};
 
 pub use {ndarray, wgpu};

@@ -53,3 +53,19 @@ pub enum Tuning {
     /// This one; where it can't compute the network, [`Schedule::Step`].
     Fixed(Schedule),
 }
+
+/// What a call costs under a schedule: the model's account of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Cost {
+    /// The schedule.
+    pub schedule: Schedule,
+    /// Dispatches, each of which waits for the one before it.
+    pub dispatches: u64,
+    /// Floating-point operations of the matrix products; a multiply-add counts as two.
+    pub operations: u64,
+    /// Bytes of weights that workgroups read, from a cache for the most part.
+    pub weight_bytes: u64,
+    /// Seconds, on this class of adapter.
+    pub seconds: f64,
+}

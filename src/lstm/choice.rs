@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use super::transfer::Call;
 use super::{Engine, GpuEngine, Lstm};
+use crate::check::check_input;
 use crate::error::Error;
 use crate::gpu::Wait;
-use crate::plan::{Packing, admits, cheapest};
-use crate::tuning::{Schedule, Tuning};
+use crate::plan::{Packing, admits, cheapest, cost};
+use crate::tuning::{Cost, Schedule, Tuning};
 
 /// Runs of each schedule that are timed, after one that is not; the fastest counts.
 #[cfg(not(target_family = "wasm"))]
@@ -109,6 +110,26 @@ impl Lstm {
         _: Wait,
     ) -> Result<Schedule, Error> {
         Err(Error::Unsupported { what: "Tuning::Measure in a browser", reason: "use Tuning::Model" })
+    }
+
+    /// What each schedule that can compute it costs a call of [`forward`](Self::forward) with T = `steps` and
+    /// B = `batch`, by the model that [`Tuning::Model`] chooses by: the first is the cheapest. A call is taken
+    /// to be one block of time and one part of the batch. On the CPU there are no schedules.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`].
+    pub fn costs(&self, steps: usize, batch: usize) -> Result<Vec<Cost>, Error> {
+        check_input(&self.config, (steps, batch, self.config.input_size()), None)?;
+        let Engine::Gpu(engine) = &self.engine else { return Ok(Vec::new()) };
+        if batch == 0 {
+            return Ok(Vec::new());
+        }
+        let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
+        let admitted = Schedule::ALL.into_iter().filter(|&s| admits(&engine.network, &packing, s));
+        let mut costs: Vec<Cost> = admitted.map(|s| cost(&engine.network, &packing, s)).collect();
+        costs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+        Ok(costs)
     }
 
     /// The schedules that [`Tuning::Measure`] has chosen so far, as JSON, to be loaded by

@@ -6,7 +6,7 @@ use super::packing::Packing;
 use super::schedule::admits;
 use crate::kernels::{SCAN_STEPS, SLOTS, TileShape};
 use crate::spec::DeviceLimits;
-use crate::tuning::Schedule;
+use crate::tuning::{Cost, Schedule};
 
 /// Dispatches that are alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -69,14 +69,28 @@ impl Machine {
     }
 }
 
-/// The cheapest schedule by the model.
+/// The cheapest schedule by the model; of equals the first.
 pub(crate) fn cheapest(network: &Network, packing: &Packing) -> Schedule {
-    let machine = Machine::of(&network.limits);
-    let seconds = |schedule: &Schedule| -> f64 {
-        phases(network, packing, *schedule).iter().map(|phase| machine.seconds(phase)).sum()
-    };
     let admitted = Schedule::ALL.into_iter().filter(|&schedule| admits(network, packing, schedule));
-    admitted.min_by(|a, b| seconds(a).total_cmp(&seconds(b))).unwrap_or(Schedule::Step)
+    let costs = admitted.map(|schedule| cost(network, packing, schedule));
+    costs.min_by(|a, b| a.seconds.total_cmp(&b.seconds)).map_or(Schedule::Step, |cost| cost.schedule)
+}
+
+/// What a schedule costs on the network's device.
+pub(crate) fn cost(network: &Network, packing: &Packing, schedule: Schedule) -> Cost {
+    cost_on(&Machine::of(&network.limits), network, packing, schedule)
+}
+
+pub(super) fn cost_on(machine: &Machine, network: &Network, packing: &Packing, schedule: Schedule) -> Cost {
+    let phases = phases(network, packing, schedule);
+    let all = phases.iter().fold(Phase::default(), |sum, &phase| sum.and(phase));
+    Cost {
+        schedule,
+        dispatches: all.dispatches as u64,
+        operations: all.operations as u64,
+        weight_bytes: all.bytes as u64,
+        seconds: phases.iter().map(|phase| machine.seconds(phase)).sum(),
+    }
 }
 
 /// A call in one block of time, whose directions share dispatches.

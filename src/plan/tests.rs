@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::cost::phases;
+use super::cost::{Machine, cost_on, phases};
 use super::{HostData, Network, Packing, admits, most_sequences, schedule};
 use crate::config::LstmConfig;
 use crate::error::Error;
@@ -486,4 +486,65 @@ fn weights_and_batches_beyond_the_limits_are_refused_by_name() {
     let huge = LstmConfig::new(usize::MAX / 8, usize::MAX / 8);
     let error = Network::new(&huge, &limits(false, None), false).unwrap_err();
     assert!(matches!(error, Error::LimitExceeded { .. } | Error::SizeOverflow { .. }), "{error}");
+}
+
+/// Classes of GPU by their datasheets, half of the peak rate, and 64 bytes a clock and unit of second-level
+/// cache; what a dispatch costs is assumed.
+fn classes() -> [(&'static str, Machine); 3] {
+    let class = |dispatch, units, peak: f64, clock: f64| Machine {
+        dispatch,
+        barrier: 0.5e-6,
+        units,
+        operations: peak / units / 2.0,
+        bytes: 64.0 * clock,
+    };
+    [
+        ("Intel Iris Xe, 6 × 16 EU, 2.0 TFLOP/s", class(8e-6, 6.0, 2.0e12, 1.3e9)),
+        ("GeForce RTX 3060, 28 SM, 12.7 TFLOP/s", class(4e-6, 28.0, 12.7e12, 1.78e9)),
+        ("GeForce RTX 4090, 128 SM, 82.6 TFLOP/s", class(4e-6, 128.0, 82.6e12, 2.52e9)),
+    ]
+}
+
+/// The table of `docs/performance.md`.
+fn predictions() -> String {
+    let classes = classes();
+    let mut table =
+        format!("| workload | {} |\n|---|---|---|---|\n", classes.map(|(name, _)| name).join(" | "));
+    for (name, config, batch, steps) in [
+        ("L1 H64 B1 T100", LstmConfig::new(64, 64), 1, 100),
+        ("keyword: L1 H128 B1 T100", LstmConfig::new(128, 128), 1, 100),
+        ("L1 H256 B1 T100", LstmConfig::new(256, 256), 1, 100),
+        (
+            "ocr: L2 bidirectional H256 B1 T100",
+            LstmConfig::new(256, 256).with_num_layers(2).with_bidirectional(true),
+            1,
+            100,
+        ),
+        ("speaker: L3 I40 H256 B8 T160", LstmConfig::new(40, 256).with_num_layers(3), 8, 160),
+        ("batch: L1 H256 B64 T100", LstmConfig::new(256, 256), 64, 100),
+        ("crowd: L2 H256 B256 T16", LstmConfig::new(256, 256).with_num_layers(2), 256, 16),
+        ("stream: L1 H128 B1 T1", LstmConfig::new(128, 128), 1, 1),
+    ] {
+        let sizes = SubgroupSizes { min: 32, max: 32 };
+        let network = Network::new(&config, &limits(false, Some(sizes)), false).unwrap();
+        let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
+        table += &format!("| {name} |");
+        for (_, machine) in classes {
+            let admitted = Schedule::ALL.into_iter().filter(|&s| admits(&network, &packing, s));
+            let costs: Vec<_> = admitted.map(|s| cost_on(&machine, &network, &packing, s)).collect();
+            let best = costs.iter().min_by(|a, b| a.seconds.total_cmp(&b.seconds)).unwrap();
+            let step = costs.iter().find(|cost| cost.schedule == Schedule::Step).unwrap();
+            table += &format!(" {} {:.3} ({:.3}) |", best.schedule, best.seconds * 1e3, step.seconds * 1e3);
+        }
+        table += "\n";
+    }
+    table
+}
+
+#[test]
+fn the_documented_predictions_are_the_models() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/performance.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let table = predictions();
+    assert!(text.contains(&table), "docs/performance.md should have, between its marks:\n{table}");
 }
