@@ -35,8 +35,8 @@ fn cases() -> Vec<Case> {
         case("one step", flat.clone(), vec![1]),
         case("three layers, both directions, projected", deep.clone(), vec![9; 3]),
         case("ragged", deep.clone(), vec![4, 9, 1]),
-        within(8 << 10, 3, case("blocks of time", flat, vec![20; 2])),
-        within(11 << 10, 1, case("blocks, both directions", deep, vec![9; 3])),
+        within(9 << 10, 3, case("blocks of time", flat, vec![28; 2])),
+        within(44 << 10, 1, case("blocks, both directions", deep, vec![9; 12])),
         within(6_080, 3, case("parts of the batch", LstmConfig::new(64, 4), vec![1; 25])),
     ]
 }
