@@ -2,11 +2,14 @@
 //!
 //! It runs on wgpu's backend that executes nothing: what is timed is packing, checking, recording and
 //! submitting, and the unpacking of results. Those are zeros, so that no result can be checked here; the
-//! benchmark `forward` does that. The dispatches are counted in wgpu's log of one call.
+//! benchmark `forward` does that. The dispatches are counted in wgpu's log of one call. Some calls move many
+//! bytes for each of their few dispatches: the last column leaves out what a plain copy of the input and of
+//! the output takes.
 
 #[path = "../tests/common/noop.rs"]
 mod noop;
 
+use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
@@ -38,7 +41,10 @@ fn dispatches(config: &LstmConfig, input: &Array3<f32>) -> usize {
 fn recording(criterion: &mut Criterion) {
     let device = noop::device(wgpu::Trace::Off);
     println!("{}; wgpu-lstm {}", device.name(), env!("CARGO_PKG_VERSION"));
-    println!("{:10} {:>10} {:>10} {:>14}", "workload", "dispatches", "µs a call", "µs a dispatch");
+    println!(
+        "{:10} {:>10} {:>10} {:>10} {:>14} {:>14}",
+        "workload", "dispatches", "µs a call", "µs to copy", "µs a dispatch", "less the copy"
+    );
     let mut group = criterion.benchmark_group("recording");
     for (name, config, steps, batch) in workloads() {
         let input = Array3::zeros((steps, batch, config.input_size()));
@@ -48,7 +54,16 @@ fn recording(criterion: &mut Criterion) {
             lstm.forward(input.view(), None).expect("a legal call");
         };
         let micros = median_micros(call);
-        println!("{name:10} {count:10} {micros:10.1} {:14.3}", micros / count as f64);
+        let (output, _) = lstm.forward(input.view(), None).expect("a legal call");
+        let copy = median_micros(|| {
+            black_box((input.clone(), output.clone()));
+        });
+        let each = |micros: f64| micros / count as f64;
+        println!(
+            "{name:10} {count:10} {micros:10.1} {copy:10.1} {:14.3} {:14.3}",
+            each(micros),
+            each(micros - copy)
+        );
         group.throughput(Throughput::Elements(count as u64));
         group.bench_function(name, |bencher| bencher.iter(call));
     }

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use common::noop;
 use ndarray::Array3;
-use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights, Memory, wgpu};
+use wgpu_lstm::{Device, Error, Lstm, LstmConfig, LstmWeights, Memory, wgpu};
 
 #[derive(Clone)]
 struct Case {
@@ -35,8 +35,8 @@ fn cases() -> Vec<Case> {
         case("one step", flat.clone(), vec![1]),
         case("three layers, both directions, projected", deep.clone(), vec![9; 3]),
         case("ragged", deep.clone(), vec![4, 9, 1]),
-        within(8 << 10, 3, case("blocks of time", flat, vec![20; 2])),
-        within(11 << 10, 1, case("blocks, both directions", deep, vec![9; 3])),
+        within(9 << 10, 3, case("blocks of time", flat, vec![28; 2])),
+        within(44 << 10, 1, case("blocks, both directions", deep, vec![9; 12])),
         within(6_080, 3, case("parts of the batch", LstmConfig::new(64, 4), vec![1; 25])),
     ]
 }
@@ -104,6 +104,34 @@ fn what_is_not_kept_is_seen_to_be_made() {
         case.call(&lstm);
         let (made, writes, _) = asked(&noop::log(&directory)[start..]);
         assert!(made > 0 && writes > 0, "{made} made, {writes} written");
+    }
+}
+
+#[test]
+fn memory_refuses_what_a_call_would() {
+    let weights = LstmWeights::uniform(&LstmConfig::new(1, 1), 7).unwrap();
+    for device in [noop::device(wgpu::Trace::Off), Device::cpu()] {
+        let lstm = Lstm::new(&device, &weights).unwrap();
+        assert!(matches!(lstm.memory(0, 1), Err(Error::NoTimeSteps)));
+        assert!(matches!(lstm.memory(usize::MAX, 2), Err(Error::SizeOverflow { .. })));
+        let zero = lstm.memory_padded(&[2, 0]);
+        assert!(matches!(zero, Err(Error::LengthOutOfRange { index: 1, length: 0, .. })), "{zero:?}");
+        let weights = lstm.memory(5, 0).unwrap();
+        assert_eq!((weights.total(), lstm.memory_padded(&[]).unwrap()), (weights.weights, weights));
+        assert_eq!(lstm.memory_padded(&[3; 4]).unwrap(), lstm.memory(3, 4).unwrap());
+        if !device.is_gpu() {
+            assert_eq!(lstm.memory(1 << 20, 7).unwrap(), Memory::default());
+            continue;
+        }
+        for (steps, batch) in [(1 << 40, 1), (1, 1 << 55), (1 << 55, 1)] {
+            let result = lstm.memory(steps, batch);
+            assert!(matches!(result, Err(Error::OutOfMemory { .. })), "{steps}, {batch}: {result:?}");
+        }
+        let result = lstm.with_memory_budget(1).memory(1, 1);
+        assert!(
+            matches!(result, Err(Error::LimitExceeded { limit_name: "memory_budget", .. })),
+            "{result:?}"
+        );
     }
 }
 

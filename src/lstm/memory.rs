@@ -1,6 +1,8 @@
 //! What a call takes on the device, told before it runs.
 
 use super::cache::{Bytes, Cache, Key};
+use crate::check::{check_memory, host_out_of_memory};
+use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::plan::{HostData, Network, Packing, schedule};
 use crate::spec::Program;
@@ -52,6 +54,19 @@ impl Bytes for Memory {
     fn bytes(&self) -> u64 {
         self.total()
     }
+}
+
+/// A dispatch with its uniform, or a sequence with its place: some 64 bytes in the program, and up to 256 bytes
+/// in the uniforms, which are aligned to that.
+const LISTED_BYTES: usize = 64 + 256;
+
+/// Refuses a call whose output, or whose list of dispatches and sequences, the host has no memory for.
+pub(super) fn check_host(config: &LstmConfig, steps: usize, batch: usize) -> Result<(), Error> {
+    let width = config.num_directions() * config.output_size();
+    check_memory::<f32>(steps.saturating_mul(batch).saturating_mul(width)).map_err(host_out_of_memory)?;
+    // A step of a layer is a dispatch or two for each direction.
+    let dispatches = steps.saturating_mul(2 * config.num_layers() * config.num_directions());
+    check_memory::<[u8; LISTED_BYTES]>(dispatches.saturating_add(batch)).map_err(host_out_of_memory)
 }
 
 /// The most that a first call takes at once: it keeps and drops programs as the call does.

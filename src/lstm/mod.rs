@@ -407,7 +407,8 @@ impl Lstm {
     ///
     /// # Errors
     ///
-    /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`], [`Error::LimitExceeded`].
+    /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`], [`Error::LimitExceeded`]; [`Error::OutOfMemory`] if
+    /// the host has not the memory for the call's output, or for the list of its dispatches.
     ///
     /// # Examples
     ///
@@ -439,6 +440,7 @@ impl Lstm {
             Engine::Cpu(_) => Ok(Memory::default()),
             Engine::Gpu(engine) => {
                 let network = &engine.network;
+                memory::check_host(&self.config, steps, batch)?;
                 let parts = self.parts(network, steps, batch, lengths)?;
                 memory::of_call(network, &parts, self.memory_budget, |packing| self.chosen(engine, packing))
             }

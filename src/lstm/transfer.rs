@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array3, ArrayView1, ArrayView3, ArrayViewMut3, s};
+use ndarray::{Array3, ArrayView1, ArrayView3, ArrayViewMut1, ArrayViewMut3, s};
 
 use crate::check::host_out_of_memory;
 use crate::config::LstmConfig;
@@ -67,6 +67,15 @@ fn put_row(row: ArrayView1<'_, f32>, width: usize, put: &mut dyn FnMut(&[f32])) 
         None => row.iter().for_each(|&x| put(&[x])),
     }
     put(&[0.0; VEC4][..width - row.len()]);
+}
+
+/// A row as the caller has it: `from` without its padding.
+fn take_row(mut to: ArrayViewMut1<'_, f32>, from: &[f32]) {
+    let from = &from[..to.len()];
+    match to.as_slice_mut() {
+        Some(to) => to.copy_from_slice(from),
+        None => to.iter_mut().zip(from).for_each(|(to, &from)| *to = from),
+    }
 }
 
 /// One part of the batch: the host's side of a program.
@@ -135,7 +144,7 @@ impl Part<'_> {
         for ((t, b), row) in self.packing.each_row(steps).zip(rows) {
             let mut to = self.output.slice_mut(s![t, b, ..]);
             for (to, from) in to.exact_chunks_mut(output).into_iter().zip(row.chunks(padded(output))) {
-                to.into_iter().zip(from).for_each(|(to, &from)| *to = from);
+                take_row(to, from);
             }
         }
     }
@@ -187,7 +196,7 @@ impl Part<'_> {
             for ((b, length), row) in packing.sequences().zip(&mut rows) {
                 if counts(slot / directions, slot % directions, length) {
                     let to = state.slice_mut(s![slot, b, ..]);
-                    to.into_iter().zip(row).for_each(|(to, &from)| *to = from);
+                    take_row(to, row);
                 }
             }
         }
