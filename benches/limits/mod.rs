@@ -58,11 +58,9 @@ impl Bench<'_> {
     /// Seconds of the fastest call of `fma_peak`.
     fn fma(&self) -> f64 {
         let (m, n) = (0.5f32, 1.0f32);
-        let start: Vec<u8> =
-            [m, n, 0.0, 0.0].map(f32::to_le_bytes).concat().repeat(INVOCATIONS as usize);
+        let start: Vec<u8> = [m, n, 0.0, 0.0].map(f32::to_le_bytes).concat().repeat(INVOCATIONS as usize);
         let sink = self.buffer(&start);
-        let constants =
-            [("WORKGROUP_SIZE", f64::from(WORKGROUP_SIZE)), ("ROUNDS", f64::from(FMA_ROUNDS))];
+        let constants = [("WORKGROUP_SIZE", f64::from(WORKGROUP_SIZE)), ("ROUNDS", f64::from(FMA_ROUNDS))];
         let pipeline = self.pipeline(include_str!("fma.wgsl"), &constants);
         let seconds = (0..5).map(|_| {
             self.queue.write_buffer(&sink, 0, &start);

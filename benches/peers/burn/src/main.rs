@@ -84,7 +84,8 @@ impl Peer for Burn {
         let (mut states_h, mut states_c) = (Vec::new(), Vec::new());
         for (k, layer) in layers.iter().enumerate() {
             let part = directions * batch * hidden;
-            let start = |values: &[f32]| self.tensor(&values[k * part..][..part], [directions, batch, hidden]);
+            let start =
+                |values: &[f32]| self.tensor(&values[k * part..][..part], [directions, batch, hidden]);
             let state = state.map(|(h, c)| LstmState::new(start(c), start(h)));
             let (y, end) = match layer {
                 Layer::One(one) => {
@@ -99,9 +100,13 @@ impl Peer for Burn {
         }
         // reading back waits for the device
         let read = |tensor: Tensor<3>| {
-            tensor.try_into_data()?.to_vec::<f32>().map_err(|error| anyhow::anyhow!("{error:?}"))
+            tensor.try_into_data()?.try_to_vec::<f32>().map_err(|error| anyhow::anyhow!("{error:?}"))
         };
-        Ok(Answer { output: read(x)?, h: read(Tensor::cat(states_h, 0))?, c: read(Tensor::cat(states_c, 0))? })
+        Ok(Answer {
+            output: read(x)?,
+            h: read(Tensor::cat(states_h, 0))?,
+            c: read(Tensor::cat(states_c, 0))?,
+        })
     }
 }
 

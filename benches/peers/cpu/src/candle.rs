@@ -30,7 +30,8 @@ impl Peer for Candle {
         let variables = VarBuilder::from_buffered_safetensors(bytes, DType::F32, &Device::Cpu)?;
         let mut cells = Vec::new();
         for layer_idx in 0..workload.layers {
-            for direction in [Direction::Forward, Direction::Backward].into_iter().take(workload.directions()) {
+            for direction in [Direction::Forward, Direction::Backward].into_iter().take(workload.directions())
+            {
                 let config = LSTMConfig { layer_idx, direction, ..Default::default() };
                 let inputs = workload.layer_input_size(layer_idx);
                 cells.push(LSTM::new(inputs, workload.hidden_size, config, variables.clone())?);

@@ -41,7 +41,8 @@ fn draw(record: &Record, picture: &mut String) -> Result<(), Box<dyn std::error:
         .y_label_area_size(90)
         .right_y_label_area_size(120)
         .build_cartesian_2d((low / 1.5..high * 1.5).log_scale(), 0.0..rows)?;
-    chart.configure_mesh()
+    chart
+        .configure_mesh()
         .disable_y_mesh()
         .y_labels(0)
         .bold_line_style(TEXT.mix(0.4))

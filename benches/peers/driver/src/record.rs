@@ -10,7 +10,12 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Medians are of `rounds` calls. The error is the largest against float64.
-    Timed { ms: f64, rounds: usize, error: f64, note: String },
+    Timed {
+        ms: f64,
+        rounds: usize,
+        error: f64,
+        note: String,
+    },
     Failed(String),
 }
 

@@ -15,7 +15,11 @@ pub fn markdown(record: &Record) -> Result<String, Error> {
             writeln!(page, "| the adapter's limits, measured in the same run | |\n|---|---|")?;
             writeln!(page, "| fma on registers | {:.1} GFLOP/s |", adapter.fma_gflops)?;
             let loads = adapter.load_gbps / 16.0;
-            writeln!(page, "| `vec4f` loads from cache | {:.1} GB/s, {loads:.2}·10⁹ loads/s |", adapter.load_gbps)?;
+            writeln!(
+                page,
+                "| `vec4f` loads from cache | {:.1} GB/s, {loads:.2}·10⁹ loads/s |",
+                adapter.load_gbps
+            )?;
             writeln!(page, "| one more dispatch in a submission | {:.1} µs |", adapter.dispatch_us)?;
             writeln!(page, "| submit and read back | {:.0} µs |", adapter.round_trip_us)?;
         }
@@ -91,7 +95,10 @@ fn notes(page: &mut String, record: &Record) -> Result<(), Error> {
         }
     }
     writeln!(page, "\n## Checked\n")?;
-    writeln!(page, "Largest error against the float64 reference, over output and state; then the rounds timed.\n")?;
+    writeln!(
+        page,
+        "Largest error against the float64 reference, over output and state; then the rounds timed.\n"
+    )?;
     for entry in &record.entries {
         for (name, outcome) in &entry.outcomes {
             let name = format!("`{}` on `{name}`", entry.workload.name);
