@@ -2,7 +2,10 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use protocol::{Hello, Reply, Request};
@@ -17,13 +20,14 @@ pub struct Program {
 pub struct Process {
     child: Child,
     stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
+    lines: Receiver<std::io::Result<String>>,
+    patience: Duration,
     pub about: String,
 }
 
 impl Process {
-    /// Starts it and hears what it is.
-    pub fn start(program: &Program) -> Result<Self> {
+    /// Starts it and hears what it is. No later answer may take longer than `patience`.
+    pub fn start(program: &Program, patience: Duration) -> Result<Self> {
         let (path, arguments) = program.command.split_first().context("a command has a path")?;
         let mut child = Command::new(path)
             .args(arguments)
@@ -33,7 +37,10 @@ impl Process {
             .with_context(|| format!("cannot start {path}"))?;
         let stdin = child.stdin.take().context("stdin is a pipe")?;
         let stdout = BufReader::new(child.stdout.take().context("stdout is a pipe")?);
-        let mut process = Self { child, stdin, stdout, about: String::new() };
+        // a thread of its own reads, so that waiting can end: this one may be stuck in a driver's compiler
+        let (sender, lines) = channel();
+        thread::spawn(move || stdout.lines().try_for_each(|line| sender.send(line)));
+        let mut process = Self { child, stdin, lines, patience, about: String::new() };
         match process.hear::<Hello>()?.about {
             Ok(about) => process.about = about,
             Err(reason) => bail!(reason),
@@ -42,10 +49,11 @@ impl Process {
     }
 
     fn hear<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
-        let mut line = String::new();
-        if self.stdout.read_line(&mut line)? == 0 {
-            bail!("its process ended, {}", self.child.wait()?);
-        }
+        let line = match self.lines.recv_timeout(self.patience) {
+            Ok(line) => line?,
+            Err(RecvTimeoutError::Timeout) => bail!("no answer in {} s", self.patience.as_secs()),
+            Err(RecvTimeoutError::Disconnected) => bail!("its process ended, {}", self.child.wait()?),
+        };
         serde_json::from_str(&line).with_context(|| format!("it said {line:?}"))
     }
 

@@ -40,6 +40,9 @@ struct Options {
     /// Only these peers, separated by commas.
     #[arg(long, value_delimiter = ',')]
     peers: Vec<String>,
+    /// Seconds to wait for any one answer, compiling and tuning included.
+    #[arg(long, default_value_t = 900)]
+    patience: u64,
     /// Where peers.md, peers.json and peers.svg are written.
     #[arg(long)]
     record: PathBuf,
@@ -126,30 +129,36 @@ struct Runner {
 
 impl Runner {
     /// Loads, checks the result against the truth, and warms up.
-    fn start(program: &Program, folder: &Path, truth: &[f64], rounds: usize) -> Result<Self> {
-        let mut process = Process::start(program)?;
+    fn start(program: &Program, folder: &Path, truth: &[f64], options: &Options) -> Result<Self> {
+        let mut process = Process::start(program, Duration::from_secs(options.patience))?;
         let note = process.load(folder)?;
         let error = process.check(folder, truth, TOLERANCE)?;
         // once more: the checked call compiled and tuned
         let warm = process.run(None)?;
-        let rounds = if warm > SLOW { rounds.min(FEW_ROUNDS) } else { rounds };
+        let rounds = if warm > SLOW { options.rounds.min(FEW_ROUNDS) } else { options.rounds };
         Ok(Self { name: program.name, process, rounds, error, note, seconds: Vec::new() })
     }
 }
 
 /// Times every peer in turn, round after round.
-fn compare(workload: &Workload, programs: &[Program], folder: &Path, truth: &[f64], rounds: usize) -> Entry {
+fn compare(
+    workload: &Workload,
+    programs: &[Program],
+    folder: &Path,
+    truth: &[f64],
+    options: &Options,
+) -> Entry {
     let mut outcomes = BTreeMap::new();
     let mut runners = Vec::new();
     for program in programs {
-        match Runner::start(program, folder, truth, rounds) {
+        match Runner::start(program, folder, truth, options) {
             Ok(runner) => runners.push(runner),
             Err(error) => {
                 outcomes.insert(program.name, Outcome::Failed(format!("{error:#}")));
             }
         }
     }
-    for round in 0..rounds {
+    for round in 0..options.rounds {
         for runner in runners.iter_mut().filter(|runner| round < runner.rounds) {
             std::thread::sleep(PAUSE);
             match runner.process.run(None) {
@@ -182,7 +191,8 @@ fn main() -> Result<()> {
     let peers: Vec<_> = programs
         .iter()
         .map(|program| {
-            let about = Process::start(program).map(|process| process.about.clone());
+            let about = Process::start(program, Duration::from_secs(options.patience))
+                .map(|process| process.about.clone());
             (program.name, about.map_err(|error| format!("{error:#}")))
         })
         .collect();
@@ -202,7 +212,7 @@ fn main() -> Result<()> {
         let folder = temporary.path().join(&workload.name);
         let truth = workloads::prepare(workload, &folder)?;
         output_of(Command::new(&options.python).arg(options.scripts.join("model.py")).arg(&folder))?;
-        let entry = compare(workload, &programs, &folder, &truth, options.rounds);
+        let entry = compare(workload, &programs, &folder, &truth, &options);
         let times = entry.outcomes.iter().map(|(name, outcome)| match outcome.ms() {
             Some(ms) => format!("{name} {ms:.3} ms"),
             None => format!("{name} failed"),
