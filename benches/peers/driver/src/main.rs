@@ -95,6 +95,7 @@ fn output_of(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
+/// Measures the adapter's limits; asked before each workload, as other programs may slow down any one.
 fn adapter() -> Result<Adapter> {
     let ours = std::env::current_exe()?.with_file_name("peer-ours");
     Ok(serde_json::from_str(&output_of(Command::new(ours).arg("limits"))?)?)
@@ -209,6 +210,9 @@ fn main() -> Result<()> {
         entries: Vec::new(),
     };
     for workload in &workloads {
+        if let (Ok(best), Ok(again)) = (&mut record.adapter, adapter()) {
+            best.improve(&again);
+        }
         let folder = temporary.path().join(&workload.name);
         let truth = workloads::prepare(workload, &folder)?;
         output_of(Command::new(&options.python).arg(options.scripts.join("model.py")).arg(&folder))?;

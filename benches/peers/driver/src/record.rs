@@ -40,6 +40,16 @@ pub struct Adapter {
     pub round_trip_us: f64,
 }
 
+impl Adapter {
+    /// Keeps the better figure of each: a limit is what was reached once.
+    pub fn improve(&mut self, again: &Self) {
+        self.fma_gflops = self.fma_gflops.max(again.fma_gflops);
+        self.load_gbps = self.load_gbps.max(again.load_gbps);
+        self.dispatch_us = self.dispatch_us.min(again.dispatch_us);
+        self.round_trip_us = self.round_trip_us.min(again.round_trip_us);
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub struct Entry {
     pub workload: Workload,

@@ -12,7 +12,7 @@ pub fn markdown(record: &Record) -> Result<String, Error> {
     match &record.adapter {
         Ok(adapter) => {
             writeln!(page, "Adapter: {}, {}, {}.\n", adapter.adapter, adapter.driver, adapter.backend)?;
-            writeln!(page, "| the adapter's limits, measured in the same run | |\n|---|---|")?;
+            writeln!(page, "| the adapter's limits, the best of one measurement a workload | |\n|---|---|")?;
             writeln!(page, "| fma on registers | {:.1} GFLOP/s |", adapter.fma_gflops)?;
             let loads = adapter.load_gbps / 16.0;
             writeln!(
