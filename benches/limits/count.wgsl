@@ -1,0 +1,10 @@
+// count: next to nothing, so that what is timed is the dispatch itself. Each waits for the one before.
+//
+// Source  none                  Host  benches/limits/mod.rs
+// Grid    1, 1, 1
+@group(0) @binding(0) var<storage, read_write> sink: array<u32>; // [1]
+
+@compute @workgroup_size(1)
+fn count() {
+  sink[0] += 1u;
+}

@@ -1,0 +1,123 @@
+//! The record as markdown.
+
+use std::fmt::{Error, Write};
+
+use crate::record::{Entry, Outcome, RATIOS, Record, target};
+use crate::workloads;
+
+pub fn markdown(record: &Record) -> Result<String, Error> {
+    let mut page = String::from("# wgpu-lstm beside other libraries\n\n");
+    writeln!(page, "Made by `benches/peers/run` on {}, commit {}.", record.date, record.commit)?;
+    writeln!(page, "CPU: {}, {} cores.", record.cpu, record.cores)?;
+    match &record.adapter {
+        Ok(adapter) => {
+            writeln!(page, "Adapter: {}, {}, {}.\n", adapter.adapter, adapter.driver, adapter.backend)?;
+            writeln!(page, "| the adapter's limits, the best of one measurement a workload | |\n|---|---|")?;
+            writeln!(page, "| fma on registers | {:.1} GFLOP/s |", adapter.fma_gflops)?;
+            let loads = adapter.load_gbps / 16.0;
+            writeln!(
+                page,
+                "| `vec4f` loads from cache | {:.1} GB/s, {loads:.2}·10⁹ loads/s |",
+                adapter.load_gbps
+            )?;
+            writeln!(page, "| one more dispatch in a submission | {:.1} µs |", adapter.dispatch_us)?;
+            writeln!(page, "| submit and read back | {:.0} µs |", adapter.round_trip_us)?;
+        }
+        Err(error) => writeln!(page, "Adapter's limits: not measured ({error}).")?,
+    }
+    times(&mut page, record)?;
+    ratios(&mut page, record)?;
+    notes(&mut page, record)?;
+    Ok(page)
+}
+
+/// A header of these cells, its rule, and nothing else.
+fn head(page: &mut String, cells: &[&str]) -> Result<(), Error> {
+    writeln!(page, "| {} |\n|{}", cells.join(" | "), "---|".repeat(cells.len()))
+}
+
+fn times(page: &mut String, record: &Record) -> Result<(), Error> {
+    writeln!(page, "\n## Milliseconds a call\n")?;
+    let names: Vec<&str> = record.peers.iter().map(|(name, _)| *name).collect();
+    head(page, &[&["workload", "sizes"], &names[..], &["ours-gpu, of fma peak"]].concat())?;
+    for entry in &record.entries {
+        write!(page, "| `{}` | {} |", entry.workload.name, workloads::sizes(&entry.workload))?;
+        for name in &names {
+            match entry.outcomes.get(name) {
+                Some(Outcome::Timed { ms, .. }) => write!(page, " {} |", digits(*ms))?,
+                Some(Outcome::Failed(_)) => write!(page, " failed |")?,
+                None => write!(page, " absent |")?,
+            }
+        }
+        match (entry.ms("ours-gpu"), &record.adapter) {
+            (Some(ms), Ok(adapter)) => {
+                let gflops = entry.operations / ms / 1e6;
+                writeln!(page, " {:.0} % |", 100.0 * gflops / adapter.fma_gflops)?;
+            }
+            _ => writeln!(page, " – |")?,
+        }
+    }
+    Ok(())
+}
+
+fn ratios(page: &mut String, record: &Record) -> Result<(), Error> {
+    writeln!(page, "\n## How many times faster: peer ÷ ours\n")?;
+    let heads = RATIOS.map(|(peer, ours)| format!("{peer} ÷ {ours}"));
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    head(page, &[&["workload"], &heads[..]].concat())?;
+    for entry in &record.entries {
+        write!(page, "| `{}` |", entry.workload.name)?;
+        for pair in RATIOS {
+            write!(page, " {} |", verdict(entry, pair))?;
+        }
+        writeln!(page)?;
+    }
+    Ok(())
+}
+
+fn verdict(entry: &Entry, pair: (&str, &str)) -> String {
+    match (entry.ratio(pair), target(&entry.workload.name, pair.0)) {
+        (None, _) => String::from("–"),
+        (Some(ratio), None) => digits(ratio),
+        (Some(ratio), Some(least)) => {
+            let met = if ratio >= least { "met" } else { "**missed**" };
+            format!("{} (≥ {least:.3}: {met})", digits(ratio)).replace(".000", "")
+        }
+    }
+}
+
+fn notes(page: &mut String, record: &Record) -> Result<(), Error> {
+    writeln!(page, "\n## Peers\n")?;
+    for (name, about) in &record.peers {
+        match about {
+            Ok(about) => writeln!(page, "- `{name}`: {about}")?,
+            Err(reason) => writeln!(page, "- `{name}`: absent, {reason}")?,
+        }
+    }
+    writeln!(page, "\n## Checked\n")?;
+    writeln!(
+        page,
+        "Largest error against the float64 reference, over output and state; then the rounds timed.\n"
+    )?;
+    for entry in &record.entries {
+        for (name, outcome) in &entry.outcomes {
+            let name = format!("`{}` on `{name}`", entry.workload.name);
+            match outcome {
+                Outcome::Timed { rounds, error, note, .. } => {
+                    let note = if note.is_empty() { String::new() } else { format!("; {note}") };
+                    writeln!(page, "- {name}: {error:.1e}, {rounds} rounds{note}")?;
+                }
+                Outcome::Failed(reason) => {
+                    writeln!(page, "- {name}: failed, not timed: {}", reason.replace('\n', " "))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Three digits that count.
+fn digits(value: f64) -> String {
+    let decimals = (2 - value.log10().floor() as i32).clamp(0, 4) as usize;
+    format!("{value:.decimals$}")
+}
