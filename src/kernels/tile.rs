@@ -60,7 +60,7 @@ impl Tiling {
         let width = hidden.checked_next_multiple_of(32)?;
         let row = 4 * padded(hidden) + VEC4 * 4 * CHUNK.min(padded(hidden) / VEC4);
         let fits = |rows: &u32| *rows as usize * row <= limits.max_workgroup_bytes as usize;
-        let max_rows = Self::ROWS.into_iter().filter(fits).next_back()?;
+        let max_rows = Self::ROWS.into_iter().rfind(fits)?;
         let workgroup_size = u32::try_from(width).ok().filter(|&size| size <= limits.max_invocations)?;
         Some(Self { workgroup_size, variant: Variant { subgroups: false, ..self.variant }, max_rows })
     }

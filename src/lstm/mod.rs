@@ -80,7 +80,7 @@ pub struct Lstm {
 
 enum Engine {
     Cpu(cpu::Network),
-    Gpu(GpuEngine),
+    Gpu(Box<GpuEngine>),
 }
 
 /// What a network keeps on the GPU.
@@ -142,7 +142,7 @@ impl Lstm {
             cache: Cache::new(),
             choices: Choices::default(),
         };
-        Ok(Self::with_engine(weights, Engine::Gpu(engine)))
+        Ok(Self::with_engine(weights, Engine::Gpu(Box::new(engine))))
     }
 
     fn with_engine(weights: &LstmWeights, engine: Engine) -> Self {

@@ -44,17 +44,19 @@ pub(crate) struct Machine {
     /// Operations, and bytes of weights from the cache, a second and unit.
     pub operations: f64,
     pub bytes: f64,
+    /// Whether a unit loads while it computes.
+    pub overlaps: bool,
 }
 
 impl Machine {
     /// Measured on lavapipe 25.0.7, two cores of a Xeon: 30 µs a dispatch, 32 GFLOP/s in the tallest tiles,
     /// and about 100 cycles for the 128 bytes that eight lanes load.
     pub const SOFTWARE: Self =
-        Self { dispatch: 30e-6, barrier: 5e-6, units: 2.0, operations: 16e9, bytes: 3.5e9 };
+        Self { dispatch: 30e-6, barrier: 5e-6, units: 2.0, operations: 16e9, bytes: 3.5e9, overlaps: false };
     /// A prediction from datasheets, not measured: a mid-range GPU of 32 units at 2 GHz, 64 lanes each at
     /// half of their rate, 32 bytes a clock from the second-level cache, and 4 µs for a dependent dispatch.
     pub const HARDWARE: Self =
-        Self { dispatch: 4e-6, barrier: 0.5e-6, units: 32.0, operations: 128e9, bytes: 64e9 };
+        Self { dispatch: 4e-6, barrier: 0.5e-6, units: 32.0, operations: 128e9, bytes: 64e9, overlaps: true };
 
     pub fn of(limits: &DeviceLimits) -> Self {
         if limits.software { Self::SOFTWARE } else { Self::HARDWARE }
@@ -64,7 +66,8 @@ impl Machine {
     /// workgroups.
     pub fn seconds(&self, phase: &Phase) -> f64 {
         let side_by_side = (phase.workgroups / phase.dispatches.max(1.0)).clamp(1.0, self.units);
-        let work = (phase.operations / self.operations).max(phase.bytes / self.bytes);
+        let (compute, load) = (phase.operations / self.operations, phase.bytes / self.bytes);
+        let work = if self.overlaps { compute.max(load) } else { compute + load };
         phase.dispatches * self.dispatch + phase.barriers * self.barrier + work / side_by_side
     }
 }

@@ -497,6 +497,7 @@ fn classes() -> [(&'static str, Machine); 3] {
         units,
         operations: peak / units / 2.0,
         bytes: 64.0 * clock,
+        overlaps: true,
     };
     [
         ("Intel Iris Xe, 6 × 16 EU, 2.0 TFLOP/s", class(8e-6, 6.0, 2.0e12, 1.3e9)),
