@@ -60,7 +60,9 @@ impl Tiling {
         let width = hidden.checked_next_multiple_of(32)?;
         let row = 4 * padded(hidden) + VEC4 * 4 * CHUNK.min(padded(hidden) / VEC4);
         let fits = |rows: &u32| *rows as usize * row <= limits.max_workgroup_bytes as usize;
-        let max_rows = Self::ROWS.into_iter().rfind(fits)?;
+        // Software adapters split a kernel at every barrier, and compile a tall tile with barriers for seconds.
+        let tallest = if limits.software { 4 } else { u32::MAX };
+        let max_rows = Self::ROWS.into_iter().filter(|&rows| rows <= tallest).rfind(fits)?;
         let workgroup_size = u32::try_from(width).ok().filter(|&size| size <= limits.max_invocations)?;
         Some(Self { workgroup_size, variant: Variant { subgroups: false, ..self.variant }, max_rows })
     }
