@@ -155,7 +155,7 @@ proptest! {
 
 // Fewer: what these take is the drivers' compilers, for every size anew.
 proptest! {
-    #![proptest_config(config(12))]
+    #![proptest_config(config(8))]
 
     #[test]
     #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
