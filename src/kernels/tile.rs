@@ -41,6 +41,7 @@ impl Tiling {
     /// On hardware, workgroup memory broadcasts for free, and a workgroup is about one subgroup, of 32
     /// lanes at least. A software adapter pays about 15 cycles a lane for every load and nearly nothing for
     /// a subgroup broadcast, so there lane r holds row r (and row 8 + r), where subgroups are that wide.
+    /// Without them its compiler splits a kernel at every barrier, and takes minutes for a tall tile.
     pub fn of(limits: &DeviceLimits, half_weights: bool) -> Self {
         let [_, low, medium, tall] = Self::ROWS;
         let widest = limits.subgroups.map_or(0, |sizes| sizes.max);
@@ -49,7 +50,7 @@ impl Tiling {
         Self {
             workgroup_size: if limits.software { 32 } else { widest.clamp(32, 64) },
             variant: Variant { subgroups, half_weights },
-            max_rows: if subgroups && narrowest < medium { low } else { tall },
+            max_rows: if limits.software && (!subgroups || narrowest < medium) { low } else { tall },
         }
     }
 
