@@ -153,6 +153,20 @@ proptest! {
     }
 }
 
+/// A stream in calls of `cut` time steps against one call; neither batch first nor ragged.
+fn cuts_change_no_bit(case: &Case, data: &Data, lstm: &Lstm, cut: usize) -> Result<(), TestCaseError> {
+    let (whole, end) = lstm.forward(data.input.view(), data.state.as_ref()).unwrap();
+    let mut state = data.state.clone();
+    for start in (0..case.steps).step_by(cut) {
+        let times = ndarray::s![start..case.steps.min(start + cut), .., ..];
+        let (output, next) = lstm.forward(data.input.slice(times), state.as_ref()).unwrap();
+        prop_assert_eq!(output.view(), whole.slice(times));
+        state = Some(next);
+    }
+    prop_assert_eq!(state, Some(end));
+    Ok(())
+}
+
 // Fewer: what these take is the drivers' compilers, for every size anew.
 proptest! {
     #![proptest_config(config(8))]
@@ -217,16 +231,7 @@ proptest! {
             return Ok(()); // such a batch is no stream
         }
         lstm = lstm.with_tuning(Tuning::Model).with_batch_first(false);
-        let (whole, end) = lstm.forward(data.input.view(), data.state.as_ref()).unwrap();
-        let cut = 1 + cut.index(case.steps);
-        let mut state = data.state.clone();
-        for start in (0..case.steps).step_by(cut) {
-            let times = ndarray::s![start..case.steps.min(start + cut), .., ..];
-            let (output, next) = lstm.forward(data.input.slice(times), state.as_ref()).unwrap();
-            prop_assert_eq!(output.view(), whole.slice(times));
-            state = Some(next);
-        }
-        prop_assert_eq!(state, Some(end));
+        cuts_change_no_bit(&case, &data, &lstm, 1 + cut.index(case.steps))?;
     }
 }
 
@@ -266,16 +271,7 @@ proptest! {
         let case = Case { config: case.config.clone().with_bidirectional(false), ragged: false, batch_first: false, ..case };
         let data = case.data();
         let lstm = case.lstm(&Device::cpu(), &data);
-        let (whole, end) = lstm.forward(data.input.view(), data.state.as_ref()).unwrap();
-        let cut = 1 + cut.index(case.steps);
-        let mut state = data.state.clone();
-        for start in (0..case.steps).step_by(cut) {
-            let times = ndarray::s![start..case.steps.min(start + cut), .., ..];
-            let (output, next) = lstm.forward(data.input.slice(times), state.as_ref()).unwrap();
-            prop_assert_eq!(output.view(), whole.slice(times));
-            state = Some(next);
-        }
-        prop_assert_eq!(state, Some(end));
+        cuts_change_no_bit(&case, &data, &lstm, 1 + cut.index(case.steps))?;
     }
 }
 
