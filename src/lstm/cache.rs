@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use crate::gpu::Prepared;
 use crate::plan::Packing;
-use crate::tuning::Schedule;
+use crate::tuning::Tuning;
 
 /// Programs that are kept at most: each is a shape of calls, and a ragged batch is rarely met twice.
 const MOST_PROGRAMS: usize = 8;
@@ -31,13 +31,14 @@ pub(super) struct Key {
     /// Of the sequences, falling.
     pub lengths: Vec<usize>,
     pub memory_budget: u64,
-    pub schedule: Schedule,
+    /// Not the schedule: choosing it is left to whoever finds nothing here.
+    pub tuning: Tuning,
 }
 
 impl Key {
-    pub fn new(packing: &Packing, memory_budget: u64, schedule: Schedule) -> Self {
+    pub fn new(packing: &Packing, memory_budget: u64, tuning: Tuning) -> Self {
         let lengths = packing.sequences().map(|(_, length)| length).collect();
-        Self { lengths, memory_budget, schedule }
+        Self { lengths, memory_budget, tuning }
     }
 }
 

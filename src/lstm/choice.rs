@@ -9,7 +9,7 @@ use super::{Engine, GpuEngine, Lstm};
 use crate::check::check_input;
 use crate::error::Error;
 use crate::gpu::Wait;
-use crate::plan::{Packing, admits, cheapest, cost};
+use crate::plan::{Packing, admits, costs};
 use crate::tuning::{Cost, Schedule, Tuning};
 
 /// Runs of each schedule that are timed, after one that is not; the fastest counts.
@@ -56,9 +56,9 @@ impl Choices {
 
 impl Lstm {
     /// The schedule of a part of the batch; of what has yet to be measured, the model's.
-    pub(super) fn chosen(&self, engine: &GpuEngine, packing: &Packing) -> Schedule {
+    pub(super) fn chosen(&self, engine: &GpuEngine, packing: &Packing, tuning: Tuning) -> Schedule {
         let network = &engine.network;
-        let wanted = match self.tuning {
+        let wanted = match tuning {
             Tuning::Model => None,
             Tuning::Measure => engine.choices.get(Shape::of(packing)),
             Tuning::Fixed(wanted) => Some(wanted),
@@ -66,7 +66,7 @@ impl Lstm {
         match wanted {
             Some(wanted) if admits(network, packing, wanted) => wanted,
             Some(_) => Schedule::Step,
-            None => cheapest(network, packing),
+            None => costs(network, packing).first().map_or(Schedule::Step, |cost| cost.schedule),
         }
     }
 
@@ -80,8 +80,8 @@ impl Lstm {
         wait: Wait,
     ) -> Result<Schedule, Error> {
         let shape = Shape::of(packing);
-        if engine.choices.get(shape).is_some() {
-            return Ok(self.chosen(engine, packing));
+        if let Some(known) = engine.choices.get(shape) {
+            return Ok(known);
         }
         let mut fastest = (std::time::Duration::MAX, Schedule::Step);
         for schedule in Schedule::ALL {
@@ -90,7 +90,7 @@ impl Lstm {
             }
             for run in 0..=RUNS {
                 let start = std::time::Instant::now();
-                self.run_part(engine, packing, schedule, call, wait).await?;
+                self.run_part(engine, packing, Tuning::Fixed(schedule), call, wait).await?;
                 if run > 0 {
                     fastest = fastest.min((start.elapsed(), schedule));
                 }
@@ -126,10 +126,7 @@ impl Lstm {
             return Ok(Vec::new());
         }
         let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
-        let admitted = Schedule::ALL.into_iter().filter(|&s| admits(&engine.network, &packing, s));
-        let mut costs: Vec<Cost> = admitted.map(|s| cost(&engine.network, &packing, s)).collect();
-        costs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
-        Ok(costs)
+        Ok(costs(&engine.network, &packing))
     }
 
     /// The schedules that [`Tuning::Measure`] has chosen so far, as JSON, to be loaded by

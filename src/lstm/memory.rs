@@ -6,7 +6,7 @@ use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::plan::{HostData, Network, Packing, schedule};
 use crate::spec::Program;
-use crate::tuning::Schedule;
+use crate::tuning::{Schedule, Tuning};
 
 /// Bytes that a call takes in buffers of the device, as [`Lstm::memory`](crate::Lstm::memory) tells.
 ///
@@ -74,17 +74,17 @@ pub(super) fn of_call(
     network: &Network,
     parts: &[Packing],
     budget: u64,
+    tuning: Tuning,
     choose: impl Fn(&Packing) -> Schedule,
 ) -> Result<Memory, Error> {
     let weights = network.resident.iter().map(|buffer| buffer.bytes()).sum();
     let cache = Cache::new();
     let mut most = Memory::default();
     for packing in parts {
-        let chosen = choose(packing);
-        let key = Key::new(packing, budget, chosen);
+        let key = Key::new(packing, budget, tuning);
         let memory = match cache.take(&key) {
             Some(memory) => memory,
-            None => Memory::of(&schedule(network, packing, budget, chosen)?),
+            None => Memory::of(&schedule(network, packing, budget, choose(packing))?),
         };
         let now = cache.fold(memory, Memory::and);
         most = std::cmp::max_by_key(most, now, Memory::total);

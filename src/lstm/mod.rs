@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::gpu::{Gpu, Pipelines, Prepared, Wait};
 use crate::plan::{HostData, Network, Packing, most_sequences, schedule};
 use crate::state::{LstmState, check_state_shapes};
-use crate::tuning::{Schedule, Tuning};
+use crate::tuning::Tuning;
 use crate::weights::{LstmWeights, Precision};
 
 /// Memory that one block of time steps may take, on the device and in the host's copies, unless
@@ -343,11 +343,11 @@ impl Lstm {
             return Ok((self.in_callers_layout(output), state));
         }
         for packing in self.parts(&engine.network, steps, batch, lengths)? {
-            let chosen = match self.tuning {
-                Tuning::Measure => self.measure(engine, &packing, &mut call, wait).await?,
-                _ => self.chosen(engine, &packing),
+            let tuning = match self.tuning {
+                Tuning::Measure => Tuning::Fixed(self.measure(engine, &packing, &mut call, wait).await?),
+                tuning => tuning,
             };
-            self.run_part(engine, &packing, chosen, &mut call, wait).await?;
+            self.run_part(engine, &packing, tuning, &mut call, wait).await?;
         }
         let (output, state) = call.finish();
         Ok((self.in_callers_layout(output), state))
@@ -358,15 +358,16 @@ impl Lstm {
         &self,
         engine: &GpuEngine,
         packing: &Packing,
-        chosen: Schedule,
+        tuning: Tuning,
         call: &mut Call<'_>,
         wait: Wait,
     ) -> Result<(), Error> {
         let GpuEngine { gpu, network, pipelines, weights, cache, .. } = engine;
-        let key = Key::new(packing, self.memory_budget, chosen);
+        let key = Key::new(packing, self.memory_budget, tuning);
         let mut prepared = match cache.take(&key) {
             Some(prepared) => prepared,
             None => {
+                let chosen = self.chosen(engine, packing, tuning);
                 let program = schedule(network, packing, self.memory_budget, chosen)?;
                 match gpu.prepare(program.clone(), pipelines, weights).await {
                     // What is kept for other shapes must not be what is missing here.
@@ -442,7 +443,9 @@ impl Lstm {
                 let network = &engine.network;
                 memory::check_host(&self.config, steps, batch)?;
                 let parts = self.parts(network, steps, batch, lengths)?;
-                memory::of_call(network, &parts, self.memory_budget, |packing| self.chosen(engine, packing))
+                memory::of_call(network, &parts, self.memory_budget, self.tuning, |packing| {
+                    self.chosen(engine, packing, self.tuning)
+                })
             }
         }
     }

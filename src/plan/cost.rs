@@ -79,16 +79,15 @@ impl Machine {
     }
 }
 
-/// The cheapest schedule by the model; of equals the first.
-pub(crate) fn cheapest(network: &Network, packing: &Packing) -> Schedule {
+/// What every schedule that can compute the call costs on the network's device, the cheapest first; of equals
+/// the first of [`Schedule::ALL`].
+pub(crate) fn costs(network: &Network, packing: &Packing) -> Vec<Cost> {
+    let machine = Machine::of(&network.limits);
     let admitted = Schedule::ALL.into_iter().filter(|&schedule| admits(network, packing, schedule));
-    let costs = admitted.map(|schedule| cost(network, packing, schedule));
-    costs.min_by(|a, b| a.seconds.total_cmp(&b.seconds)).map_or(Schedule::Step, |cost| cost.schedule)
-}
-
-/// What a schedule costs on the network's device.
-pub(crate) fn cost(network: &Network, packing: &Packing, schedule: Schedule) -> Cost {
-    cost_on(&Machine::of(&network.limits), network, packing, schedule)
+    let mut costs: Vec<Cost> =
+        admitted.map(|schedule| cost_on(&machine, network, packing, schedule)).collect();
+    costs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds)); // stable
+    costs
 }
 
 pub(super) fn cost_on(machine: &Machine, network: &Network, packing: &Packing, schedule: Schedule) -> Cost {

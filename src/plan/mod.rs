@@ -23,7 +23,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cost::{cheapest, cost};
+pub(crate) use cost::costs;
 pub(crate) use limits::most_sequences;
 pub(crate) use network::Network;
 pub(crate) use packing::Packing;
