@@ -33,7 +33,7 @@ pub const DEFAULT_MEMORY_BUDGET: u64 = 256 << 20;
 
 /// An LSTM network on a device: `torch.nn.LSTM` in evaluation mode.
 ///
-/// Making one uploads the weights and compiles the shaders; every call after that takes `&self` and
+/// Making one uploads the weights; shaders are compiled when a call first needs them. Calls take `&self` and
 /// may come from any thread.
 ///
 /// Shapes are written with T time steps, B batch, I input size, H hidden size, P projection size,
