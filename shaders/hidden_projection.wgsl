@@ -3,7 +3,7 @@
 //   h_t[b,p] = Σ_j w_hr[p,j]·(o ∘ tanh c_t)[b,j]
 //
 // Source  torch.nn.LSTM, proj_size          Host  src/kernels/step.rs
-// Needs   common/{step,tile}.wgsl, a twin of common/weights.wgsl (w_hr), a twin of
+// Needs   common/{chain,step,tile}.wgsl, a twin of common/weights.wgsl (w_hr), a twin of
 //         common/tile_product.wgsl; a column is four neighbouring p
 // Grid    x: tiles of p / 4, y: tiles of sequences, z: slots
 override REDUCTION: u32;   // M, the length of a row before it is projected, in vec4f

@@ -3,7 +3,7 @@
 //   gates_x[d,r,j] = (b_ih + b_hh)[d,j] + Σ_m w_ih[d,j,m]·x[r,m]     r: a time step of a sequence
 //
 // Source  torch.nn.LSTM          Host  src/kernels/input_projection.rs
-// Needs   common/tile.wgsl, a twin of common/weights.wgsl (w_ih), a twin of common/tile_product.wgsl
+// Needs   common/{chain,tile}.wgsl, a twin of common/weights.wgsl (w_ih), a twin of common/tile_product.wgsl
 // Grid    x: tiles of hidden units, y: tiles of rows, z: directions
 override REDUCTION: u32;   // M, the length of x's rows in vec4f
 

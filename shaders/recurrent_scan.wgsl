@@ -6,28 +6,12 @@
 //                c_t, h_t = the cell of z
 //
 // Source  torch.nn.LSTM          Host  src/kernels/recurrent_scan.rs
-// Needs   common/{activation,cell,tile,tile_product}.wgsl, a twin of common/weights.wgsl (w_hh)
+// Needs   common/{activation,cell,chain,scan,tile,tile_product}.wgsl, a twin of common/weights.wgsl (w_hh)
 // Grid    x: 1, a workgroup has an invocation for every hidden unit; y: tiles of sequences, z: directions
 override REDUCTION: u32;    // M, the length of h's rows in vec4f
 override DIRECTIONS: u32;   // D
 override H_TILE: u32;       // ROWS·4·M
 
-struct Times {
-    running: vec2u,      // per direction: sequences that have this time step
-    gates_row: vec2u,    // per direction: row of sequence 0 in gates_x
-    output_row: vec2u,   // per direction: row of sequence 0 in output
-    unused: vec2u,
-}
-
-struct Scan {
-    batch: u32,       // B
-    direction: u32,   // of the dispatch's first layer of workgroups
-    count: u32,       // time steps
-    unused: u32,
-    steps: array<Times, 127>,
-}
-
-@group(0) @binding(0) var<uniform> scan: Scan;
 @group(0) @binding(2) var<storage, read_write> h: array<f32>;        // [D, B, 4·M]: before and after
 @group(0) @binding(3) var<storage, read> gates_x: array<vec4f>;      // [D, rows, H] of (i, f, g, o)
 @group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [D, B, H]: before and after

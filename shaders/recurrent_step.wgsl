@@ -4,7 +4,7 @@
 //   c_t, h_t = the cell of z
 //
 // Source  torch.nn.LSTM          Host  src/kernels/step.rs
-// Needs   common/{activation,cell,step,step_cell,tile}.wgsl, a twin of common/weights.wgsl (w_hh), a twin
+// Needs   common/{activation,cell,chain,step,step_cell,tile}.wgsl, a twin of common/weights.wgsl (w_hh), a twin
 //         of common/tile_product.wgsl
 // Grid    x: tiles of hidden units, y: tiles of sequences, z: directions
 override REDUCTION: u32;   // M, the length of h's rows in vec4f

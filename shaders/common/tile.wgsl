@@ -16,10 +16,9 @@
 //   common/tile_product.wgsl            through workgroup memory: core WGSL
 //   common/tile_product_subgroup.wgsl   through subgroup broadcasts: Features::SUBGROUP
 //
-// Needs  a twin of common/weights.wgsl          Host  src/kernels/tile.rs
+// Needs  common/chain.wgsl          Host  src/kernels/tile.rs
 override WORKGROUP_SIZE: u32;   // invocations of a workgroup, each one column n
 override ROWS: u32;             // rows of a tile: 1, 4, 8 or 16
-override COLUMNS: u32;          // N, outputs of a row in vec4f
 
 // Rows in fours, a mat4x4f each: column r of rows_0 is row r, column r of rows_4 row 4 + r. What lies
 // past ROWS is not computed, and compiled away.
@@ -55,16 +54,6 @@ fn operand_row(place: Place, product: Product, r: u32) -> u32 {
 // 4·N later.
 fn weights_column(place: Place, product: Product) -> u32 {
     return product.weights + min(place.column, COLUMNS - 1u);
-}
-
-// Four rows of the reduction axis from i on, one column.
-fn weights_at(i: u32) -> mat4x4f {
-    return mat4x4f(weight(i), weight(i + COLUMNS), weight(i + 2u * COLUMNS), weight(i + 3u * COLUMNS));
-}
-
-// Four links of one row's chain.
-fn chain(w: mat4x4f, x: vec4f, sum: vec4f) -> vec4f {
-    return fma(w[3], x.wwww, fma(w[2], x.zzzz, fma(w[1], x.yyyy, fma(w[0], x.xxxx, sum))));
 }
 
 // Four links of four rows' chains: column r of x is the operand's row r.

@@ -92,6 +92,7 @@ impl Gpu {
             }
         }
         let info = device.adapter_info();
+        let software = info.device_type == wgpu::DeviceType::Cpu;
         let has_subgroups = device.features().contains(wgpu::Features::SUBGROUP);
         let limits = DeviceLimits {
             max_binding: wgpu_limits.max_storage_buffer_binding_size.min(INDEXABLE_BYTES),
@@ -105,10 +106,18 @@ impl Gpu {
             max_workgroup_bytes: wgpu_limits.max_compute_workgroup_storage_size,
             subgroups: has_subgroups
                 .then_some(SubgroupSizes { min: info.subgroup_min_size, max: info.subgroup_max_size }),
-            software: info.device_type == wgpu::DeviceType::Cpu,
+            software,
+            units: units(software),
         };
         Ok(Self { device, queue, info, limits, lost })
     }
+}
+
+/// Workgroups that run side by side: a software adapter has a thread for each of the machine's; no interface
+/// tells how many a GPU has, and a mid-range one has some 32.
+fn units(software: bool) -> u32 {
+    let threads = || std::thread::available_parallelism().map_or(1, usize::from);
+    if software { u32::try_from(threads()).unwrap_or(1) } else { 32 }
 }
 
 async fn fastest_adapter(instance: &wgpu::Instance) -> Result<wgpu::Adapter, Error> {

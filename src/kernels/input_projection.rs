@@ -2,12 +2,12 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::tile::{PRODUCT, TILE, TileShape, Tiling, WEIGHTS};
+use super::tile::{CHAIN, PRODUCT, TILE, TileShape, Tiling, WEIGHTS};
 use crate::spec::{Binding, KernelSpec, PipelineSpec, Text, VEC4, padded};
 
 pub(super) const INPUT_PROJECTION: KernelSpec = KernelSpec {
     name: "input_projection",
-    text: &[TILE, WEIGHTS, PRODUCT, Text::Of(include_str!("../../shaders/input_projection.wgsl"))],
+    text: &[CHAIN, WEIGHTS, TILE, PRODUCT, Text::Of(include_str!("../../shaders/input_projection.wgsl"))],
     bindings: &[
         Binding::uniform::<Block>("block"),
         Binding::read("weights"),

@@ -16,10 +16,11 @@ use crate::spec::KernelSpec;
 
 #[cfg(test)]
 /// Every kernel, in the order of `shaders/README.md`.
-pub(crate) const KERNELS: [&KernelSpec; 5] = [
+pub(crate) const KERNELS: [&KernelSpec; 6] = [
     &input_projection::INPUT_PROJECTION,
     &step::RECURRENT_STEP,
     &recurrent_scan::RECURRENT_SCAN,
+    &recurrent_scan::PERSISTENT_SCAN,
     &step::FUSED_STEP,
     &step::HIDDEN_PROJECTION,
 ];

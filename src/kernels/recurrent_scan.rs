@@ -1,9 +1,10 @@
-//! `shaders/recurrent_scan.wgsl`.
+//! `shaders/recurrent_scan.wgsl` and `shaders/persistent_scan.wgsl`: many time steps in one dispatch, which
+//! are told the same.
 
 use bytemuck::{Pod, Zeroable};
 
 use super::step::{ACTIVATION, CELL};
-use super::tile::{PRODUCT, TILE, TileShape, Tiling, WEIGHTS};
+use super::tile::{BLOCK, CHAIN, PRODUCT, TILE, TileShape, Tiling, WEIGHTS};
 use crate::spec::{Binding, KernelSpec, PipelineSpec, Text, VEC4};
 
 pub(super) const RECURRENT_SCAN: KernelSpec = KernelSpec {
@@ -11,18 +12,45 @@ pub(super) const RECURRENT_SCAN: KernelSpec = KernelSpec {
     text: &[
         ACTIVATION,
         CELL,
-        TILE,
+        SCAN,
+        CHAIN,
         WEIGHTS,
+        TILE,
         PRODUCT,
         Text::Of(include_str!("../../shaders/recurrent_scan.wgsl")),
     ],
-    bindings: &[
-        Binding::uniform::<Scan>("scan"),
-        Binding::read("weights"),
-        Binding::read_write("h"),
-        Binding::read("gates_x"),
-        Binding::read_write("c"),
-        Binding::read_write("output"),
+    bindings: &BINDINGS,
+};
+
+pub(super) const PERSISTENT_SCAN: KernelSpec = KernelSpec {
+    name: "persistent_scan",
+    text: &[
+        ACTIVATION,
+        CELL,
+        SCAN,
+        CHAIN,
+        WEIGHTS,
+        LINKS,
+        Text::Of(include_str!("../../shaders/persistent_scan.wgsl")),
+    ],
+    bindings: &BINDINGS,
+};
+
+const BINDINGS: [Binding; 6] = [
+    Binding::uniform::<Scan>("scan"),
+    Binding::read("weights"),
+    Binding::read_write("h"),
+    Binding::read("gates_x"),
+    Binding::read_write("c"),
+    Binding::read_write("output"),
+];
+
+const SCAN: Text = Text::Of(include_str!("../../shaders/common/scan.wgsl"));
+const LINKS: Text = Text::Twins {
+    choose: |variant| variant.subgroups,
+    twins: [
+        include_str!("../../shaders/common/links.wgsl"),
+        include_str!("../../shaders/common/links_subgroup.wgsl"),
     ],
 };
 
@@ -40,7 +68,11 @@ pub(crate) struct Scan {
     pub direction: u32,
     /// Time steps of the dispatch.
     pub count: u32,
-    pub unused: u32,
+    /// Sequences of a workgroup.
+    pub rows: u32,
+    /// Blocks of eight `vec4f` that a row of h takes.
+    pub blocks: u32,
+    pub unused: [u32; 3],
     pub steps: [Times; SCAN_STEPS],
 }
 
@@ -61,8 +93,25 @@ pub(crate) struct Times {
 pub(crate) struct RecurrentScan;
 
 impl RecurrentScan {
+    /// Blocks of persistent weights that a row of h takes.
+    pub fn blocks(shape: TileShape) -> usize {
+        shape.reduction.div_ceil(BLOCK)
+    }
+
     /// `shape` is that of `recurrent_step`, and `tiling` carries it: see [`Tiling::carrying`].
     pub fn pipelines(shape: TileShape, tiling: &Tiling, directions: usize) -> Vec<PipelineSpec> {
+        if let Some(rows) = tiling.persistent_rows() {
+            let constants = vec![
+                ("WORKGROUP_SIZE", f64::from(tiling.workgroup_size)),
+                ("REDUCTION", shape.reduction as f64),
+                ("COLUMNS", shape.columns as f64),
+                ("BLOCKS", Self::blocks(shape) as f64),
+                ("DIRECTIONS", directions as f64),
+                ("H_TILE", (rows * shape.reduction) as f64),
+                ("H_NEXT", (rows * VEC4 * shape.reduction) as f64),
+            ];
+            return vec![PipelineSpec { kernel: &PERSISTENT_SCAN, variant: tiling.variant, constants }];
+        }
         let mut pipelines = shape.pipelines(&RECURRENT_SCAN, tiling, &[("DIRECTIONS", directions as f64)]);
         for (pipeline, rows) in pipelines.iter_mut().zip(tiling.heights()) {
             let h_tile = rows as usize * VEC4 * shape.reduction;

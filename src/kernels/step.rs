@@ -3,7 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::tile::{PRODUCT, TILE, TileShape, Tiling, WEIGHTS};
+use super::tile::{CHAIN, PRODUCT, TILE, TileShape, Tiling, WEIGHTS};
 use crate::spec::{Binding, KernelSpec, PipelineSpec, Text, VEC4, padded};
 
 pub(super) const ACTIVATION: Text = Text::Of(include_str!("../../shaders/common/activation.wgsl"));
@@ -18,8 +18,9 @@ pub(super) const RECURRENT_STEP: KernelSpec = KernelSpec {
         CELL,
         STEP,
         STEP_CELL,
-        TILE,
+        CHAIN,
         WEIGHTS,
+        TILE,
         PRODUCT,
         Text::Of(include_str!("../../shaders/recurrent_step.wgsl")),
     ],
@@ -41,8 +42,9 @@ pub(super) const FUSED_STEP: KernelSpec = KernelSpec {
         CELL,
         STEP,
         STEP_CELL,
-        TILE,
+        CHAIN,
         WEIGHTS,
+        TILE,
         PRODUCT,
         Text::Of(include_str!("../../shaders/fused_step.wgsl")),
     ],
@@ -60,7 +62,14 @@ pub(super) const FUSED_STEP: KernelSpec = KernelSpec {
 
 pub(super) const HIDDEN_PROJECTION: KernelSpec = KernelSpec {
     name: "hidden_projection",
-    text: &[STEP, TILE, WEIGHTS, PRODUCT, Text::Of(include_str!("../../shaders/hidden_projection.wgsl"))],
+    text: &[
+        STEP,
+        CHAIN,
+        WEIGHTS,
+        TILE,
+        PRODUCT,
+        Text::Of(include_str!("../../shaders/hidden_projection.wgsl")),
+    ],
     bindings: &[
         Binding::uniform::<Step>("time_step"),
         Binding::read("weights"),

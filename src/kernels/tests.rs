@@ -65,14 +65,14 @@ fn every_shader_is_valid_without_an_adapter() {
 #[test]
 fn every_file_is_part_of_a_kernel() {
     let kernels = wgsl_files("shaders");
-    assert_eq!(kernels.len(), 5, "one file a kernel: {kernels:?}");
+    assert_eq!(kernels.len(), 6, "one file a kernel: {kernels:?}");
     let stems: BTreeSet<_> =
         kernels.iter().map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     let names: BTreeSet<_> = KERNELS.iter().map(|kernel| kernel.name.to_owned()).collect();
     assert_eq!(stems, names, "file stem = kernel");
 
     let common = wgsl_files("shaders/common");
-    assert_eq!(common.len(), 9, "{common:?}");
+    assert_eq!(common.len(), 13, "{common:?}");
     for path in kernels.iter().chain(&common) {
         let text = fs::read_to_string(path).unwrap();
         let used = |variant| KERNELS.iter().any(|kernel| kernel.source(variant).contains(&text));
@@ -129,7 +129,7 @@ fn members(module: &Module, name: &str) -> Vec<(String, usize)> {
 
 #[test]
 fn uniforms_are_laid_out_alike_on_both_sides() {
-    let [input, step, scan, fused, projection] =
+    let [input, step, scan, persistent, fused, projection] =
         KERNELS.map(|kernel| parse(kernel.name, &kernel.source(Variant::default())));
     let block = [
         ("direction".to_owned(), offset_of!(Block, direction)),
@@ -156,21 +156,27 @@ fn uniforms_are_laid_out_alike_on_both_sides() {
         assert_eq!(members(&module, "Slot"), slot);
         assert_eq!(members(&module, "Step"), [("slots".to_owned(), offset_of!(Step, slots))]);
     }
-    let times = [
-        ("running".to_owned(), offset_of!(Times, running)),
-        ("gates_row".to_owned(), offset_of!(Times, gates_row)),
-        ("output_row".to_owned(), offset_of!(Times, output_row)),
-        ("unused".to_owned(), offset_of!(Times, unused)),
-    ];
-    assert_eq!(members(&scan, "Times"), times);
-    let of_scan = [
-        ("batch".to_owned(), offset_of!(Scan, batch)),
-        ("direction".to_owned(), offset_of!(Scan, direction)),
-        ("count".to_owned(), offset_of!(Scan, count)),
-        ("unused".to_owned(), offset_of!(Scan, unused)),
-        ("steps".to_owned(), offset_of!(Scan, steps)),
-    ];
-    assert_eq!(members(&scan, "Scan"), of_scan);
+    for scan in [scan, persistent] {
+        let times = [
+            ("running".to_owned(), offset_of!(Times, running)),
+            ("gates_row".to_owned(), offset_of!(Times, gates_row)),
+            ("output_row".to_owned(), offset_of!(Times, output_row)),
+            ("unused".to_owned(), offset_of!(Times, unused)),
+        ];
+        assert_eq!(members(&scan, "Times"), times);
+        let of_scan = [
+            ("batch".to_owned(), offset_of!(Scan, batch)),
+            ("direction".to_owned(), offset_of!(Scan, direction)),
+            ("count".to_owned(), offset_of!(Scan, count)),
+            ("rows".to_owned(), offset_of!(Scan, rows)),
+            ("blocks".to_owned(), offset_of!(Scan, blocks)),
+            ("unused_0".to_owned(), offset_of!(Scan, unused)),
+            ("unused_1".to_owned(), offset_of!(Scan, unused) + 4),
+            ("unused_2".to_owned(), offset_of!(Scan, unused) + 8),
+            ("steps".to_owned(), offset_of!(Scan, steps)),
+        ];
+        assert_eq!(members(&scan, "Scan"), of_scan);
+    }
 }
 
 pub(crate) fn limits(software: bool, subgroups: Option<SubgroupSizes>) -> DeviceLimits {
@@ -184,6 +190,7 @@ pub(crate) fn limits(software: bool, subgroups: Option<SubgroupSizes>) -> Device
         max_workgroup_bytes: 16 << 10,
         subgroups,
         software,
+        units: if software { 2 } else { 32 },
     }
 }
 
@@ -194,8 +201,10 @@ fn all_pipelines(tiling: &Tiling) -> Vec<PipelineSpec> {
     let hidden = HiddenProjection::pipelines(HiddenProjection::shape(6, 3), tiling, 2);
     let fused = FusedStep::pipelines(RecurrentStep::shape(6, 6), tiling, 2, false);
     let carrying = tiling.carrying(6, &limits(false, None)).unwrap();
-    let scan = RecurrentScan::pipelines(RecurrentStep::shape(6, 6), &carrying, 2);
-    [input, step, projected, hidden, fused, scan].concat()
+    let persistent = RecurrentScan::pipelines(RecurrentStep::shape(6, 6), &carrying, 2);
+    let carrying = tiling.carrying(40, &limits(false, None)).unwrap();
+    let scan = RecurrentScan::pipelines(RecurrentStep::shape(40, 40), &carrying, 2);
+    [input, step, projected, hidden, fused, scan, persistent].concat()
 }
 
 #[test]
@@ -230,14 +239,30 @@ fn tiles_fit_the_device() {
 
     // 16 KiB: a row of 256 units takes 1,024 bytes and 512 of the stage.
     let carrying = |hidden| hardware.carrying(hidden, &limits(false, None));
-    let of = |hidden| carrying(hidden).map(|t| (t.workgroup_size, t.tallest()));
+    let of =
+        |hidden| carrying(hidden).map(|t| (t.workgroup_size, t.tallest(), t.persistent_rows().is_some()));
     assert_eq!(
-        [1, 128, 129, 256, 257].map(of),
-        [Some((32, 16)), Some((128, 16)), Some((160, 8)), Some((256, 8)), None]
+        [1, 32, 33, 128, 129, 256, 257].map(of),
+        [
+            Some((32, 16, true)), // 128 registers of weights at most
+            Some((32, 16, true)),
+            Some((64, 16, false)),
+            Some((128, 16, false)),
+            Some((160, 8, false)),
+            Some((256, 8, false)),
+            None
+        ]
     );
-    assert!(
-        !Tiling::of(&limits(true, wide), false).carrying(8, &limits(true, wide)).unwrap().variant.subgroups
-    );
+    let roomy = DeviceLimits { max_invocations: 1024, ..limits(true, wide) };
+    let software = |hidden| Tiling::of(&roomy, false).carrying(hidden, &roomy).unwrap();
+    assert!(software(256).persistent_rows() == Some(8) && software(256).variant.subgroups);
+    assert!(software(257).persistent_rows().is_none() && !software(257).variant.subgroups);
+    assert!(!Tiling::of(&roomy, false).carrying(8, &limits(true, narrow)).unwrap().variant.subgroups);
+
+    // Both units of the software adapter are kept busy, by the directions or by tiles.
+    let rows = |rows, directions| software(256).rows_of_workgroup(0, rows, directions);
+    assert_eq!([1, 2, 3, 8, 16, 17, 40].map(|n| rows(n, 1)), [1, 1, 2, 4, 8, 5, 7]);
+    assert_eq!([1, 2, 3, 8, 16, 17, 40].map(|n| rows(n, 2)), [1, 2, 3, 8, 8, 6, 8]);
 
     let tiling = Tiling::of(&limits(false, None), false);
     let height = |rows| tiling.heights().nth(tiling.height_for(rows)).unwrap();

@@ -4,6 +4,7 @@ use crate::spec::{DeviceLimits, KernelSpec, PipelineSpec, Text, VEC4, Variant, p
 
 /// `shaders/common/tile.wgsl` and its twins: what every product is put together from.
 pub(super) const TILE: Text = Text::Of(include_str!("../../shaders/common/tile.wgsl"));
+pub(super) const CHAIN: Text = Text::Of(include_str!("../../shaders/common/chain.wgsl"));
 pub(super) const WEIGHTS: Text = Text::Twins {
     choose: |variant| variant.half_weights,
     twins: [
@@ -23,6 +24,10 @@ pub(super) const PRODUCT: Text = Text::Twins {
 /// 32 · 16 rows · 16 bytes = 8 KiB, half of what every WebGPU device has.
 const CHUNK: usize = 32;
 
+/// vec4f of the reduction axis in a block of persistent weights, and the most blocks.
+pub(super) const BLOCK: usize = 8;
+const MAX_BLOCKS: usize = 8;
+
 /// How tiles lie on the workgroups of one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tiling {
@@ -32,6 +37,10 @@ pub(crate) struct Tiling {
     pub variant: Variant,
     /// The most rows of a tile.
     max_rows: u32,
+    /// Whether weights persist in registers, and a workgroup takes its rows one after the other.
+    persistent: bool,
+    /// Workgroups that run side by side.
+    units: u32,
 }
 
 impl Tiling {
@@ -51,27 +60,55 @@ impl Tiling {
             workgroup_size: if limits.software { 32 } else { widest.clamp(32, 64) },
             variant: Variant { subgroups, half_weights },
             max_rows: if limits.software && (!subgroups || narrowest < medium) { low } else { tall },
+            persistent: false,
+            units: limits.units,
         }
     }
 
     /// For workgroups that carry a tile of `hidden` units through time, with an invocation for every unit and
     /// workgroup memory for the tile's h and its stage; `None` where the device has too little of either.
-    /// Workgroup memory holds h anyway, so operands are shared through it.
+    /// Workgroup memory holds h anyway, so operands are shared through it. The weights persist where they fit
+    /// registers; memory stands for these on a software adapter, whose compiler sets the bound: about a second
+    /// for the largest.
     pub fn carrying(&self, hidden: usize, limits: &DeviceLimits) -> Option<Self> {
         let width = hidden.checked_next_multiple_of(32)?;
+        let workgroup_size = u32::try_from(width).ok().filter(|&size| size <= limits.max_invocations)?;
+        if padded(hidden) <= VEC4 * BLOCK * if limits.software { MAX_BLOCKS } else { 1 } {
+            let wide = limits.subgroups.is_some_and(|sizes| sizes.min as usize >= BLOCK);
+            let variant = Variant { subgroups: limits.software && wide, ..self.variant };
+            let rows = limits.max_workgroup_bytes / (2 * 4 * padded(hidden) as u32);
+            let max_rows = rows.clamp(1, 16);
+            return Some(Self { workgroup_size, variant, max_rows, persistent: true, ..*self });
+        }
         let row = 4 * padded(hidden) + VEC4 * 4 * CHUNK.min(padded(hidden) / VEC4);
         let fits = |rows: &u32| *rows as usize * row <= limits.max_workgroup_bytes as usize;
         // Software adapters split a kernel at every barrier, and compile a tall tile with barriers for seconds.
         let tallest = if limits.software { 4 } else { u32::MAX };
         let max_rows = Self::ROWS.into_iter().filter(|&rows| rows <= tallest).rfind(fits)?;
-        let workgroup_size = u32::try_from(width).ok().filter(|&size| size <= limits.max_invocations)?;
-        Some(Self { workgroup_size, variant: Variant { subgroups: false, ..self.variant }, max_rows })
+        let variant = Variant { subgroups: false, ..self.variant };
+        Some(Self { workgroup_size, variant, max_rows, ..*self })
     }
 
     /// The heights that this device uses.
     pub fn heights(&self) -> impl Iterator<Item = u32> + use<> {
         let max = self.max_rows;
         Self::ROWS.into_iter().filter(move |&rows| rows <= max)
+    }
+
+    /// Where weights persist, the most rows of a workgroup.
+    pub fn persistent_rows(&self) -> Option<usize> {
+        self.persistent.then_some(self.tallest())
+    }
+
+    /// Rows that a workgroup takes of `rows`, in a tile of height `height` (an index): where weights persist,
+    /// so many that the workgroups of all directions keep every unit busy.
+    pub fn rows_of_workgroup(&self, height: usize, rows: usize, directions: usize) -> usize {
+        if !self.persistent {
+            return self.heights().nth(height).unwrap_or(1) as usize;
+        }
+        let even = (self.units as usize).div_ceil(directions).max(1);
+        let groups = rows.div_ceil(self.tallest()).next_multiple_of(even);
+        rows.div_ceil(groups).max(1)
     }
 
     /// The tallest.
@@ -82,6 +119,9 @@ impl Tiling {
     /// Index in `heights` of the tile for a product of `rows` rows: the lowest that holds them, else
     /// the tallest.
     pub fn height_for(&self, rows: usize) -> usize {
+        if self.persistent {
+            return 0; // one pipeline, told its rows when it runs
+        }
         let last = self.heights().count() - 1;
         self.heights().position(|height| height as usize >= rows).unwrap_or(last)
     }
@@ -124,7 +164,7 @@ impl TileShape {
 
     /// Workgroups for `rows` rows in tiles of height `height` (an index), in each of `directions`.
     pub fn grid(&self, tiling: &Tiling, height: usize, rows: usize, directions: usize) -> [u32; 3] {
-        let tall = tiling.heights().nth(height).unwrap_or(1) as usize;
+        let tall = tiling.rows_of_workgroup(height, rows, directions);
         [
             self.columns.div_ceil(tiling.workgroup_size as usize) as u32,
             rows.div_ceil(tall) as u32,

@@ -85,6 +85,19 @@ const WRONG_SCAN: [(&str, &str); 6] = [
     ("h_tile[4u * i + 1u]", "h_tile[4u * i + 2u]"),
     ("let state = direction * scan.batch + first;", "let state = first;"),
 ];
+const WRONG_PERSISTENT: [(&str, &str); 8] = [
+    ("c_tile[r] = cell.c;", ""),
+    ("h_next[r * width + local] = cell.h;", ""),
+    ("times.gates_row[direction]", "times.gates_row[0u]"),
+    ("let state = direction * scan.batch + first;", "let state = first;"),
+    ("let r = turn % rows;", "let r = 0u;"),
+    ("if (BLOCKS > 1u) { sum = links_of_block(6u, row, sum); }", ""),
+    ("weights_at(column + min(m,", "weights_at(column + min(m + 1u,"),
+    ("held[7], last)", "held[6], last)"),
+];
+const WRONG_LINKS: [(&str, &str); 1] = [("h_tile[at + 2u]", "h_tile[at + 1u]")];
+const WRONG_LINKS_SUBGROUP: [(&str, &str); 1] =
+    [("subgroupBroadcast(mine, 2u)", "subgroupBroadcast(mine, 1u)")];
 const WRONG_SINGLE: [(&str, &str); 3] = [
     ("bias[time_step.slots[place.slot].bias +", "bias["),
     ("slot.x_row * slot.x_length,", "slot.x_length,"),
@@ -99,25 +112,33 @@ fn wrong_kernels_are_seen_on_the_gpu() {
     let layers = golden::load("two_layers_bidirectional");
     let projected = golden::load("packed_projection_batch_first");
     let stacked = golden::load("five_layers");
+    let wide = golden::load("odd_sizes"); // too wide for its weights to persist on hardware
     for subgroups in [false, true] {
         let twin = |limits: DeviceLimits| DeviceLimits {
             subgroups: limits.subgroups.filter(|_| subgroups),
             software: true,
             ..limits
         };
-        let has_subgroups = {
-            let super::Engine::Gpu(engine) = lstm(&layers, twin, |_| {}).engine else { panic!("not a GPU") };
-            engine.network.tiling.variant.subgroups
+        let hardware = |limits: DeviceLimits| DeviceLimits { software: false, ..twin(limits) };
+        let [of_product, of_links] = {
+            let super::Engine::Gpu(engine) = lstm(&wide, twin, |_| {}).engine else { panic!("not a GPU") };
+            let scan = engine.network.layers[0].scan.as_ref().unwrap();
+            assert!(scan.tiling.persistent_rows().is_some());
+            [engine.network.tiling, scan.tiling].map(|tiling| tiling.variant.subgroups)
         };
-        let of_twin = if has_subgroups { &WRONG_SUBGROUP } else { &WRONG_PORTABLE };
-        for (schedule, case, edits) in [
-            (Schedule::Step, &layers, &WRONG[..]),
-            (Schedule::Step, &layers, of_twin),
-            (Schedule::Step, &projected, &WRONG_PROJECTED),
-            (Schedule::Scan, &layers, &WRONG_SCAN),
-            (Schedule::Single, &layers, &WRONG_SINGLE),
-            (Schedule::Diagonal, &stacked, &WRONG_DIAGONAL),
+        let of_product = if of_product { &WRONG_SUBGROUP } else { &WRONG_PORTABLE };
+        let of_links = if of_links { &WRONG_LINKS_SUBGROUP } else { &WRONG_LINKS };
+        for (schedule, case, software, edits) in [
+            (Schedule::Step, &layers, true, &WRONG[..]),
+            (Schedule::Step, &layers, true, of_product),
+            (Schedule::Step, &projected, true, &WRONG_PROJECTED),
+            (Schedule::Scan, &wide, false, &WRONG_SCAN),
+            (Schedule::Scan, &wide, true, &WRONG_PERSISTENT),
+            (Schedule::Scan, &wide, true, of_links),
+            (Schedule::Single, &layers, true, &WRONG_SINGLE),
+            (Schedule::Diagonal, &stacked, true, &WRONG_DIAGONAL),
         ] {
+            let twin = |limits| if software { twin(limits) } else { hardware(limits) };
             let tuning = Tuning::Fixed(schedule);
             let error =
                 error_in_tolerances(case, forward(case, &lstm(case, twin, |_| {}).with_tuning(tuning)).0);
@@ -158,6 +179,7 @@ fn no_tile_twin_nor_schedule_changes_a_bit() {
         "packed_two_layers_bidirectional",
         "packed_projection_batch_first",
         "five_layers",
+        "odd_sizes",
     ] {
         let case = golden::load(name);
         let mut expected = None;

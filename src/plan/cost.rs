@@ -50,23 +50,17 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// Measured on lavapipe 25.0.7, two cores of a Xeon: 30 µs a dispatch, 32 GFLOP/s in the tallest tiles,
-    /// and about 100 cycles for the 128 bytes that eight lanes load. A step within a dispatch costs up to 200 µs
-    /// more: at a barrier every invocation's values go to memory and back.
-    pub const SOFTWARE: Self = Self {
-        dispatch: 30e-6,
-        barrier: 200e-6,
-        units: 2.0,
-        operations: 16e9,
-        bytes: 3.5e9,
-        overlaps: false,
-    };
+    /// and about 100 cycles for the 128 bytes that eight lanes load.
+    pub const SOFTWARE: Self =
+        Self { dispatch: 30e-6, barrier: 3e-6, units: 2.0, operations: 16e9, bytes: 3.5e9, overlaps: false };
     /// A prediction from datasheets, not measured: a mid-range GPU of 32 units at 2 GHz, 64 lanes each at
     /// half of their rate, 32 bytes a clock from the second-level cache, and 4 µs for a dependent dispatch.
     pub const HARDWARE: Self =
         Self { dispatch: 4e-6, barrier: 0.5e-6, units: 32.0, operations: 128e9, bytes: 64e9, overlaps: true };
 
     pub fn of(limits: &DeviceLimits) -> Self {
-        if limits.software { Self::SOFTWARE } else { Self::HARDWARE }
+        let class = if limits.software { Self::SOFTWARE } else { Self::HARDWARE };
+        Self { units: f64::from(limits.units), ..class }
     }
 
     /// Seconds that a phase takes: its dispatches one after the other, each on as many units as it has
@@ -124,6 +118,9 @@ pub(crate) fn phases(network: &Network, packing: &Packing, schedule: Schedule) -
                 _ => packing.running(packing.steps() - 1 - t),
             });
             let mut step = product(network, stage, stage.shape, running, directions);
+            if schedule == Schedule::Scan && stage.tiling.persistent_rows().is_some() {
+                step.bytes = 0.0; // once a dispatch
+            }
             if !ahead {
                 let x = TileShape { reduction: layer.input.shape.reduction, ..stage.shape };
                 let of_x = product(network, stage, x, running, directions);
@@ -141,10 +138,13 @@ pub(crate) fn phases(network: &Network, packing: &Packing, schedule: Schedule) -
         if schedule == Schedule::Scan {
             // A dispatch has the rows of its fullest step.
             let dispatches = packing.steps().div_ceil(SCAN_STEPS);
-            let each = product(network, stage, stage.shape, packing.batch(), directions).workgroups;
+            let each = product(network, stage, stage.shape, packing.batch(), directions);
+            if stage.tiling.persistent_rows().is_some() {
+                steps.bytes += each.bytes * dispatches as f64;
+            }
             steps.barriers += packing.steps() as f64;
             steps.dispatches += dispatches as f64 - packing.steps() as f64;
-            steps.workgroups = each * steps.dispatches;
+            steps.workgroups = each.workgroups * steps.dispatches;
         }
         if schedule == Schedule::Diagonal && number % SLOTS > 0 {
             // Runs along with the layers below it, but for its last step.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::schedule::{SUBMISSION, Scheduler};
-use crate::kernels::{Block, SCAN_STEPS, SLOTS, Scan, Slot, Step, TileShape, Times};
+use crate::kernels::{Block, RecurrentScan, SCAN_STEPS, SLOTS, Scan, Slot, Step, TileShape, Times};
 use crate::spec::{BufferRef, ResidentRef, VEC4};
 
 impl Scheduler<'_> {
@@ -94,25 +94,31 @@ impl Scheduler<'_> {
         let step = row * (self.packing.batch() * directions.len()) as u64;
         let most = usize::try_from(SUBMISSION.operations / step).unwrap_or(usize::MAX).clamp(1, SCAN_STEPS);
         for some in times.chunks(most) {
+            let running = |times: &[usize; 2]| {
+                directions.clone().map(|d| self.packing.running(times[d])).max().unwrap_or(0)
+            };
+            let fullest = some.iter().map(running).max().unwrap_or(0);
+            let height = stage.tiling.height_for(fullest);
             let mut scan = Scan {
                 batch: self.packing.batch() as u32,
                 direction: directions.start as u32,
                 count: some.len() as u32,
-                unused: 0,
+                rows: stage.tiling.rows_of_workgroup(height, fullest, directions.len()) as u32,
+                blocks: RecurrentScan::blocks(stage.shape) as u32,
+                unused: [0; 3],
                 steps: [Times::default(); SCAN_STEPS],
             };
-            let (mut rows, mut operations) = (0, 0);
+            let mut operations = 0;
             for (step, times) in scan.steps.iter_mut().zip(some) {
                 for d in directions.clone() {
                     let running = self.packing.running(times[d]);
                     step.running[d] = running as u32;
                     step.gates_row[d] = (self.gates_row(d) + self.row(block, times[d])) as u32;
                     step.output_row[d] = self.row(block, times[d]) as u32;
-                    rows = rows.max(running);
                     operations += row * running as u64;
                 }
             }
-            self.dispatch(stage, buffers.clone(), &scan, (rows, directions.len()), operations);
+            self.dispatch(stage, buffers.clone(), &scan, (fullest, directions.len()), operations);
         }
     }
 

@@ -148,8 +148,14 @@ impl<'a> Walk<'a> {
 
     /// The rows that a grid covers: enough, and no row of workgroups for nothing.
     fn covers(&self, dispatch: &Dispatch, rows: usize) {
-        let constants = &self.network.pipelines[dispatch.pipeline].constants;
-        let height = constants.iter().find(|(name, _)| *name == "ROWS").unwrap().1 as usize;
+        let pipeline = &self.network.pipelines[dispatch.pipeline];
+        let constant = |name| pipeline.constants.iter().find(|(n, _)| *n == name).map(|(_, c)| *c as usize);
+        let height = constant("ROWS").unwrap_or_else(|| {
+            let scan: Scan = self.params(dispatch);
+            assert!(scan.rows as usize * constant("REDUCTION").unwrap() <= constant("H_TILE").unwrap());
+            assert_eq!(scan.blocks as usize, constant("BLOCKS").unwrap());
+            scan.rows as usize
+        });
         assert_eq!(dispatch.grid[1] as usize, rows.div_ceil(height));
     }
 
@@ -205,7 +211,7 @@ impl<'a> Walk<'a> {
                     }
                 }
             }
-            "recurrent_scan" => {
+            "recurrent_scan" | "persistent_scan" => {
                 let scan: Scan = self.params(dispatch);
                 assert_eq!(scan.batch as usize, self.packing.batch());
                 let directions = scan.direction as usize..scan.direction as usize + all;
@@ -386,6 +392,7 @@ fn weight_bytes(network: &Network, program: &Program<HostData>, dispatch: &Dispa
                     .map(|s| matrix(s.x_length as usize))
                     .sum::<usize>()
         }
+        "persistent_scan" => fixed, // once
         "recurrent_scan" => {
             let scan: Scan = bytemuck::pod_read_unaligned(&params[..size_of::<Scan>()]);
             fixed * scan.count as usize

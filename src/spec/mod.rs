@@ -128,6 +128,8 @@ pub(crate) struct DeviceLimits {
     pub subgroups: Option<SubgroupSizes>,
     /// Whether the adapter is a processor that emulates a GPU.
     pub software: bool,
+    /// Workgroups that run side by side, as far as can be known.
+    pub units: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

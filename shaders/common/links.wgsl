@@ -1,0 +1,20 @@
+// Up to eight vec4f of links, their operand broadcast from workgroup memory: how persistent_scan goes through
+// a block of its weights.
+//
+//   sum + Σ_m held[place][m]·h_tile[at + m]      m < count, of which a compiler knows the value
+//
+// Twin  common/links_subgroup.wgsl
+// Needs  common/chain.wgsl          Host  src/kernels/recurrent_scan.rs
+fn start_links() {}
+
+fn links(place: u32, at: u32, count: u32, start: vec4f) -> vec4f {
+    var sum = chain(held[place][0], h_tile[at], start);
+    if (count > 1u) { sum = chain(held[place][1], h_tile[at + 1u], sum); }
+    if (count > 2u) { sum = chain(held[place][2], h_tile[at + 2u], sum); }
+    if (count > 3u) { sum = chain(held[place][3], h_tile[at + 3u], sum); }
+    if (count > 4u) { sum = chain(held[place][4], h_tile[at + 4u], sum); }
+    if (count > 5u) { sum = chain(held[place][5], h_tile[at + 5u], sum); }
+    if (count > 6u) { sum = chain(held[place][6], h_tile[at + 6u], sum); }
+    if (count > 7u) { sum = chain(held[place][7], h_tile[at + 7u], sum); }
+    return sum;
+}
