@@ -1,7 +1,8 @@
 //! What a call takes on the device, told before it runs.
 
 use super::cache::{Bytes, Cache, Key};
-use crate::check::{check_memory, host_out_of_memory};
+use super::{Engine, Lstm};
+use crate::check::{check_input, check_memory, host_out_of_memory};
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::plan::{HostData, Network, Packing, schedule};
@@ -56,12 +57,64 @@ impl Bytes for Memory {
     }
 }
 
+impl Lstm {
+    /// Bytes of device memory that the first call of [`forward`](Self::forward) with T = `steps` and
+    /// B = `batch` takes at most at a time; computed without touching the device. All are 0 on the CPU, and
+    /// with B = 0 there are only the weights.
+    ///
+    /// After calls of other shapes up to twice the memory budget of their buffers is there besides.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`], [`Error::LimitExceeded`]; [`Error::OutOfMemory`] if
+    /// the host has not the memory for the call's output, or for the list of its dispatches.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights};
+    ///
+    /// let weights = LstmWeights::uniform(&LstmConfig::new(40, 256), 42)?;
+    /// let memory = Lstm::new(&Device::best(), &weights)?.memory(160, 8)?;
+    /// println!("{} MiB, {} of them weights", memory.total() >> 20, memory.weights >> 20);
+    /// # Ok::<(), wgpu_lstm::Error>(())
+    /// ```
+    pub fn memory(&self, steps: usize, batch: usize) -> Result<Memory, Error> {
+        self.memory_of(steps, batch, None)
+    }
+
+    /// As [`memory`](Self::memory), for [`forward_padded`](Self::forward_padded) with these lengths.
+    ///
+    /// # Errors
+    ///
+    /// As for [`memory`](Self::memory), and [`Error::LengthOutOfRange`].
+    pub fn memory_padded(&self, lengths: &[usize]) -> Result<Memory, Error> {
+        let steps = lengths.iter().copied().max().unwrap_or(1); // padding takes no memory on the device
+        self.memory_of(steps.max(1), lengths.len(), Some(lengths))
+    }
+
+    fn memory_of(&self, steps: usize, batch: usize, lengths: Option<&[usize]>) -> Result<Memory, Error> {
+        check_input(&self.config, (steps, batch, self.config.input_size()), lengths)?;
+        match &self.engine {
+            Engine::Cpu(_) => Ok(Memory::default()),
+            Engine::Gpu(engine) => {
+                let network = &engine.network;
+                check_host(&self.config, steps, batch)?;
+                let parts = self.parts(network, steps, batch, lengths)?;
+                of_call(network, &parts, self.memory_budget, self.tuning, |packing| {
+                    self.chosen(engine, packing, self.tuning)
+                })
+            }
+        }
+    }
+}
+
 /// A dispatch with its uniform, or a sequence with its place: some 64 bytes in the program, and up to 256 bytes
 /// in the uniforms, which are aligned to that.
 const LISTED_BYTES: usize = 64 + 256;
 
 /// Refuses a call whose output, or whose list of dispatches and sequences, the host has no memory for.
-pub(super) fn check_host(config: &LstmConfig, steps: usize, batch: usize) -> Result<(), Error> {
+fn check_host(config: &LstmConfig, steps: usize, batch: usize) -> Result<(), Error> {
     let width = config.num_directions() * config.output_size();
     check_memory::<f32>(steps.saturating_mul(batch).saturating_mul(width)).map_err(host_out_of_memory)?;
     // A step of a layer is a dispatch or two for each direction.
@@ -70,7 +123,7 @@ pub(super) fn check_host(config: &LstmConfig, steps: usize, batch: usize) -> Res
 }
 
 /// The most that a first call takes at once: it keeps and drops programs as the call does.
-pub(super) fn of_call(
+fn of_call(
     network: &Network,
     parts: &[Packing],
     budget: u64,

@@ -3,6 +3,7 @@
 mod cache;
 mod choice;
 mod memory;
+mod run;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -12,18 +13,16 @@ use std::sync::Arc;
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 
-use self::cache::{Cache, Key};
+use self::cache::Cache;
 use self::choice::Choices;
 pub use self::memory::Memory;
-use self::transfer::Call;
-use crate::check::check_input;
 use crate::config::LstmConfig;
 use crate::cpu;
 use crate::device::{Backend, Device, block_on};
 use crate::error::Error;
 use crate::gpu::{Gpu, Pipelines, Prepared, Wait};
-use crate::plan::{HostData, Network, Packing, most_sequences, schedule};
-use crate::state::{LstmState, check_state_shapes};
+use crate::plan::{HostData, Network};
+use crate::state::LstmState;
 use crate::tuning::Tuning;
 use crate::weights::{LstmWeights, Precision};
 
@@ -321,132 +320,6 @@ impl Lstm {
                 Ok((self.in_callers_layout(output), LstmState { h, c }))
             }
             Engine::Gpu(engine) => self.run_on_gpu(engine, input, lengths, state, wait).await,
-        }
-    }
-
-    async fn run_on_gpu(
-        &self,
-        engine: &GpuEngine,
-        input: ArrayView3<'_, f32>,
-        lengths: Option<&[usize]>,
-        state: Option<&LstmState>,
-        wait: Wait,
-    ) -> Result<(Array3<f32>, LstmState), Error> {
-        let (steps, batch, _) = input.dim();
-        check_input(&self.config, input.dim(), lengths)?;
-        if let Some(state) = state {
-            check_state_shapes(&self.config, batch, state.h.shape(), state.c.shape())?;
-        }
-        let mut call = Call::new(&self.config, input, state)?;
-        if batch == 0 {
-            let (output, state) = call.finish();
-            return Ok((self.in_callers_layout(output), state));
-        }
-        for packing in self.parts(&engine.network, steps, batch, lengths)? {
-            let tuning = match self.tuning {
-                Tuning::Measure => Tuning::Fixed(self.measure(engine, &packing, &mut call, wait).await?),
-                tuning => tuning,
-            };
-            self.run_part(engine, &packing, tuning, &mut call, wait).await?;
-        }
-        let (output, state) = call.finish();
-        Ok((self.in_callers_layout(output), state))
-    }
-
-    /// Runs one part of the batch.
-    async fn run_part(
-        &self,
-        engine: &GpuEngine,
-        packing: &Packing,
-        tuning: Tuning,
-        call: &mut Call<'_>,
-        wait: Wait,
-    ) -> Result<(), Error> {
-        let GpuEngine { gpu, network, pipelines, weights, cache, .. } = engine;
-        let key = Key::new(packing, self.memory_budget, tuning);
-        let mut prepared = match cache.take(&key) {
-            Some(prepared) => prepared,
-            None => {
-                let chosen = self.chosen(engine, packing, tuning);
-                let program = schedule(network, packing, self.memory_budget, chosen)?;
-                match gpu.prepare(program.clone(), pipelines, weights).await {
-                    // What is kept for other shapes must not be what is missing here.
-                    Err(Error::OutOfMemory { .. }) if cache.clear() => {
-                        gpu.poll();
-                        gpu.prepare(program, pipelines, weights).await?
-                    }
-                    result => result?,
-                }
-            }
-        };
-        let mut host = call.of_part(packing, network);
-        gpu.run(&mut prepared, pipelines, &mut host, wait).await?;
-        cache.put(key, prepared, self.memory_budget.saturating_mul(2));
-        Ok(())
-    }
-
-    /// The batch, in parts that a program can take each.
-    fn parts(
-        &self,
-        network: &Network,
-        steps: usize,
-        batch: usize,
-        lengths: Option<&[usize]>,
-    ) -> Result<Vec<Packing>, Error> {
-        let length = |b: usize| (b, lengths.map_or(steps, |lengths| lengths[b]));
-        let mut sequences: Vec<(usize, usize)> = (0..batch).map(length).collect();
-        sequences.sort_by_key(|&(_, length)| std::cmp::Reverse(length));
-        let most = most_sequences(network, self.memory_budget)?;
-        Ok(sequences.chunks(most).map(|part| Packing::new(part.to_vec())).collect())
-    }
-
-    /// Bytes of device memory that the first call of [`forward`](Self::forward) with T = `steps` and
-    /// B = `batch` takes at most at a time; computed without touching the device. All are 0 on the CPU, and
-    /// with B = 0 there are only the weights.
-    ///
-    /// After calls of other shapes up to twice the memory budget of their buffers is there besides.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`], [`Error::LimitExceeded`]; [`Error::OutOfMemory`] if
-    /// the host has not the memory for the call's output, or for the list of its dispatches.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights};
-    ///
-    /// let weights = LstmWeights::uniform(&LstmConfig::new(40, 256), 42)?;
-    /// let memory = Lstm::new(&Device::best(), &weights)?.memory(160, 8)?;
-    /// println!("{} MiB, {} of them weights", memory.total() >> 20, memory.weights >> 20);
-    /// # Ok::<(), wgpu_lstm::Error>(())
-    /// ```
-    pub fn memory(&self, steps: usize, batch: usize) -> Result<Memory, Error> {
-        self.memory_of(steps, batch, None)
-    }
-
-    /// As [`memory`](Self::memory), for [`forward_padded`](Self::forward_padded) with these lengths.
-    ///
-    /// # Errors
-    ///
-    /// As for [`memory`](Self::memory), and [`Error::LengthOutOfRange`].
-    pub fn memory_padded(&self, lengths: &[usize]) -> Result<Memory, Error> {
-        let steps = lengths.iter().copied().max().unwrap_or(1); // padding takes no memory on the device
-        self.memory_of(steps.max(1), lengths.len(), Some(lengths))
-    }
-
-    fn memory_of(&self, steps: usize, batch: usize, lengths: Option<&[usize]>) -> Result<Memory, Error> {
-        check_input(&self.config, (steps, batch, self.config.input_size()), lengths)?;
-        match &self.engine {
-            Engine::Cpu(_) => Ok(Memory::default()),
-            Engine::Gpu(engine) => {
-                let network = &engine.network;
-                memory::check_host(&self.config, steps, batch)?;
-                let parts = self.parts(network, steps, batch, lengths)?;
-                memory::of_call(network, &parts, self.memory_budget, self.tuning, |packing| {
-                    self.chosen(engine, packing, self.tuning)
-                })
-            }
         }
     }
 

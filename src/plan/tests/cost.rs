@@ -1,0 +1,130 @@
+//! The cost model against the programs that are run, and the documentation against the model.
+
+use proptest::prelude::*;
+
+use super::cases;
+use crate::config::LstmConfig;
+use crate::kernels::tests::limits;
+use crate::kernels::{Scan, Step};
+use crate::plan::cost::{Machine, Phase, cost_on, phases};
+use crate::plan::{HostData, Network, Packing, admits, schedule};
+use crate::spec::{Dispatch, Program, SubgroupSizes};
+use crate::tuning::Schedule;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..Default::default() })]
+
+    // The cost model's formulas, against a count over the programs of calls in one block.
+    #[test]
+    fn a_schedule_costs_what_its_formulas_say(case in cases()) {
+        let network = Network::new(&case.config, &case.limits, case.half_weights).unwrap();
+        let packing = Packing::new(case.lengths.iter().copied().enumerate().collect());
+        if !admits(&network, &packing, case.schedule) {
+            return Ok(());
+        }
+        let program = schedule(&network, &packing, 1 << 30, case.schedule).unwrap();
+        let dispatches: Vec<_> = program.submissions.iter().flat_map(|s| &s.dispatches).collect();
+        let told = phases(&network, &packing, case.schedule);
+        let sum = |of: fn(&Phase) -> f64| told.iter().map(of).sum::<f64>();
+        prop_assert_eq!(sum(|phase| phase.dispatches), dispatches.len() as f64);
+        let uniform = packing.is_uniform();
+        if uniform {
+            // On a ragged diagonal layers have different rows, and in two directions the grid has the
+            // rows of the direction that has more, of which a formula knows nothing.
+            let operations: u64 = dispatches.iter().map(|dispatch| dispatch.operations).sum();
+            prop_assert_eq!(sum(|phase| phase.operations), operations as f64);
+            let bytes: usize = dispatches.iter().map(|dispatch| weight_bytes(&network, &program, dispatch)).sum();
+            prop_assert_eq!(sum(|phase| phase.bytes), bytes as f64);
+        }
+    }
+}
+
+/// Bytes of weights that a dispatch's workgroups read, each row of them a whole matrix.
+fn weight_bytes(network: &Network, program: &Program<HostData>, dispatch: &Dispatch) -> usize {
+    let constant = |name: &str| {
+        let constants = &network.pipelines[dispatch.pipeline].constants;
+        constants.iter().find(|(n, _)| *n == name).unwrap().1 as usize
+    };
+    let matrix = |reduction: usize| 4 * reduction * constant("COLUMNS") * 4 * network.words_of_element();
+    let params = &program.submissions[0].params[dispatch.params as usize..];
+    let fixed = matrix(constant("REDUCTION")) * dispatch.grid[2] as usize;
+    let each = match network.pipelines[dispatch.pipeline].kernel.name {
+        "fused_step" => {
+            let step: Step = bytemuck::pod_read_unaligned(&params[..size_of::<Step>()]);
+            fixed
+                + step.slots[..dispatch.grid[2] as usize]
+                    .iter()
+                    .map(|s| matrix(s.x_length as usize))
+                    .sum::<usize>()
+        }
+        "persistent_scan" => fixed, // once
+        "recurrent_scan" => {
+            let scan: Scan = bytemuck::pod_read_unaligned(&params[..size_of::<Scan>()]);
+            fixed * scan.count as usize
+        }
+        _ => fixed,
+    };
+    each * dispatch.grid[1] as usize
+}
+
+/// Classes of GPU by their datasheets, half of the peak rate, and 64 bytes a clock and unit of second-level
+/// cache; what a dispatch costs is assumed.
+fn classes() -> [(&'static str, Machine); 3] {
+    let class = |dispatch, units, peak: f64, clock: f64| Machine {
+        dispatch,
+        barrier: 0.5e-6,
+        units,
+        operations: peak / units / 2.0,
+        bytes: 64.0 * clock,
+        overlaps: true,
+    };
+    [
+        ("Intel Iris Xe, 6 × 16 EU, 2.0 TFLOP/s", class(8e-6, 6.0, 2.0e12, 1.3e9)),
+        ("GeForce RTX 3060, 28 SM, 12.7 TFLOP/s", class(4e-6, 28.0, 12.7e12, 1.78e9)),
+        ("GeForce RTX 4090, 128 SM, 82.6 TFLOP/s", class(4e-6, 128.0, 82.6e12, 2.52e9)),
+    ]
+}
+
+/// The table of `docs/performance.md`.
+fn predictions() -> String {
+    let classes = classes();
+    let mut table =
+        format!("| workload | {} |\n|---|---|---|---|\n", classes.map(|(name, _)| name).join(" | "));
+    for (name, config, batch, steps) in [
+        ("L1 H64 B1 T100", LstmConfig::new(64, 64), 1, 100),
+        ("keyword: L1 H128 B1 T100", LstmConfig::new(128, 128), 1, 100),
+        ("L1 H256 B1 T100", LstmConfig::new(256, 256), 1, 100),
+        (
+            "ocr: L2 bidirectional H256 B1 T100",
+            LstmConfig::new(256, 256).with_num_layers(2).with_bidirectional(true),
+            1,
+            100,
+        ),
+        ("speaker: L3 I40 H256 B8 T160", LstmConfig::new(40, 256).with_num_layers(3), 8, 160),
+        ("batch: L1 H256 B64 T100", LstmConfig::new(256, 256), 64, 100),
+        ("crowd: L2 H256 B256 T16", LstmConfig::new(256, 256).with_num_layers(2), 256, 16),
+        ("stream: L1 H128 B1 T1", LstmConfig::new(128, 128), 1, 1),
+    ] {
+        let sizes = SubgroupSizes { min: 32, max: 32 };
+        let network = Network::new(&config, &limits(false, Some(sizes)), false).unwrap();
+        let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
+        table += &format!("| {name} |");
+        for (_, machine) in classes {
+            let admitted = Schedule::ALL.into_iter().filter(|&s| admits(&network, &packing, s));
+            let costs: Vec<_> = admitted.map(|s| cost_on(&machine, &network, &packing, s)).collect();
+            let best = costs.iter().min_by(|a, b| a.seconds.total_cmp(&b.seconds)).unwrap();
+            let step = costs.iter().find(|cost| cost.schedule == Schedule::Step).unwrap();
+            table += &format!(" {} {:.3} ({:.3}) |", best.schedule, best.seconds * 1e3, step.seconds * 1e3);
+        }
+        table += "\n";
+    }
+    table
+}
+
+#[test]
+fn the_documented_predictions_are_the_models() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/performance.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let table = predictions();
+    assert!(text.contains(&table), "docs/performance.md should have, between its marks:\n{table}");
+}

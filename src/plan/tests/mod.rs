@@ -1,0 +1,189 @@
+//! The plan's invariants, with no device.
+
+mod cost;
+mod walk;
+
+use proptest::prelude::*;
+
+use self::walk::Walk;
+use super::{HostData, Network, Packing, admits, most_sequences, schedule};
+use crate::config::LstmConfig;
+use crate::error::Error;
+use crate::kernels::tests::limits;
+use crate::spec::{DeviceLimits, Dispatch, Program, SubgroupSizes};
+use crate::tuning::Schedule;
+
+#[derive(Clone, Debug)]
+struct Case {
+    config: LstmConfig,
+    lengths: Vec<usize>,
+    limits: DeviceLimits,
+    budget: u64,
+    schedule: Schedule,
+    half_weights: bool,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let config = (1..7usize, 1..10usize, 1..4usize, any::<bool>(), 0..9usize).prop_map(
+        |(input, hidden, layers, bidirectional, projection)| {
+            LstmConfig::new(input, hidden)
+                .with_num_layers(layers)
+                .with_bidirectional(bidirectional)
+                .with_proj_size(projection % hidden)
+        },
+    );
+    let ragged = prop::collection::vec(1..9usize, 1..20);
+    let uniform = (1..20usize, 1..12usize).prop_map(|(batch, steps)| vec![steps; batch]);
+    let subgroups = prop_oneof![Just(None), Just(Some(SubgroupSizes { min: 8, max: 8 }))];
+    let device = (any::<bool>(), subgroups).prop_map(|(software, sizes)| limits(software, sizes));
+    // From a budget that only takes a few rows to one that takes everything.
+    let way = (prop::sample::select(&Schedule::ALL[..]), any::<bool>());
+    (config, prop_oneof![ragged, uniform], device, 10..22u32, way).prop_map(
+        |(config, lengths, limits, budget, (schedule, half_weights))| Case {
+            config,
+            lengths,
+            limits,
+            budget: 1 << budget,
+            schedule,
+            half_weights,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn a_program_reads_what_was_written_and_wastes_nothing(case in cases()) {
+        let network = Network::new(&case.config, &case.limits, case.half_weights).unwrap();
+        let most = match most_sequences(&network, case.budget) {
+            Ok(most) => most,
+            Err(Error::LimitExceeded { limit_name: "memory_budget", needed, .. }) => {
+                prop_assert!(needed > case.budget);
+                return Ok(());
+            }
+            Err(other) => panic!("{other}"),
+        };
+        let sequences: Vec<_> = case.lengths.iter().copied().enumerate().collect();
+        for part in sequences.chunks(most) {
+            let packing = Packing::new(part.to_vec());
+            if !admits(&network, &packing, case.schedule) {
+                prop_assert!(
+                    (case.schedule == Schedule::Scan && case.config.proj_size() > 0)
+                        || (case.schedule == Schedule::Diagonal && case.config.bidirectional())
+                );
+                return Ok(());
+            }
+            let program = schedule(&network, &packing, case.budget, case.schedule).unwrap();
+            let dispatches = Walk::new(&network, &packing, &program).run();
+            if !case.config.bidirectional() {
+                let labels = ["input", "gates_x", "output of even groups", "output of odd groups"];
+                let block = program.buffers.iter().filter(|b| labels.contains(&b.label.as_str()));
+                prop_assert!(block.map(|b| b.bytes()).sum::<u64>() <= case.budget);
+            }
+            if case.schedule != Schedule::Step {
+                continue;
+            }
+
+            let input_projections = dispatches_of(&network, &program, "input_projection");
+            let steps = packing.steps() * (1 + usize::from(case.config.proj_size() > 0));
+            let layers = case.config.num_layers();
+            let passes = dispatches_per_layer(&case.config, &network, &program);
+            let blocks = input_projections / (layers * passes);
+            prop_assert_eq!(dispatches, layers * passes * (blocks + steps), "L·D'·(N + T·(1 + p))");
+        }
+    }
+}
+
+fn dispatches_of(network: &Network, program: &Program<HostData>, name: &str) -> usize {
+    let all = program.submissions.iter().flat_map(|submission| &submission.dispatches);
+    all.filter(|dispatch| network.pipelines[dispatch.pipeline].kernel.name == name).count()
+}
+
+/// 2 where the directions run apart, else 1.
+fn dispatches_per_layer(config: &LstmConfig, network: &Network, program: &Program<HostData>) -> usize {
+    let mut all = program.submissions.iter().flat_map(|submission| &submission.dispatches);
+    let step = |dispatch: &&Dispatch| network.pipelines[dispatch.pipeline].kernel.name == "recurrent_step";
+    let together = all.find(step).is_some_and(|dispatch| dispatch.grid[2] == 2);
+    if config.bidirectional() && !together { 2 } else { 1 }
+}
+
+fn plan(config: &LstmConfig, batch: usize, steps: usize, budget: u64) -> (Network, Program<HostData>) {
+    let network = Network::new(config, &limits(false, None), false).unwrap();
+    let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
+    let program = schedule(&network, &packing, budget, Schedule::Step).unwrap();
+    (network, program)
+}
+
+#[test]
+fn a_call_of_ordinary_size_is_one_submission_of_the_documented_dispatches() {
+    for (directions, projection, expected) in [(false, 0, 3 * 101), (true, 0, 3 * 101), (true, 7, 3 * 201)] {
+        let config = LstmConfig::new(40, 64)
+            .with_num_layers(3)
+            .with_bidirectional(directions)
+            .with_proj_size(projection);
+        let (_, program) = plan(&config, 8, 100, 256 << 20);
+        assert_eq!(program.submissions.len(), 1);
+        assert_eq!(program.submissions[0].dispatches.len(), expected, "L·(1 + T·(1 + p))");
+    }
+}
+
+#[test]
+fn layers_and_directions_share_uniforms() {
+    let config = LstmConfig::new(8, 8).with_num_layers(4).with_bidirectional(true);
+    let (network, program) = plan(&config, 2, 50, 256 << 20);
+    let alignment = network.limits.uniform_alignment as usize;
+    assert_eq!(program.params_bytes(), (1 + 50) * alignment, "one for the block, one a step");
+}
+
+#[test]
+fn a_long_call_stays_within_the_default_limits_and_below_the_watchdog() {
+    let wide = LstmConfig::new(256, 256);
+    let huge = LstmConfig::new(2896, 2896); // as large as these limits let a weight be
+    for (config, batch, steps) in [
+        (&wide, 64, 4_000),
+        (&wide.clone().with_bidirectional(true).with_num_layers(2), 64, 4_000),
+        (&huge, 64, 500),
+        (&huge, 250, 3),
+        (&LstmConfig::new(1, 1), 1, 40_000),
+        (&LstmConfig::new(1, 1).with_bidirectional(true), 1, 40_000),
+    ] {
+        let (network, program) = plan(config, batch, steps, 256 << 20);
+        assert!(program.buffers.iter().all(|buffer| buffer.bytes() <= network.limits.max_binding));
+        assert!(program.submissions.len() > 1);
+        for submission in &program.submissions {
+            let operations: u64 = submission.dispatches.iter().map(|dispatch| dispatch.operations).sum();
+            assert!(operations <= 20_000_000_000, "{operations}");
+            assert!(submission.dispatches.len() <= 32_768);
+        }
+    }
+}
+
+#[test]
+fn the_work_of_a_ragged_batch_grows_with_the_sum_of_its_lengths() {
+    let network =
+        Network::new(&LstmConfig::new(8, 8).with_bidirectional(true), &limits(false, None), false).unwrap();
+    let operations = |lengths: &[usize]| -> u64 {
+        let packing = Packing::new(lengths.iter().copied().enumerate().collect());
+        let program = schedule(&network, &packing, 256 << 20, Schedule::Step).unwrap();
+        program.submissions.iter().flat_map(|s| &s.dispatches).map(|d| d.operations).sum()
+    };
+    // One long sequence among many short ones: as if the short ones did not fill its steps.
+    let mut lengths = vec![1; 100];
+    lengths[50] = 1000;
+    let padded = operations(&vec![1000; 100]);
+    assert!(operations(&lengths) * 50 < padded);
+}
+
+#[test]
+fn weights_and_batches_beyond_the_limits_are_refused_by_name() {
+    let tiny = DeviceLimits { max_binding: 1 << 10, ..limits(false, None) };
+    let error = Network::new(&LstmConfig::new(100, 100), &tiny, false).unwrap_err();
+    assert!(
+        matches!(&error, Error::LimitExceeded { what, needed: 160_000, limit: 1024, .. } if what == "weight_ih_l0"),
+        "{error}"
+    );
+    let huge = LstmConfig::new(usize::MAX / 8, usize::MAX / 8);
+    let error = Network::new(&huge, &limits(false, None), false).unwrap_err();
+    assert!(matches!(error, Error::LimitExceeded { .. } | Error::SizeOverflow { .. }), "{error}");
+}
