@@ -4,7 +4,8 @@
 //! submitting, and the unpacking of results. Those are zeros, so that no result can be checked here; the
 //! benchmark `forward` does that. The dispatches are counted in wgpu's log of one call. Some calls move many
 //! bytes for each of their few dispatches: the last column leaves out what a plain copy of the input and of
-//! the output takes.
+//! the output takes. Of the schedules `step` has the most dispatches, and `scan` few, each of them told up to 127
+//! time steps.
 
 #[path = "../tests/common/noop.rs"]
 mod noop;
@@ -13,9 +14,9 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::Array3;
-use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights, wgpu};
+use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights, Schedule, Tuning, wgpu};
 
 /// Name, sizes, T and B.
 fn workloads() -> [(&'static str, LstmConfig, usize, usize); 3] {
@@ -26,15 +27,15 @@ fn workloads() -> [(&'static str, LstmConfig, usize, usize); 3] {
     ]
 }
 
-fn lstm(device: &Device, config: &LstmConfig) -> Lstm {
+fn lstm(device: &Device, config: &LstmConfig, schedule: Schedule) -> Lstm {
     let weights = LstmWeights::uniform(config, 1).expect("sizes are legal");
-    Lstm::new(device, &weights).expect("weights fit")
+    Lstm::new(device, &weights).expect("weights fit").with_tuning(Tuning::Fixed(schedule))
 }
 
-fn dispatches(config: &LstmConfig, input: &Array3<f32>) -> usize {
+fn dispatches(config: &LstmConfig, schedule: Schedule, input: &Array3<f32>) -> usize {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("recording");
     let device = noop::traced(&directory);
-    lstm(&device, config).forward(input.view(), None).expect("a legal call");
+    lstm(&device, config, schedule).forward(input.view(), None).expect("a legal call");
     noop::count(&noop::log(&directory), "DispatchWorkgroups")
 }
 
@@ -42,14 +43,17 @@ fn recording(criterion: &mut Criterion) {
     let device = noop::device(wgpu::Trace::Off);
     println!("{}; wgpu-lstm {}", device.name(), env!("CARGO_PKG_VERSION"));
     println!(
-        "{:10} {:>10} {:>10} {:>10} {:>14} {:>14}",
-        "workload", "dispatches", "µs a call", "µs to copy", "µs a dispatch", "less the copy"
+        "{:10} {:8} {:>10} {:>10} {:>10} {:>14} {:>14}",
+        "workload", "schedule", "dispatches", "µs a call", "µs to copy", "µs a dispatch", "less the copy"
     );
     let mut group = criterion.benchmark_group("recording");
-    for (name, config, steps, batch) in workloads() {
+    let both = [Schedule::Step, Schedule::Scan];
+    let calls =
+        workloads().into_iter().flat_map(|workload| both.map(|schedule| (workload.clone(), schedule)));
+    for ((name, config, steps, batch), schedule) in calls {
         let input = Array3::zeros((steps, batch, config.input_size()));
-        let count = dispatches(&config, &input);
-        let lstm = lstm(&device, &config);
+        let count = dispatches(&config, schedule, &input);
+        let lstm = lstm(&device, &config, schedule);
         let call = || {
             lstm.forward(input.view(), None).expect("a legal call");
         };
@@ -60,12 +64,12 @@ fn recording(criterion: &mut Criterion) {
         });
         let each = |micros: f64| micros / count as f64;
         println!(
-            "{name:10} {count:10} {micros:10.1} {copy:10.1} {:14.3} {:14.3}",
+            "{name:10} {schedule:8} {count:10} {micros:10.1} {copy:10.1} {:14.3} {:14.3}",
             each(micros),
             each(micros - copy)
         );
         group.throughput(Throughput::Elements(count as u64));
-        group.bench_function(name, |bencher| bencher.iter(call));
+        group.bench_function(BenchmarkId::new(name, schedule), |bencher| bencher.iter(call));
     }
     group.finish();
 }

@@ -8,8 +8,9 @@ use std::fmt;
 pub enum Schedule {
     /// The input's products for a block of time at once, then one dispatch a time step and layer.
     Step,
-    /// As `Step`, but many time steps in one dispatch: a workgroup carries a tile of sequences. Without a
-    /// projection, and where a workgroup has an invocation for every hidden unit.
+    /// As `Step`, but many time steps in one dispatch: a workgroup carries some sequences through them, and
+    /// keeps the weights in registers where they fit. Without a projection, and where a workgroup has an
+    /// invocation for every hidden unit.
     Scan,
     /// One dispatch a time step and layer with the input's part in the same reduction: what a call of a
     /// single time step takes.
@@ -36,7 +37,7 @@ impl Schedule {
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.pad(self.name())
     }
 }
 
