@@ -7,17 +7,17 @@
 //
 // Source  torch.nn.LSTM          Host  src/kernels/recurrent_scan.rs
 // Needs   common/{activation,cell,chain,scan}.wgsl, a twin of common/weights.wgsl (w_hh), a twin of
-//         common/links.wgsl
+//         common/slab.wgsl
 // Grid    x: 1, a workgroup has an invocation for every hidden unit; y: groups of sequences, z: directions
 override WORKGROUP_SIZE: u32;
 override REDUCTION: u32;    // M, the length of h's rows in vec4f
-override BLOCKS: u32;       // blocks of eight vec4f that M takes: at most 8
+override SLABS: u32;        // that M takes: at most 8
 override DIRECTIONS: u32;   // D
-override H_TILE: u32;       // M times the most sequences of a workgroup, 16 at most
+override H_TILE: u32;       // M · (sequences of a workgroup at most, up to 16)
 override H_NEXT: u32;       // 4·H_TILE
 
-// The weights of eight vec4f of the reduction axis.
-alias Block = array<mat4x4f, 8>;
+// The weights of eight vec4f of the reduction axis: 32 of each gate.
+alias Slab = array<mat4x4f, 8>;
 
 @group(0) @binding(2) var<storage, read_write> h: array<f32>;        // [D, B, 4·M]: before and after
 @group(0) @binding(3) var<storage, read> gates_x: array<vec4f>;      // [D, rows, H] of (i, f, g, o)
@@ -27,7 +27,7 @@ alias Block = array<mat4x4f, 8>;
 var<workgroup> h_tile: array<vec4f, H_TILE>;        // [sequences, M]: h_{t-1}
 var<workgroup> h_next: array<f32, H_NEXT>;          // [sequences, 4·M]: h_t
 var<private> c_tile: array<f32, 16>;                // [sequences] of the invocation's own unit
-var<private> held: array<Block, 8>;                 // the last BLOCKS are the unit's weights
+var<private> held: array<Slab, 8>;                  // the last SLABS are the unit's weights
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn persistent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -38,17 +38,18 @@ fn persistent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocatio
     let width = 4u * REDUCTION;
     let unit = min(local, COLUMNS - 1u);
     hold_weights(direction * width * COLUMNS + unit);
-    start_links();
+    start_slabs();
     for (var r = 0u; r < rows; r += 1u) {
         if (local < width) {   // zeros from the padding's too
             h_next[r * width + local] = h[(state + r) * width + local];
         }
         c_tile[r] = c[(state + r) * COLUMNS + unit];
     }
-    // One loop over steps and sequences: compilers hold the weights worse in a nested one.
-    for (var turn = 0u; turn < scan.count * rows; turn += 1u) {
-        let times = scan.steps[turn / rows];
-        let r = turn % rows;
+    // One loop over steps and sequences, and barriers for each: else compilers keep fewer of the weights in
+    // registers.
+    var k = 0u;
+    var r = 0u;
+    while (k < scan.count) {
         workgroupBarrier();   // the step before is whole
         if (r == 0u) {
             for (var x = local; x < rows * REDUCTION; x += WORKGROUP_SIZE) {
@@ -56,15 +57,21 @@ fn persistent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocatio
             }
         }
         workgroupBarrier();
+        let moment = scan.steps[k][direction];
         let row = first + r;
-        if (row < times.running[direction]) {
-            let gates = gates_x[(times.gates_row[direction] + row) * COLUMNS + unit];
+        if (row < moment.running) {
+            let gates = gates_x[(moment.gates_row + row) * COLUMNS + unit];
             let cell = update_cell(product(r * REDUCTION, gates), c_tile[r]);
             c_tile[r] = cell.c;
             if (local < COLUMNS) {
                 h_next[r * width + local] = cell.h;
-                output[((times.output_row[direction] + row) * DIRECTIONS + direction) * width + local] = cell.h;
+                output[(moment.output_row + row * DIRECTIONS) * width + local] = cell.h;
             }
+        }
+        r += 1u;
+        if (r == rows) {
+            r = 0u;
+            k += 1u;
         }
     }
     for (var r = 0u; r < rows; r += 1u) {
@@ -79,31 +86,31 @@ fn persistent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocatio
 // constant, as registers demand, and few loads stand in the code. Past the last row it reads what no
 // product uses.
 fn hold_weights(column: u32) {
-    for (var block = 0u; block < scan.blocks; block += 1u) {
-        var last: Block;
-        for (var m = 8u * block; m < 8u * (block + 1u); m += 1u) {
-            last = Block(last[1], last[2], last[3], last[4], last[5], last[6], last[7],
+    for (var slab = 0u; slab < scan.slabs; slab += 1u) {
+        var last: Slab;
+        for (var m = 8u * slab; m < 8u * (slab + 1u); m += 1u) {
+            last = Slab(last[1], last[2], last[3], last[4], last[5], last[6], last[7],
                 weights_at(column + min(m, REDUCTION - 1u) * 4u * COLUMNS));
         }
-        held = array<Block, 8>(held[1], held[2], held[3], held[4], held[5], held[6], held[7], last);
+        held = array<Slab, 8>(held[1], held[2], held[3], held[4], held[5], held[6], held[7], last);
     }
 }
 
 // The whole chain of a sequence whose h begins at `row` of h_tile.
 fn product(row: u32, start: vec4f) -> vec4f {
     var sum = start;
-    if (BLOCKS > 7u) { sum = links_of_block(0u, row, sum); }
-    if (BLOCKS > 6u) { sum = links_of_block(1u, row, sum); }
-    if (BLOCKS > 5u) { sum = links_of_block(2u, row, sum); }
-    if (BLOCKS > 4u) { sum = links_of_block(3u, row, sum); }
-    if (BLOCKS > 3u) { sum = links_of_block(4u, row, sum); }
-    if (BLOCKS > 2u) { sum = links_of_block(5u, row, sum); }
-    if (BLOCKS > 1u) { sum = links_of_block(6u, row, sum); }
-    return links_of_block(7u, row, sum);
+    if (SLABS > 7u) { sum = slab(0u, row, sum); }
+    if (SLABS > 6u) { sum = slab(1u, row, sum); }
+    if (SLABS > 5u) { sum = slab(2u, row, sum); }
+    if (SLABS > 4u) { sum = slab(3u, row, sum); }
+    if (SLABS > 3u) { sum = slab(4u, row, sum); }
+    if (SLABS > 2u) { sum = slab(5u, row, sum); }
+    if (SLABS > 1u) { sum = slab(6u, row, sum); }
+    return slab(7u, row, sum);
 }
 
-// The chain's part that the block in one place of `held` makes.
-fn links_of_block(place: u32, row: u32, sum: vec4f) -> vec4f {
-    let first = 8u * (place + BLOCKS - 8u);
-    return links(place, row + first, min(8u, REDUCTION - first), sum);
+// The chain's part by the slab in one place of `held`.
+fn slab(place: u32, row: u32, sum: vec4f) -> vec4f {
+    let first = 8u * (place + SLABS - 8u);
+    return chain_slab(place, row + first, min(8u, REDUCTION - first), sum);
 }

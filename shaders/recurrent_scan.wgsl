@@ -38,7 +38,7 @@ fn recurrent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
     let product = Product(direction * REDUCTION * 4u * COLUMNS, 0u - first * REDUCTION, REDUCTION, 0u);
     for (var k = 0u; k < scan.count; k += 1u) {
         now = k;
-        let running = scan.steps[k].running[direction];
+        let running = scan.steps[k][direction].running;
         if (first < running) {
             let place = Place(direction, local, first, running);
             finish_tile(place, tile_product(start_tile(place), place, product, local));
@@ -53,7 +53,7 @@ fn recurrent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
 }
 
 fn start_row(place: Place, r: u32) -> vec4f {
-    let row = scan.steps[now].gates_row[place.slot] + min(place.row + r, place.rows - 1u);
+    let row = scan.steps[now][place.slot].gates_row + min(place.row + r, place.rows - 1u);
     return gates_x[row * COLUMNS + min(place.column, COLUMNS - 1u)];
 }
 
@@ -70,6 +70,6 @@ fn finish_row(place: Place, r: u32, z: vec4f) {
     let cell = update_cell(z, c_tile[r]);
     c_tile[r] = cell.c;
     h_tile[r * 4u * REDUCTION + place.column] = cell.h;
-    let output_row = (scan.steps[now].output_row[place.slot] + row) * DIRECTIONS + place.slot;
+    let output_row = scan.steps[now][place.slot].output_row + row * DIRECTIONS;
     output[output_row * 4u * REDUCTION + place.column] = cell.h;
 }

@@ -21,7 +21,9 @@ fn exp_nonpositive(x: f32) -> f32 {
     p = fma(p, r, 1.6666665459e-1);
     p = fma(p, r, 5.0000001201e-1);
     p = fma(p, r * r, r) + 1.0;
-    let two_to_n = bitcast<f32>(u32(i32(n) + 127) << 23u);
+    // n + 1.5·2^23 is exact and ends in n's bits: conversions, which must saturate, are slow on software
+    // adapters.
+    let two_to_n = bitcast<f32>((bitcast<u32>(n + 12582912.0) + 127u) << 23u);
     return select(p * two_to_n, 0.0, x < -87.33654);      // ln of the smallest normal f32
 }
 

@@ -7,7 +7,7 @@ mod step;
 mod tile;
 
 pub(crate) use input_projection::{Block, InputProjection};
-pub(crate) use recurrent_scan::{RecurrentScan, SCAN_STEPS, Scan, Times};
+pub(crate) use recurrent_scan::{Moment, RecurrentScan, SCAN_STEPS, Scan};
 pub(crate) use step::{FusedStep, HiddenProjection, RecurrentStep, SLOTS, Slot, Step};
 pub(crate) use tile::{TileShape, Tiling};
 

@@ -4,7 +4,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::step::{ACTIVATION, CELL};
-use super::tile::{BLOCK, CHAIN, PRODUCT, TILE, TileShape, Tiling, WEIGHTS};
+use super::tile::{CHAIN, PRODUCT, SLAB, TILE, TileShape, Tiling, WEIGHTS};
 use crate::spec::{Binding, KernelSpec, PipelineSpec, Text, VEC4};
 
 pub(super) const RECURRENT_SCAN: KernelSpec = KernelSpec {
@@ -30,7 +30,7 @@ pub(super) const PERSISTENT_SCAN: KernelSpec = KernelSpec {
         SCAN,
         CHAIN,
         WEIGHTS,
-        LINKS,
+        SLAB_PRODUCT,
         Text::Of(include_str!("../../shaders/persistent_scan.wgsl")),
     ],
     bindings: &BINDINGS,
@@ -46,11 +46,11 @@ const BINDINGS: [Binding; 6] = [
 ];
 
 const SCAN: Text = Text::Of(include_str!("../../shaders/common/scan.wgsl"));
-const LINKS: Text = Text::Twins {
+const SLAB_PRODUCT: Text = Text::Twins {
     choose: |variant| variant.subgroups,
     twins: [
-        include_str!("../../shaders/common/links.wgsl"),
-        include_str!("../../shaders/common/links_subgroup.wgsl"),
+        include_str!("../../shaders/common/slab.wgsl"),
+        include_str!("../../shaders/common/slab_subgroup.wgsl"),
     ],
 };
 
@@ -70,32 +70,33 @@ pub(crate) struct Scan {
     pub count: u32,
     /// Sequences of a workgroup.
     pub rows: u32,
-    /// Blocks of eight `vec4f` that a row of h takes.
-    pub blocks: u32,
+    /// Slabs of eight `vec4f` that a row of h takes.
+    pub slabs: u32,
     pub unused: [u32; 3],
-    pub steps: [Times; SCAN_STEPS],
+    /// Of each time step, in each direction.
+    pub steps: [[Moment; 2]; SCAN_STEPS],
 }
 
-/// A time step of a [`Scan`], per direction.
+/// A time step of a [`Scan`] in one direction.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-pub(crate) struct Times {
+pub(crate) struct Moment {
     /// Sequences that have this time step.
-    pub running: [u32; 2],
+    pub running: u32,
     /// Row of sequence 0 in `gates_x`.
-    pub gates_row: [u32; 2],
-    /// Row of sequence 0 in `output`.
-    pub output_row: [u32; 2],
-    pub unused: [u32; 2],
+    pub gates_row: u32,
+    /// Row of sequence 0 in `output`, of rows·D.
+    pub output_row: u32,
+    pub unused: u32,
 }
 
 /// The kernel for one layer's sizes.
 pub(crate) struct RecurrentScan;
 
 impl RecurrentScan {
-    /// Blocks of persistent weights that a row of h takes.
-    pub fn blocks(shape: TileShape) -> usize {
-        shape.reduction.div_ceil(BLOCK)
+    /// Slabs of persistent weights that a row of h takes.
+    pub fn slabs(shape: TileShape) -> usize {
+        shape.reduction.div_ceil(SLAB)
     }
 
     /// `shape` is that of `recurrent_step`, and `tiling` carries it: see [`Tiling::carrying`].
@@ -105,7 +106,7 @@ impl RecurrentScan {
                 ("WORKGROUP_SIZE", f64::from(tiling.workgroup_size)),
                 ("REDUCTION", shape.reduction as f64),
                 ("COLUMNS", shape.columns as f64),
-                ("BLOCKS", Self::blocks(shape) as f64),
+                ("SLABS", Self::slabs(shape) as f64),
                 ("DIRECTIONS", directions as f64),
                 ("H_TILE", (rows * shape.reduction) as f64),
                 ("H_NEXT", (rows * VEC4 * shape.reduction) as f64),

@@ -10,8 +10,8 @@ use naga::valid::{Capabilities, SubgroupOperationSet, ValidationFlags, Validator
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
 use super::{
-    Block, FusedStep, HiddenProjection, InputProjection, KERNELS, RecurrentScan, RecurrentStep, Scan, Slot,
-    Step, TileShape, Tiling, Times,
+    Block, FusedStep, HiddenProjection, InputProjection, KERNELS, Moment, RecurrentScan, RecurrentStep, Scan,
+    Slot, Step, TileShape, Tiling,
 };
 use crate::spec::{Access, DeviceLimits, PipelineSpec, SubgroupSizes, Variant};
 
@@ -157,19 +157,19 @@ fn uniforms_are_laid_out_alike_on_both_sides() {
         assert_eq!(members(&module, "Step"), [("slots".to_owned(), offset_of!(Step, slots))]);
     }
     for scan in [scan, persistent] {
-        let times = [
-            ("running".to_owned(), offset_of!(Times, running)),
-            ("gates_row".to_owned(), offset_of!(Times, gates_row)),
-            ("output_row".to_owned(), offset_of!(Times, output_row)),
-            ("unused".to_owned(), offset_of!(Times, unused)),
+        let moment = [
+            ("running".to_owned(), offset_of!(Moment, running)),
+            ("gates_row".to_owned(), offset_of!(Moment, gates_row)),
+            ("output_row".to_owned(), offset_of!(Moment, output_row)),
+            ("unused".to_owned(), offset_of!(Moment, unused)),
         ];
-        assert_eq!(members(&scan, "Times"), times);
+        assert_eq!(members(&scan, "Moment"), moment);
         let of_scan = [
             ("batch".to_owned(), offset_of!(Scan, batch)),
             ("direction".to_owned(), offset_of!(Scan, direction)),
             ("count".to_owned(), offset_of!(Scan, count)),
             ("rows".to_owned(), offset_of!(Scan, rows)),
-            ("blocks".to_owned(), offset_of!(Scan, blocks)),
+            ("slabs".to_owned(), offset_of!(Scan, slabs)),
             ("unused_0".to_owned(), offset_of!(Scan, unused)),
             ("unused_1".to_owned(), offset_of!(Scan, unused) + 4),
             ("unused_2".to_owned(), offset_of!(Scan, unused) + 8),

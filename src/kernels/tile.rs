@@ -24,9 +24,9 @@ pub(super) const PRODUCT: Text = Text::Twins {
 /// 32 · 16 rows · 16 bytes = 8 KiB, half of what every WebGPU device has.
 const CHUNK: usize = 32;
 
-/// vec4f of the reduction axis in a block of persistent weights, and the most blocks.
-pub(super) const BLOCK: usize = 8;
-const MAX_BLOCKS: usize = 8;
+/// vec4f of the reduction axis in a slab of persistent weights, and the most slabs.
+pub(super) const SLAB: usize = 8;
+const MAX_SLABS: usize = 8;
 
 /// How tiles lie on the workgroups of one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +73,8 @@ impl Tiling {
     pub fn carrying(&self, hidden: usize, limits: &DeviceLimits) -> Option<Self> {
         let width = hidden.checked_next_multiple_of(32)?;
         let workgroup_size = u32::try_from(width).ok().filter(|&size| size <= limits.max_invocations)?;
-        if padded(hidden) <= VEC4 * BLOCK * if limits.software { MAX_BLOCKS } else { 1 } {
-            let wide = limits.subgroups.is_some_and(|sizes| sizes.min as usize >= BLOCK);
+        if padded(hidden) <= VEC4 * SLAB * if limits.software { MAX_SLABS } else { 1 } {
+            let wide = limits.subgroups.is_some_and(|sizes| sizes.min as usize >= SLAB);
             let variant = Variant { subgroups: limits.software && wide, ..self.variant };
             let rows = limits.max_workgroup_bytes / (2 * 4 * padded(hidden) as u32);
             let max_rows = rows.clamp(1, 16);

@@ -81,22 +81,24 @@ const WRONG_SCAN: [(&str, &str); 6] = [
     ("c_tile[r] = cell.c;", ""),
     ("h_tile[r * 4u * REDUCTION + place.column] = cell.h;", ""),
     ("now = k;", "now = 0u;"),
-    ("gates_row[place.slot] +", "gates_row[0u] +"),
+    ("steps[now][place.slot].gates_row", "steps[now][0u].gates_row"),
     ("h_tile[4u * i + 1u]", "h_tile[4u * i + 2u]"),
     ("let state = direction * scan.batch + first;", "let state = first;"),
 ];
-const WRONG_PERSISTENT: [(&str, &str); 8] = [
+const WRONG_PERSISTENT: [(&str, &str); 10] = [
     ("c_tile[r] = cell.c;", ""),
     ("h_next[r * width + local] = cell.h;", ""),
-    ("times.gates_row[direction]", "times.gates_row[0u]"),
+    ("let moment = scan.steps[k][direction]", "let moment = scan.steps[k][0u]"),
     ("let state = direction * scan.batch + first;", "let state = first;"),
-    ("let r = turn % rows;", "let r = 0u;"),
-    ("if (BLOCKS > 1u) { sum = links_of_block(6u, row, sum); }", ""),
+    ("scan.direction + group.z", "scan.direction"),
+    ("group.y * scan.rows", "0u"),
+    ("product(r * REDUCTION,", "product(0u,"),
+    ("if (SLABS > 1u) { sum = slab(6u, row, sum); }", ""),
     ("weights_at(column + min(m,", "weights_at(column + min(m + 1u,"),
     ("held[7], last)", "held[6], last)"),
 ];
-const WRONG_LINKS: [(&str, &str); 1] = [("h_tile[at + 2u]", "h_tile[at + 1u]")];
-const WRONG_LINKS_SUBGROUP: [(&str, &str); 1] =
+const WRONG_SLAB: [(&str, &str); 1] = [("h_tile[at + 2u]", "h_tile[at + 1u]")];
+const WRONG_SLAB_SUBGROUP: [(&str, &str); 1] =
     [("subgroupBroadcast(mine, 2u)", "subgroupBroadcast(mine, 1u)")];
 const WRONG_SINGLE: [(&str, &str); 3] = [
     ("bias[time_step.slots[place.slot].bias +", "bias["),
@@ -117,24 +119,25 @@ fn wrong_kernels_are_seen_on_the_gpu() {
         let twin = |limits: DeviceLimits| DeviceLimits {
             subgroups: limits.subgroups.filter(|_| subgroups),
             software: true,
+            units: 4, // so that a workgroup has several sequences, and a direction several workgroups
             ..limits
         };
         let hardware = |limits: DeviceLimits| DeviceLimits { software: false, ..twin(limits) };
-        let [of_product, of_links] = {
+        let [of_product, of_slab] = {
             let super::Engine::Gpu(engine) = lstm(&wide, twin, |_| {}).engine else { panic!("not a GPU") };
             let scan = engine.network.layers[0].scan.as_ref().unwrap();
             assert!(scan.tiling.persistent_rows().is_some());
             [engine.network.tiling, scan.tiling].map(|tiling| tiling.variant.subgroups)
         };
         let of_product = if of_product { &WRONG_SUBGROUP } else { &WRONG_PORTABLE };
-        let of_links = if of_links { &WRONG_LINKS_SUBGROUP } else { &WRONG_LINKS };
+        let of_slab = if of_slab { &WRONG_SLAB_SUBGROUP } else { &WRONG_SLAB };
         for (schedule, case, software, edits) in [
             (Schedule::Step, &layers, true, &WRONG[..]),
             (Schedule::Step, &layers, true, of_product),
             (Schedule::Step, &projected, true, &WRONG_PROJECTED),
             (Schedule::Scan, &wide, false, &WRONG_SCAN),
             (Schedule::Scan, &wide, true, &WRONG_PERSISTENT),
-            (Schedule::Scan, &wide, true, of_links),
+            (Schedule::Scan, &wide, true, of_slab),
             (Schedule::Single, &layers, true, &WRONG_SINGLE),
             (Schedule::Diagonal, &stacked, true, &WRONG_DIAGONAL),
         ] {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::schedule::{SUBMISSION, Scheduler};
-use crate::kernels::{Block, RecurrentScan, SCAN_STEPS, SLOTS, Scan, Slot, Step, TileShape, Times};
+use crate::kernels::{Block, Moment, RecurrentScan, SCAN_STEPS, SLOTS, Scan, Slot, Step, TileShape};
 use crate::spec::{BufferRef, ResidentRef, VEC4};
 
 impl Scheduler<'_> {
@@ -104,17 +104,21 @@ impl Scheduler<'_> {
                 direction: directions.start as u32,
                 count: some.len() as u32,
                 rows: stage.tiling.rows_of_workgroup(height, fullest, directions.len()) as u32,
-                blocks: RecurrentScan::blocks(stage.shape) as u32,
+                slabs: RecurrentScan::slabs(stage.shape) as u32,
                 unused: [0; 3],
-                steps: [Times::default(); SCAN_STEPS],
+                steps: [[Moment::default(); 2]; SCAN_STEPS],
             };
             let mut operations = 0;
             for (step, times) in scan.steps.iter_mut().zip(some) {
                 for d in directions.clone() {
                     let running = self.packing.running(times[d]);
-                    step.running[d] = running as u32;
-                    step.gates_row[d] = (self.gates_row(d) + self.row(block, times[d])) as u32;
-                    step.output_row[d] = self.row(block, times[d]) as u32;
+                    let first = self.row(block, times[d]);
+                    step[d] = Moment {
+                        running: running as u32,
+                        gates_row: (self.gates_row(d) + first) as u32,
+                        output_row: self.output_row(first, d),
+                        unused: 0,
+                    };
                     operations += row * running as u64;
                 }
             }

@@ -146,7 +146,7 @@ impl<'a> Walk<'a> {
         let height = constant("ROWS").unwrap_or_else(|| {
             let scan: Scan = self.params(dispatch);
             assert!(scan.rows as usize * constant("REDUCTION").unwrap() <= constant("H_TILE").unwrap());
-            assert_eq!(scan.blocks as usize, constant("BLOCKS").unwrap());
+            assert_eq!(scan.slabs as usize, constant("SLABS").unwrap());
             scan.rows as usize
         });
         assert_eq!(dispatch.grid[1] as usize, rows.div_ceil(height));
@@ -210,20 +210,16 @@ impl<'a> Walk<'a> {
                 let directions = scan.direction as usize..scan.direction as usize + all;
                 let steps = &scan.steps[..scan.count as usize];
                 let running =
-                    |d: usize| steps.iter().map(move |step| step.running[d]).max().unwrap() as usize;
+                    |d: usize| steps.iter().map(move |step| step[d].running).max().unwrap() as usize;
                 self.covers(dispatch, directions.clone().map(running).max().unwrap());
                 for d in directions {
                     let (rows, state) = (running(d), d * scan.batch as usize);
                     self.read(buffer(2), state * output, rows * output);
                     self.read(buffer(4), state * hidden, rows * hidden);
                     for step in steps {
-                        let rows = step.running[d] as usize;
-                        self.read(buffer(3), 4 * step.gates_row[d] as usize * hidden, 4 * rows * hidden);
-                        self.write_output(
-                            buffer(5),
-                            step.output_row[d] as usize * config.num_directions() + d,
-                            rows,
-                        );
+                        let rows = step[d].running as usize;
+                        self.read(buffer(3), 4 * step[d].gates_row as usize * hidden, 4 * rows * hidden);
+                        self.write_output(buffer(5), step[d].output_row as usize, rows);
                     }
                     self.write(buffer(2), state * output, rows * output, Cell::Computed);
                     self.write(buffer(4), state * hidden, rows * hidden, Cell::Computed);

@@ -1,15 +1,15 @@
-// links through subgroup broadcasts: lane m holds the operand's vec4f number m. For adapters that emulate
+// chain_slab through subgroup broadcasts: lane m holds the operand's vec4f number m. For adapters that emulate
 // workgroup memory and pay for every load, as software ones do; needs subgroups of eight lanes or more.
 //
-// Twin  common/links.wgsl
+// Twin  common/slab.wgsl
 // Needs  common/chain.wgsl, Features::SUBGROUP          Host  src/kernels/recurrent_scan.rs
 var<private> lane: u32;   // the invocation's own, of eight
 
-fn start_links() {
+fn start_slabs() {
     lane = subgroupExclusiveAdd(1u) % 8u;   // every invocation is active here
 }
 
-fn links(place: u32, at: u32, count: u32, start: vec4f) -> vec4f {
+fn chain_slab(place: u32, at: u32, count: u32, start: vec4f) -> vec4f {
     let mine = h_tile[at + min(lane, count - 1u)];
     var sum = chain(held[place][0], subgroupBroadcast(mine, 0u), start);
     if (count > 1u) { sum = chain(held[place][1], subgroupBroadcast(mine, 1u), sum); }

@@ -1,13 +1,12 @@
-// Up to eight vec4f of links, their operand broadcast from workgroup memory: how persistent_scan goes through
-// a block of its weights.
+// A slab of persistent_scan's product: the links of up to eight vec4f, broadcast from workgroup memory.
 //
-//   sum + Σ_m held[place][m]·h_tile[at + m]      m < count, of which a compiler knows the value
+//   sum + Σ_m held[place][m]·h_tile[at + m]      m < count, a constant once overrides are set
 //
-// Twin  common/links_subgroup.wgsl
+// Twin  common/slab_subgroup.wgsl
 // Needs  common/chain.wgsl          Host  src/kernels/recurrent_scan.rs
-fn start_links() {}
+fn start_slabs() {}
 
-fn links(place: u32, at: u32, count: u32, start: vec4f) -> vec4f {
+fn chain_slab(place: u32, at: u32, count: u32, start: vec4f) -> vec4f {
     var sum = chain(held[place][0], h_tile[at], start);
     if (count > 1u) { sum = chain(held[place][1], h_tile[at + 1u], sum); }
     if (count > 2u) { sum = chain(held[place][2], h_tile[at + 2u], sum); }
