@@ -58,10 +58,36 @@ impl Process {
     }
 
     fn ask(&mut self, request: &Request) -> Result<Reply> {
+        self.wake();
         // a process that ended shows when it is heard
         let _ = writeln!(self.stdin, "{}", serde_json::to_string(request)?);
-        self.hear()
+        let reply = self.hear();
+        self.suspend();
+        reply
     }
+
+    /// Between its answers a peer does not run at all: threads that wait by spinning would take the others' cores.
+    #[cfg(unix)]
+    fn suspend(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    #[cfg(unix)]
+    fn wake(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, signal: rustix::process::Signal) {
+        // a process that ended shows when it is heard
+        let _ = rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal);
+    }
+
+    #[cfg(not(unix))]
+    fn suspend(&self) {}
+
+    #[cfg(not(unix))]
+    fn wake(&self) {}
 
     /// Prepares a workload; what it returns is for the record.
     pub fn load(&mut self, folder: &Path) -> Result<String> {

@@ -25,8 +25,7 @@ const TOLERANCE: f64 = 1e-5;
 /// A peer with slower calls than this, in seconds, is timed `FEW_ROUNDS` times, and the record says so.
 const SLOW: f64 = 3.0;
 const FEW_ROUNDS: usize = 3;
-/// Between two peers' calls: threads of the one that still spin for work go to sleep (ONNX Runtime's do
-/// after some milliseconds).
+/// Before each call: the machine comes to rest.
 const PAUSE: Duration = Duration::from_millis(60);
 
 #[derive(Parser)]
