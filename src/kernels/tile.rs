@@ -28,6 +28,13 @@ const CHUNK: usize = 32;
 pub(super) const SLAB: usize = 8;
 const MAX_SLABS: usize = 8;
 
+/// Hidden units whose weights persist on hardware: 4 · 16 registers, which every GPU has. Some have four times as
+/// many; without one to measure on, none is asked to spill.
+const HELD_ON_HARDWARE: usize = 16;
+
+/// Workgroups that a unit of a GPU keeps in flight, about.
+const IN_FLIGHT: u32 = 32;
+
 /// How tiles lie on the workgroups of one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tiling {
@@ -39,8 +46,8 @@ pub(crate) struct Tiling {
     max_rows: u32,
     /// Whether weights persist in registers, and a workgroup takes its rows one after the other.
     persistent: bool,
-    /// Workgroups that run side by side.
-    units: u32,
+    /// Workgroups that run at once.
+    at_once: u32,
 }
 
 impl Tiling {
@@ -61,19 +68,20 @@ impl Tiling {
             variant: Variant { subgroups, half_weights },
             max_rows: if limits.software && (!subgroups || narrowest < medium) { low } else { tall },
             persistent: false,
-            units: limits.units,
+            at_once: if limits.software { limits.units } else { IN_FLIGHT * limits.units },
         }
     }
 
     /// For workgroups that carry a tile of `hidden` units through time, with an invocation for every unit and
     /// workgroup memory for the tile's h and its stage; `None` where the device has too little of either.
-    /// Workgroup memory holds h anyway, so operands are shared through it. The weights persist where they fit
-    /// registers; memory stands for these on a software adapter, whose compiler sets the bound: about a second
-    /// for the largest.
+    /// The weights persist where they fit registers; memory stands for these on a software adapter, whose compiler
+    /// sets the bound: some 1.5 s for the largest. Where they don't, operands are shared through workgroup memory,
+    /// which holds h anyway.
     pub fn carrying(&self, hidden: usize, limits: &DeviceLimits) -> Option<Self> {
         let width = hidden.checked_next_multiple_of(32)?;
         let workgroup_size = u32::try_from(width).ok().filter(|&size| size <= limits.max_invocations)?;
-        if padded(hidden) <= VEC4 * SLAB * if limits.software { MAX_SLABS } else { 1 } {
+        let held = if limits.software { VEC4 * SLAB * MAX_SLABS } else { HELD_ON_HARDWARE };
+        if padded(hidden) <= held {
             let wide = limits.subgroups.is_some_and(|sizes| sizes.min as usize >= SLAB);
             let variant = Variant { subgroups: limits.software && wide, ..self.variant };
             let rows = limits.max_workgroup_bytes / (2 * 4 * padded(hidden) as u32);
@@ -101,12 +109,12 @@ impl Tiling {
     }
 
     /// Rows that a workgroup takes of `rows`, in a tile of height `height` (an index): where weights persist,
-    /// so many that the workgroups of all directions keep every unit busy.
+    /// as few as leave no more workgroups, of all directions, than run at once.
     pub fn rows_of_workgroup(&self, height: usize, rows: usize, directions: usize) -> usize {
         if !self.persistent {
             return self.heights().nth(height).unwrap_or(1) as usize;
         }
-        let even = (self.units as usize).div_ceil(directions).max(1);
+        let even = (self.at_once as usize).div_ceil(directions).max(1);
         let groups = rows.div_ceil(self.tallest()).next_multiple_of(even);
         rows.div_ceil(groups).max(1)
     }

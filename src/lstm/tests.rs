@@ -4,14 +4,19 @@
 mod common;
 
 use ndarray::Array3;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use super::{Lstm, Wait};
+use crate::config::LstmConfig;
 use crate::device::Backend;
 use crate::error::Error;
 use crate::plan::Network;
+use crate::reference;
 use crate::spec::{DeviceLimits, KernelSpec, SubgroupSizes, Text, Variant};
 use crate::state::LstmState;
 use crate::tuning::{Schedule, Tuning};
+use crate::weights::{LstmWeights, Precision};
 use common::compare::{f32_tolerance, worst_error};
 use common::golden::{self, Golden};
 
@@ -202,6 +207,42 @@ fn no_tile_twin_nor_schedule_changes_a_bit() {
     }
 }
 
+/// More units than hardware keeps the weights of, ragged, so that a direction starts late, for more steps than a
+/// dispatch takes; in one block and in several, where the directions run apart.
+#[test]
+#[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+fn scans_are_right_with_weights_in_registers_or_in_memory() {
+    let Backend::Gpu(gpu) = common::device::gpu().backend() else { panic!("not a GPU") };
+    let config = LstmConfig::new(9, 40).with_num_layers(2).with_bidirectional(true);
+    let lengths = [130, 128, 3, 77, 130];
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let input = Array3::from_shape_simple_fn((130, 5, 9), || random.random_range(-1.0f32..1.0));
+    for precision in [Precision::F32, Precision::F16] {
+        let weights = LstmWeights::uniform(&config, 3).unwrap().to_precision(precision).unwrap();
+        let lstm = |software, budget, schedule| {
+            let limits = DeviceLimits { software, units: 4, ..*gpu.limits() };
+            let network = Network::new(&config, &limits, precision == Precision::F16).unwrap();
+            let scan = network.layers[0].scan.as_ref().unwrap();
+            assert_eq!(scan.tiling.persistent_rows().is_some(), software);
+            let lstm = pollster::block_on(Lstm::with_network(gpu, network, &weights)).unwrap();
+            lstm.with_memory_budget(budget).with_tuning(Tuning::Fixed(schedule))
+        };
+        let steps = lstm(true, 1 << 30, Schedule::Step);
+        let expected = steps.forward_padded(input.view(), &lengths, None).unwrap();
+        let wide = input.mapv(f64::from);
+        let (truth, ..) = reference::forward(&weights, wide.view(), Some(&lengths), None).unwrap();
+        let errors = expected.0.iter().zip(&truth).map(|(&y, &t)| (f64::from(y) - t).abs());
+        assert!(errors.max_by(f64::total_cmp).unwrap() <= 1e-6);
+        for software in [true, false] {
+            for budget in [1 << 30, 200_000] {
+                let scans = lstm(software, budget, Schedule::Scan);
+                let actual = scans.forward_padded(input.view(), &lengths, None).unwrap();
+                assert_eq!(actual, expected, "{precision:?}, in registers: {software}, {budget} bytes");
+            }
+        }
+    }
+}
+
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn what_wgpu_refuses_is_an_error_of_ours() {
@@ -230,12 +271,14 @@ fn doomed() -> (std::sync::Arc<crate::gpu::Gpu>, Lstm) {
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn a_device_lost_in_the_middle_of_a_call_hangs_nobody() {
-    let (gpu, lstm) = doomed();
     let input = Array3::zeros((2_000, 2, 64));
     for wait in [Wait::Block, Wait::Async] {
+        let (gpu, lstm) = doomed();
+        let lstm = lstm.with_tuning(Tuning::Fixed(Schedule::Step));
+        lstm.forward(input.view(), None).unwrap(); // compiles, and makes what the next call reuses
         std::thread::scope(|scope| {
             let call = scope.spawn(|| pollster::block_on(lstm.run(input.view(), None, None, wait)));
-            std::thread::sleep(std::time::Duration::from_millis(30)); // about a tenth of the call
+            std::thread::sleep(std::time::Duration::from_millis(30)); // about a fifth of the call
             gpu.destroy();
             let result = call.join().unwrap();
             assert!(matches!(result, Ok(_) | Err(Error::DeviceLost { .. })), "{result:?}");

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::network::Stage;
 use super::schedule::{SUBMISSION, Scheduler};
 use crate::kernels::{Block, Moment, RecurrentScan, SCAN_STEPS, SLOTS, Scan, Slot, Step, TileShape};
 use crate::spec::{BufferRef, ResidentRef, VEC4};
@@ -91,8 +92,7 @@ impl Scheduler<'_> {
             self.output_of(group, block),
         ];
         let row = stage.shape.operations(1);
-        let step = row * (self.packing.batch() * directions.len()) as u64;
-        let most = usize::try_from(SUBMISSION.operations / step).unwrap_or(usize::MAX).clamp(1, SCAN_STEPS);
+        let most = steps_of_scan(stage, self.packing.batch(), directions.len());
         for some in times.chunks(most) {
             let running = |times: &[usize; 2]| {
                 directions.clone().map(|d| self.packing.running(times[d])).max().unwrap_or(0)
@@ -281,6 +281,12 @@ impl Scheduler<'_> {
     fn output_row(&self, row: usize, d: usize) -> u32 {
         (row * self.network.config.num_directions() + d) as u32
     }
+}
+
+/// The most time steps of one scan: as many as its uniform tells, within a submission's operations.
+pub(super) fn steps_of_scan(stage: &Stage, batch: usize, directions: usize) -> usize {
+    let step = stage.shape.operations(1) * (batch * directions) as u64;
+    usize::try_from(SUBMISSION.operations / step.max(1)).unwrap_or(usize::MAX).clamp(1, SCAN_STEPS)
 }
 
 /// Where the matrix of a direction begins, in elements.

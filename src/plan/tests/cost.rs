@@ -2,13 +2,13 @@
 
 use proptest::prelude::*;
 
-use super::cases;
+use super::{cases, dispatches_of};
 use crate::config::LstmConfig;
 use crate::kernels::tests::limits;
 use crate::kernels::{Scan, Step};
 use crate::plan::cost::{Machine, Phase, cost_on, phases};
 use crate::plan::{HostData, Network, Packing, admits, schedule};
-use crate::spec::{Dispatch, Program, SubgroupSizes};
+use crate::spec::{DeviceLimits, Dispatch, Program, SubgroupSizes};
 use crate::tuning::Schedule;
 
 proptest! {
@@ -36,6 +36,23 @@ proptest! {
             let bytes: usize = dispatches.iter().map(|dispatch| weight_bytes(&network, &program, dispatch)).sum();
             prop_assert_eq!(sum(|phase| phase.bytes), bytes as f64);
         }
+    }
+}
+
+#[test]
+fn a_scan_of_many_operations_costs_the_dispatches_that_it_takes() {
+    for (software, hidden) in [(true, 256), (false, 16), (false, 256)] {
+        let roomy = DeviceLimits { max_binding: 1 << 31, max_buffer: 1 << 31, ..limits(software, None) };
+        let network = Network::new(&LstmConfig::new(4, hidden), &roomy, false).unwrap();
+        let packing = Packing::new((0..2000).map(|b| (b, 200)).collect());
+        let program = schedule(&network, &packing, 1 << 40, Schedule::Scan).unwrap();
+        let dispatches: usize =
+            program.submissions.iter().map(|submission| submission.dispatches.len()).sum();
+        let told = phases(&network, &packing, Schedule::Scan);
+        let scans = told.last().unwrap().dispatches;
+        let projections = dispatches_of(&network, &program, "input_projection");
+        assert_eq!(scans, (dispatches - projections) as f64);
+        assert!(scans > 2.0 || hidden == 16, "bounded by the operations of a submission");
     }
 }
 
@@ -91,6 +108,7 @@ fn predictions() -> String {
     let mut table =
         format!("| workload | {} |\n|---|---|---|---|\n", classes.map(|(name, _)| name).join(" | "));
     for (name, config, batch, steps) in [
+        ("L1 H16 B1 T100", LstmConfig::new(16, 16), 1, 100),
         ("L1 H64 B1 T100", LstmConfig::new(64, 64), 1, 100),
         ("keyword: L1 H128 B1 T100", LstmConfig::new(128, 128), 1, 100),
         ("L1 H256 B1 T100", LstmConfig::new(256, 256), 1, 100),
@@ -105,11 +123,12 @@ fn predictions() -> String {
         ("crowd: L2 H256 B256 T16", LstmConfig::new(256, 256).with_num_layers(2), 256, 16),
         ("stream: L1 H128 B1 T1", LstmConfig::new(128, 128), 1, 1),
     ] {
-        let sizes = SubgroupSizes { min: 32, max: 32 };
-        let network = Network::new(&config, &limits(false, Some(sizes)), false).unwrap();
         let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
         table += &format!("| {name} |");
         for (_, machine) in classes {
+            let sizes = SubgroupSizes { min: 32, max: 32 };
+            let limits = DeviceLimits { units: machine.units as u32, ..limits(false, Some(sizes)) };
+            let network = Network::new(&config, &limits, false).unwrap();
             let admitted = Schedule::ALL.into_iter().filter(|&s| admits(&network, &packing, s));
             let costs: Vec<_> = admitted.map(|s| cost_on(&machine, &network, &packing, s)).collect();
             let best = costs.iter().min_by(|a, b| a.seconds.total_cmp(&b.seconds)).unwrap();

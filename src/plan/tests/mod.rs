@@ -24,7 +24,9 @@ struct Case {
 }
 
 fn cases() -> impl Strategy<Value = Case> {
-    let config = (1..7usize, 1..10usize, 1..4usize, any::<bool>(), 0..9usize).prop_map(
+    // Hardware keeps the weights of up to 16 units in registers.
+    let hidden = prop_oneof![3 => 1..10usize, 1 => 17..30usize];
+    let config = (1..7usize, hidden, 1..4usize, any::<bool>(), 0..9usize).prop_map(
         |(input, hidden, layers, bidirectional, projection)| {
             LstmConfig::new(input, hidden)
                 .with_num_layers(layers)
@@ -34,11 +36,12 @@ fn cases() -> impl Strategy<Value = Case> {
     );
     let ragged = prop::collection::vec(1..9usize, 1..20);
     let uniform = (1..20usize, 1..12usize).prop_map(|(batch, steps)| vec![steps; batch]);
+    let long = (1..3usize, 120..260usize).prop_map(|(batch, steps)| vec![steps; batch]);
     let subgroups = prop_oneof![Just(None), Just(Some(SubgroupSizes { min: 8, max: 8 }))];
     let device = (any::<bool>(), subgroups).prop_map(|(software, sizes)| limits(software, sizes));
     // From a budget that only takes a few rows to one that takes everything.
     let way = (prop::sample::select(&Schedule::ALL[..]), any::<bool>());
-    (config, prop_oneof![ragged, uniform], device, 10..22u32, way).prop_map(
+    (config, prop_oneof![6 => ragged, 6 => uniform, 1 => long], device, 10..22u32, way).prop_map(
         |(config, lengths, limits, budget, (schedule, half_weights))| Case {
             config,
             lengths,
