@@ -45,8 +45,8 @@ fn persistent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocatio
         }
         c_tile[r] = c[(state + r) * COLUMNS + unit];
     }
-    // One loop over steps and sequences, and barriers for each: else compilers keep fewer of the weights in
-    // registers.
+    // One loop over steps and sequences, with both barriers in every turn: measured on lavapipe, nested loops or
+    // barriers at r = 0 alone take 1.6 to 2 times as long.
     var k = 0u;
     var r = 0u;
     while (k < scan.count) {
