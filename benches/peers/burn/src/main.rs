@@ -9,8 +9,8 @@ use burn::tensor::{Device, DeviceKind, Tensor, TensorData};
 use protocol::{Answer, Peer, Weights, Workload};
 
 enum Layer {
-    One(Lstm),
-    Two(BiLstm),
+    One(Box<Lstm>),
+    Two(Box<BiLstm>),
 }
 
 struct Burn {
@@ -65,12 +65,12 @@ impl Peer for Burn {
                 let mut both = config.init(&self.device);
                 self.fill(&mut both.forward, &weights, &format!("l{layer}"), sizes)?;
                 self.fill(&mut both.reverse, &weights, &format!("l{layer}_reverse"), sizes)?;
-                Layer::Two(both)
+                Layer::Two(Box::new(both))
             } else {
                 let config = LstmConfig::new(sizes.0, sizes.1, true).with_batch_first(false);
                 let mut one = config.init(&self.device);
                 self.fill(&mut one, &weights, &format!("l{layer}"), sizes)?;
-                Layer::One(one)
+                Layer::One(Box::new(one))
             });
         }
         self.network = Some((layers, workload.clone()));
