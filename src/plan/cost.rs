@@ -17,9 +17,10 @@ pub(crate) struct Phase {
     pub workgroups: f64,
     pub operations: f64,
     pub bytes: f64,
-    /// Time steps that follow each other within a dispatch, of all of them together; where a workgroup takes its
-    /// sequences one after the other, each counts.
+    /// Time steps that follow each other within a dispatch, of all of them together, with weights from memory.
     pub barriers: f64,
+    /// The same with weights in registers, where a workgroup takes its sequences one after the other: each counts.
+    pub turns: f64,
 }
 
 impl Phase {
@@ -30,6 +31,7 @@ impl Phase {
             operations: self.operations + other.operations,
             bytes: self.bytes + other.bytes,
             barriers: self.barriers + other.barriers,
+            turns: self.turns + other.turns,
         }
     }
 }
@@ -39,8 +41,10 @@ impl Phase {
 pub(crate) struct Machine {
     /// Seconds from one dispatch to the next that depends on it.
     pub dispatch: f64,
-    /// Seconds from one step to the next within a dispatch, besides what is computed.
+    /// Seconds from one step to the next within a dispatch, besides what is computed: with weights from memory, and
+    /// in registers.
     pub barrier: f64,
+    pub turn: f64,
     /// Workgroups that run side by side.
     pub units: f64,
     /// Operations, and bytes of weights from the cache, a second and unit.
@@ -53,13 +57,28 @@ pub(crate) struct Machine {
 impl Machine {
     /// Measured on lavapipe 25.0.7, two cores of a Xeon: 30 µs a dispatch, 40 GFLOP/s in the tallest tiles,
     /// and about 100 cycles for the 128 bytes that eight lanes load. A step within a dispatch takes 3 to 5 µs besides
-    /// its products, measured with weights in registers. How many units there are, the device's limits tell.
-    pub const SOFTWARE: Self =
-        Self { dispatch: 30e-6, barrier: 3e-6, units: 2.0, operations: 20e9, bytes: 3.5e9, overlaps: false };
+    /// its products with weights in registers; with weights from memory 100 to 600, for it shares h through memory and
+    /// at each barrier an invocation's values go there and back. How many units there are, the device's limits tell.
+    pub const SOFTWARE: Self = Self {
+        dispatch: 30e-6,
+        barrier: 200e-6,
+        turn: 3e-6,
+        units: 2.0,
+        operations: 20e9,
+        bytes: 3.5e9,
+        overlaps: false,
+    };
     /// A prediction from datasheets, not measured: a mid-range GPU of 32 units at 2 GHz, 64 lanes each at
     /// half of their rate, 32 bytes a clock from the second-level cache, and 4 µs for a dependent dispatch.
-    pub const HARDWARE: Self =
-        Self { dispatch: 4e-6, barrier: 0.5e-6, units: 32.0, operations: 128e9, bytes: 64e9, overlaps: true };
+    pub const HARDWARE: Self = Self {
+        dispatch: 4e-6,
+        barrier: 0.5e-6,
+        turn: 0.5e-6,
+        units: 32.0,
+        operations: 128e9,
+        bytes: 64e9,
+        overlaps: true,
+    };
 
     pub fn of(limits: &DeviceLimits) -> Self {
         let class = if limits.software { Self::SOFTWARE } else { Self::HARDWARE };
@@ -72,7 +91,10 @@ impl Machine {
         let side_by_side = (phase.workgroups / phase.dispatches.max(1.0)).clamp(1.0, self.units);
         let (compute, load) = (phase.operations / self.operations, phase.bytes / self.bytes);
         let work = if self.overlaps { compute.max(load) } else { compute + load };
-        phase.dispatches * self.dispatch + phase.barriers * self.barrier + work / side_by_side
+        phase.dispatches * self.dispatch
+            + phase.barriers * self.barrier
+            + phase.turns * self.turn
+            + work / side_by_side
     }
 }
 
@@ -143,12 +165,13 @@ pub(crate) fn phases(network: &Network, packing: &Packing, schedule: Schedule) -
             let most = steps_of_scan(stage, packing.batch(), directions);
             let dispatches = packing.steps().div_ceil(most);
             let each = product(network, stage, stage.shape, packing.batch(), directions);
-            let mut in_turn = 1;
             if stage.tiling.persistent_rows().is_some() {
                 steps.bytes += each.bytes * dispatches as f64;
-                in_turn = stage.tiling.rows_of_workgroup(0, packing.batch(), directions);
+                let in_turn = stage.tiling.rows_of_workgroup(0, packing.batch(), directions);
+                steps.turns += (packing.steps() * in_turn) as f64;
+            } else {
+                steps.barriers += packing.steps() as f64;
             }
-            steps.barriers += (packing.steps() * in_turn) as f64;
             steps.dispatches += dispatches as f64 - packing.steps() as f64;
             steps.workgroups = each.workgroups * steps.dispatches;
         }
@@ -172,5 +195,6 @@ fn product(network: &Network, stage: &Stage, shape: TileShape, rows: usize, dire
         operations: shape.operations(rows) as f64 * directions as f64,
         bytes: matrix as f64 * f64::from(y) * f64::from(z),
         barriers: 0.0,
+        turns: 0.0,
     }
 }

@@ -6,7 +6,7 @@ use super::{cases, dispatches_of};
 use crate::config::LstmConfig;
 use crate::kernels::tests::limits;
 use crate::kernels::{Scan, Step};
-use crate::plan::cost::{Machine, Phase, cost_on, phases};
+use crate::plan::cost::{Machine, Phase, cost_on, costs, phases};
 use crate::plan::{HostData, Network, Packing, admits, schedule};
 use crate::spec::{DeviceLimits, Dispatch, Program, SubgroupSizes};
 use crate::tuning::Schedule;
@@ -56,6 +56,30 @@ fn a_scan_of_many_operations_costs_the_dispatches_that_it_takes() {
     }
 }
 
+/// On lavapipe 25, two cores, where every schedule was timed.
+#[test]
+fn the_model_chooses_what_was_the_fastest() {
+    let wide = Some(SubgroupSizes { min: 8, max: 8 });
+    let lavapipe = DeviceLimits { max_invocations: 1024, ..limits(true, wide) };
+    let both = |config: LstmConfig| config.with_bidirectional(true);
+    for (config, batch, steps, fastest) in [
+        (LstmConfig::new(128, 128), 1, 100, Schedule::Scan),
+        (LstmConfig::new(256, 256), 1, 100, Schedule::Scan),
+        (LstmConfig::new(256, 256), 64, 100, Schedule::Scan),
+        (LstmConfig::new(40, 256).with_num_layers(3), 8, 160, Schedule::Scan),
+        (both(LstmConfig::new(256, 256).with_num_layers(2)), 1, 100, Schedule::Scan),
+        (LstmConfig::new(40, 320), 4, 50, Schedule::Step),
+        (both(LstmConfig::new(40, 320)), 1, 100, Schedule::Step),
+        (both(LstmConfig::new(40, 512)), 4, 50, Schedule::Step),
+        (LstmConfig::new(128, 128), 1, 1, Schedule::Single),
+    ] {
+        let network = Network::new(&config, &lavapipe, false).unwrap();
+        let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
+        let costs = costs(&network, &packing);
+        assert_eq!(costs[0].schedule, fastest, "{config:?}, B {batch}, T {steps}: {costs:?}");
+    }
+}
+
 /// Bytes of weights that a dispatch's workgroups read, each row of them a whole matrix.
 fn weight_bytes(network: &Network, program: &Program<HostData>, dispatch: &Dispatch) -> usize {
     let constant = |name: &str| {
@@ -90,6 +114,7 @@ fn classes() -> [(&'static str, Machine); 3] {
     let class = |dispatch, units, peak: f64, clock: f64| Machine {
         dispatch,
         barrier: 0.5e-6,
+        turn: 0.5e-6,
         units,
         operations: peak / units / 2.0,
         bytes: 64.0 * clock,
