@@ -81,7 +81,12 @@ impl Network {
         check_memory::<f32>(self.memory(batch, lens)).map_err(host_out_of_memory)?;
 
         let threads = self.useful_threads(steps, batch);
-        let groups = threads.div_ceil(config.num_directions()).min(batch);
+        let groups = match config.num_directions() {
+            // Two a thread, so that one that starts late has less to do, but a tile's height each.
+            1 if threads > 1 => (2 * threads).min(batch / GROUP_ROWS).max(threads),
+            directions => threads.div_ceil(directions),
+        };
+        let groups = groups.min(batch);
         let mut sequences: Vec<_> = (0..batch).map(|b| (b, lengths.map_or(steps, |it| it[b]))).collect();
         sequences.sort_by_key(|&(_, length)| std::cmp::Reverse(length));
         // Dealt by falling length: every group has long and short ones.
@@ -123,6 +128,9 @@ impl Network {
         self.threads.min(work / THREAD_WORK).min(shares).max(1)
     }
 }
+
+/// Sequences of a group that are worth having apart: products are nearly as fast on so many rows as on more.
+const GROUP_ROWS: usize = 4;
 
 /// Multiply-adds that a thread is worth: at some 20 a ns 0.1 ms, several times what starting it takes.
 const THREAD_WORK: usize = 2_000_000;

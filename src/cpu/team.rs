@@ -2,7 +2,10 @@
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 use std::thread;
+
+use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
 /// Threads that work on one call, and where they wait for each other.
 pub(super) struct Team {
@@ -18,6 +21,33 @@ pub(super) struct Team {
 /// Turns of a waiting loop, some 40 µs, before the core is offered to others: a time step is shorter.
 const SPINS: usize = 1000;
 
+/// Threads that sleep between calls, one less than the machine has. A new thread may have to share its maker's
+/// core for some ms, longer than most calls take; one that wakes finds an idle core.
+static SLEEPERS: OnceLock<Option<ThreadPool>> = OnceLock::new();
+
+/// Held by the one call that uses them: members wait for each other, so that two calls must not share them.
+static IN_USE: Mutex<()> = Mutex::new(());
+
+/// The sleepers, where they are enough for a team of so many and no other call has them.
+fn free_sleepers(wanted: usize) -> Option<(MutexGuard<'static, ()>, &'static ThreadPool)> {
+    if wanted < 2 {
+        return None;
+    }
+    let guard = match IN_USE.try_lock() {
+        Ok(guard) => guard,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(), // it guards no data
+        Err(TryLockError::WouldBlock) => return None,
+    };
+    let open = || {
+        let others =
+            thread::available_parallelism().ok()?.get().checked_sub(1).filter(|&others| others > 0)?;
+        let name = |index| format!("wgpu-lstm {index}");
+        ThreadPoolBuilder::new().num_threads(others).thread_name(name).build().ok()
+    };
+    let pool = SLEEPERS.get_or_init(open).as_ref()?;
+    (wanted <= 1 + pool.current_num_threads()).then_some((guard, pool))
+}
+
 impl Team {
     /// Runs `work` on `wanted` threads, the caller's among them, or on as many as there are.
     pub(super) fn run(wanted: usize, work: impl Fn(&Member<'_>) + Sync) {
@@ -27,6 +57,17 @@ impl Team {
             meetings: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
         };
+        if let Some((_guard, pool)) = free_sleepers(wanted) {
+            let (team, work) = (&team, &work);
+            team.size.store(wanted, Ordering::Release);
+            pool.in_place_scope(|scope| {
+                for index in 1..wanted {
+                    scope.spawn(move |_| work(&Member { team, index }));
+                }
+                work(&Member { team, index: 0 });
+            });
+            return;
+        }
         thread::scope(|scope| {
             let mut size = 1;
             while size < wanted {
@@ -104,25 +145,42 @@ mod tests {
 
     use super::Team;
 
+    /// Two are the caller and a sleeper, where the machine has two threads; more have threads of their own.
     #[test]
     fn members_see_what_all_wrote_before_they_met() {
-        let sum = AtomicUsize::new(0);
-        Team::run(3, |member| {
-            for round in 1..200 {
-                sum.fetch_add(1, Ordering::Relaxed);
-                member.meet();
-                assert_eq!(sum.load(Ordering::Relaxed), round * member.team_size());
-                member.meet();
+        for wanted in [2, 3, 100] {
+            let sum = AtomicUsize::new(0);
+            Team::run(wanted, |member| {
+                for round in 1..20 {
+                    sum.fetch_add(1, Ordering::Relaxed);
+                    member.meet();
+                    assert_eq!(sum.load(Ordering::Relaxed), round * member.team_size());
+                    member.meet();
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn teams_at_the_same_time_do_not_wait_for_each_other() {
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..50).for_each(|_| Team::run(2, |member| member.meet())));
             }
         });
     }
 
     #[test]
-    #[should_panic(expected = "another thread of the team panicked")]
     fn nobody_waits_for_a_member_that_panicked() {
-        Team::run(2, |member| {
-            assert!(member.index == 0, "on purpose");
-            member.meet();
-        });
+        for wanted in [2, 3] {
+            let run = std::panic::catch_unwind(|| {
+                Team::run(wanted, |member| {
+                    assert!(member.index == 0, "on purpose");
+                    member.meet();
+                });
+            });
+            assert!(run.is_err());
+            Team::run(wanted, |member| member.meet());
+        }
     }
 }

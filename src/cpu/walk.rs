@@ -1,6 +1,7 @@
 //! One thread's way through layers and time.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{ArrayView3, s};
 
@@ -28,8 +29,10 @@ fn block_steps(steps: usize, batch: usize) -> usize {
 pub(super) struct Call<'a> {
     network: &'a Network,
     input: ArrayView3<'a, f32>,
-    /// The batch in groups of sequences; every group's every direction is one thread's.
+    /// The batch in groups of sequences; in two directions every group's every direction is one thread's.
     groups: Vec<Packing>,
+    /// In one direction, how many of them threads have taken.
+    taken: AtomicUsize,
     /// h and c before the first step.
     state: Option<(ArrayView3<'a, f32>, ArrayView3<'a, f32>)>,
     /// (T, B, D·O): what a layer reads and writes. One direction reads a block of time before it
@@ -53,7 +56,7 @@ impl<'a> Call<'a> {
         let turns = if network.config.bidirectional() && network.config.num_layers() > 1 { 2 } else { 1 };
         let sequences = (0..turns).map(|_| Shared::zeros(lens[0])).collect();
         let (h_n, c_n) = (Shared::zeros(lens[1]), Shared::zeros(lens[2]));
-        Self { network, input, groups, state, sequences, h_n, c_n }
+        Self { network, input, groups, taken: AtomicUsize::new(0), state, sequences, h_n, c_n }
     }
 
     /// The output, h_n and c_n.
@@ -85,9 +88,13 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Runs a member's share of every layer: of all groups' all directions, those that fall to it.
+/// Runs a member's share of every layer.
 pub(super) fn walk(call: &Call<'_>, member: &Member<'_>) {
     let directions = call.network.config.num_directions();
+    if directions == 1 {
+        return walk_groups(call);
+    }
+    // Of all groups' all directions, those that fall to it.
     let shares = call.groups.iter().flat_map(|group| (0..directions).map(move |d| (group, d)));
     let shares = shares.skip(member.index).step_by(member.team_size());
     let mut runs: Vec<_> = shares.map(|(group, direction)| Run::new(call, group, direction)).collect();
@@ -95,9 +102,16 @@ pub(super) fn walk(call: &Call<'_>, member: &Member<'_>) {
         for run in &mut runs {
             run.run_layer(layer);
         }
-        if directions > 1 {
-            member.meet(); // the layer above reads both directions
-        }
+        member.meet(); // the layer above reads both directions
+    }
+}
+
+/// In one direction a group of sequences needs no other: whoever is free takes the next, for a member may start
+/// late.
+fn walk_groups(call: &Call<'_>) {
+    while let Some(group) = call.groups.get(call.taken.fetch_add(1, Ordering::Relaxed)) {
+        let mut run = Run::new(call, group, 0);
+        (0..call.network.config.num_layers()).for_each(|layer| run.run_layer(layer));
     }
 }
 
