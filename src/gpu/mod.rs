@@ -28,6 +28,9 @@ pub(crate) struct Gpu {
     lost: Arc<OnceLock<String>>,
 }
 
+/// What is uploaded once and kept (weights).
+pub(crate) type Resident = Vec<wgpu::Buffer>;
+
 impl Gpu {
     pub fn info(&self) -> &wgpu::AdapterInfo {
         &self.info
@@ -59,7 +62,7 @@ impl Gpu {
         specs: &[BufferSpec],
         parts: &[ResidentRef],
         data: impl IntoIterator<Item = Vec<u32>>,
-    ) -> Result<Vec<wgpu::Buffer>, Error> {
+    ) -> Result<Resident, Error> {
         let mut buffers = Vec::with_capacity(specs.len());
         for spec in specs {
             let create = || self.buffer(&spec.label, spec.bytes(), wgpu::BufferUsages::STORAGE);

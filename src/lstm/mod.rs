@@ -20,7 +20,7 @@ use crate::config::LstmConfig;
 use crate::cpu;
 use crate::device::{Backend, Device, block_on};
 use crate::error::Error;
-use crate::gpu::{Gpu, Pipelines, Prepared, Wait};
+use crate::gpu::{Gpu, Pipelines, Prepared, Resident, Wait};
 use crate::plan::{HostData, Network};
 use crate::state::LstmState;
 use crate::tuning::Tuning;
@@ -87,7 +87,7 @@ struct GpuEngine {
     gpu: Arc<Gpu>,
     network: Network,
     pipelines: Pipelines,
-    weights: Vec<wgpu::Buffer>,
+    weights: Resident,
     cache: Cache<Prepared<HostData>>,
     choices: Choices,
 }

@@ -55,34 +55,40 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
+    /// The class of a device, with as many units as its limits tell.
+    pub fn of(limits: &DeviceLimits) -> Self {
+        let units = f64::from(limits.units);
+        if limits.software { Self::software(units) } else { Self::hardware(units) }
+    }
+
     /// Measured on lavapipe 25.0.7, two cores of a Xeon: 30 µs a dispatch, 40 GFLOP/s in the tallest tiles,
     /// and about 100 cycles for the 128 bytes that eight lanes load. A step within a dispatch takes 3 to 5 µs besides
     /// its products with weights in registers; with weights from memory 100 to 600, for it shares h through memory and
-    /// at each barrier an invocation's values go there and back. How many units there are, the device's limits tell.
-    pub const SOFTWARE: Self = Self {
-        dispatch: 30e-6,
-        barrier: 200e-6,
-        turn: 3e-6,
-        units: 2.0,
-        operations: 20e9,
-        bytes: 3.5e9,
-        overlaps: false,
-    };
-    /// A prediction from datasheets, not measured: a mid-range GPU of 32 units at 2 GHz, 64 lanes each at
-    /// half of their rate, 32 bytes a clock from the second-level cache, and 4 µs for a dependent dispatch.
-    pub const HARDWARE: Self = Self {
-        dispatch: 4e-6,
-        barrier: 0.5e-6,
-        turn: 0.5e-6,
-        units: 32.0,
-        operations: 128e9,
-        bytes: 64e9,
-        overlaps: true,
-    };
+    /// at each barrier an invocation's values go there and back.
+    fn software(units: f64) -> Self {
+        Self {
+            dispatch: 30e-6,
+            barrier: 200e-6,
+            turn: 3e-6,
+            units,
+            operations: 20e9,
+            bytes: 3.5e9,
+            overlaps: false,
+        }
+    }
 
-    pub fn of(limits: &DeviceLimits) -> Self {
-        let class = if limits.software { Self::SOFTWARE } else { Self::HARDWARE };
-        Self { units: f64::from(limits.units), ..class }
+    /// A prediction from datasheets, not measured: a mid-range GPU at 2 GHz, 64 lanes a unit at half of their
+    /// rate, 32 bytes a clock from the second-level cache, and 4 µs for a dependent dispatch.
+    fn hardware(units: f64) -> Self {
+        Self {
+            dispatch: 4e-6,
+            barrier: 0.5e-6,
+            turn: 0.5e-6,
+            units,
+            operations: 128e9,
+            bytes: 64e9,
+            overlaps: true,
+        }
     }
 
     /// Seconds that a phase takes: its dispatches one after the other, each on as many units as it has
