@@ -8,10 +8,12 @@
 //! none changes a bit.
 
 mod activation;
+mod meeting;
 mod pack;
 mod product;
 mod shared;
 mod step;
+mod sync;
 mod team;
 #[cfg(test)]
 mod tests;

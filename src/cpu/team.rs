@@ -1,88 +1,108 @@
 //! Threads that walk time together.
+//!
+//! A call's own thread works along and then parks until the others are done. It never runs anybody else's
+//! work while it waits: the caller may hold a lock, or have borrowed what is its thread's own.
 
-use std::hint::spin_loop;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::thread;
 
 use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
-/// Threads that work on one call, and where they wait for each other.
+use super::meeting::Meeting;
+
+/// Threads that work on one call.
 pub(super) struct Team {
     /// 0 until it is known how many threads the system gave.
     size: AtomicUsize,
-    arrived: AtomicUsize,
-    /// How many times all have met.
-    meetings: AtomicUsize,
-    /// A member panicked: the others must not wait for it.
-    broken: AtomicBool,
+    meeting: Meeting,
 }
-
-/// Turns of a waiting loop, some 40 µs, before the core is offered to others: a time step is shorter.
-const SPINS: usize = 1000;
 
 /// Threads that sleep between calls, one less than the machine has. A new thread may have to share its maker's
 /// core for some ms, longer than most calls take; one that wakes finds an idle core.
-static SLEEPERS: OnceLock<Option<ThreadPool>> = OnceLock::new();
+struct Sleepers {
+    pool: ThreadPool,
+    /// The process that started them: `fork` copies this value, but no thread.
+    process: u32,
+}
 
-/// Held by the one call that uses them: members wait for each other, so that two calls must not share them.
-static IN_USE: Mutex<()> = Mutex::new(());
+/// Locked by the one call that uses them: members wait for each other, so that two calls must not share them.
+static SLEEPERS: Mutex<Option<Sleepers>> = Mutex::new(None);
 
-/// The sleepers, where they are enough for a team of so many and no other call has them.
-fn free_sleepers(wanted: usize) -> Option<(MutexGuard<'static, ()>, &'static ThreadPool)> {
-    if wanted < 2 {
-        return None;
-    }
-    let guard = match IN_USE.try_lock() {
-        Ok(guard) => guard,
-        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(), // it guards no data
-        Err(TryLockError::WouldBlock) => return None,
-    };
-    let open = || {
+impl Sleepers {
+    fn start() -> Option<Self> {
         let others =
             thread::available_parallelism().ok()?.get().checked_sub(1).filter(|&others| others > 0)?;
         let name = |index| format!("wgpu-lstm {index}");
-        ThreadPoolBuilder::new().num_threads(others).thread_name(name).build().ok()
-    };
-    let pool = SLEEPERS.get_or_init(open).as_ref()?;
-    (wanted <= 1 + pool.current_num_threads()).then_some((guard, pool))
+        let pool = ThreadPoolBuilder::new().num_threads(others).thread_name(name).build().ok()?;
+        Some(Self { pool, process: std::process::id() })
+    }
+
+    /// The sleepers, where they are enough for a team of so many and no other call has them.
+    fn free(wanted: usize) -> Option<MutexGuard<'static, Option<Self>>> {
+        // A worker of any rayon pool runs other jobs of its pool while it waits for a scope of ours: the
+        // caller's own, which may want what the caller holds.
+        if wanted < 2 || rayon_core::current_thread_index().is_some() {
+            return None;
+        }
+        let mut sleepers = match SLEEPERS.try_lock() {
+            Ok(sleepers) => sleepers,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(), // no panic leaves it half done
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        if sleepers.as_ref().is_some_and(|sleepers| sleepers.process != std::process::id()) {
+            // In a child of `fork`. Dropping the pool would take locks that a thread may have held at that time.
+            std::mem::forget(sleepers.take());
+        }
+        if sleepers.is_none() {
+            *sleepers = Self::start();
+        }
+        let threads = sleepers.as_ref()?.pool.current_num_threads();
+        (wanted <= 1 + threads).then_some(sleepers)
+    }
 }
 
 impl Team {
     /// Runs `work` on `wanted` threads, the caller's among them, or on as many as there are.
     pub(super) fn run(wanted: usize, work: impl Fn(&Member<'_>) + Sync) {
-        let team = Self {
-            size: AtomicUsize::new(0),
-            arrived: AtomicUsize::new(0),
-            meetings: AtomicUsize::new(0),
-            broken: AtomicBool::new(false),
-        };
-        if let Some((_guard, pool)) = free_sleepers(wanted) {
-            let (team, work) = (&team, &work);
-            team.size.store(wanted, Ordering::Release);
-            pool.in_place_scope(|scope| {
-                for index in 1..wanted {
-                    scope.spawn(move |_| work(&Member { team, index }));
-                }
-                work(&Member { team, index: 0 });
-            });
-            return;
+        let team = Self { size: AtomicUsize::new(0), meeting: Meeting::new() };
+        match Sleepers::free(wanted).as_deref() {
+            Some(Some(sleepers)) => team.run_on_sleepers(wanted, &sleepers.pool, work),
+            _ => team.run_on_new_threads(wanted, work),
         }
+    }
+
+    fn run_on_sleepers(&self, wanted: usize, pool: &ThreadPool, work: impl Fn(&Member<'_>) + Sync) {
+        let work = &work;
+        self.size.store(wanted, Ordering::Release);
+        pool.in_place_scope(|scope| {
+            for index in 1..wanted {
+                scope.spawn(move |_| work(&Member::new(self, index)));
+            }
+            work(&Member::new(self, 0));
+        });
+    }
+
+    fn run_on_new_threads(&self, wanted: usize, work: impl Fn(&Member<'_>) + Sync) {
         thread::scope(|scope| {
             let mut size = 1;
             while size < wanted {
-                let (team, work, index) = (&team, &work, size);
+                let (work, index) = (&work, size);
                 let join = move || {
-                    wait_until(|| team.size.load(Ordering::Acquire) > 0);
-                    work(&Member { team, index });
+                    let mut turns = 0;
+                    while self.size.load(Ordering::Acquire) == 0 {
+                        super::sync::pause(turns);
+                        turns += 1;
+                    }
+                    work(&Member::new(self, index));
                 };
                 if thread::Builder::new().spawn_scoped(scope, join).is_err() {
                     break;
                 }
                 size += 1;
             }
-            team.size.store(size, Ordering::Release);
-            work(&Member { team: &team, index: 0 });
+            self.size.store(size, Ordering::Release);
+            work(&Member::new(self, 0));
         });
     }
 }
@@ -91,9 +111,15 @@ impl Team {
 pub(super) struct Member<'a> {
     team: &'a Team,
     pub(super) index: usize,
+    /// The thread was unwinding before: a destructor makes this call.
+    was_panicking: bool,
 }
 
-impl Member<'_> {
+impl<'a> Member<'a> {
+    fn new(team: &'a Team, index: usize) -> Self {
+        Self { team, index, was_panicking: thread::panicking() }
+    }
+
     /// Threads in the team.
     pub(super) fn team_size(&self) -> usize {
         self.team.size.load(Ordering::Relaxed)
@@ -101,40 +127,17 @@ impl Member<'_> {
 
     /// Waits until every member is here. What they wrote before, all see after.
     pub(super) fn meet(&self) {
-        let team = self.team;
         let size = self.team_size();
-        if size == 1 {
-            return;
-        }
-        let meeting = team.meetings.load(Ordering::Acquire);
-        if team.arrived.fetch_add(1, Ordering::AcqRel) + 1 == size {
-            team.arrived.store(0, Ordering::Relaxed);
-            team.meetings.store(meeting.wrapping_add(1), Ordering::Release);
-        } else {
-            wait_until(|| {
-                assert!(!team.broken.load(Ordering::Relaxed), "another thread of the team panicked");
-                team.meetings.load(Ordering::Acquire) != meeting
-            });
+        if size > 1 {
+            self.team.meeting.meet(size);
         }
     }
 }
 
 impl Drop for Member<'_> {
     fn drop(&mut self) {
-        if thread::panicking() {
-            self.team.broken.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-fn wait_until(done: impl Fn() -> bool) {
-    let mut spins = 0;
-    while !done() {
-        if spins < SPINS {
-            spins += 1;
-            spin_loop();
-        } else {
-            thread::yield_now();
+        if thread::panicking() && !self.was_panicking {
+            self.team.meeting.break_up();
         }
     }
 }
