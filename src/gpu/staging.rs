@@ -1,6 +1,7 @@
 //! Buffers that the host maps: asked for when submitting, waited for when needed.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -98,50 +99,88 @@ impl Gpu {
 
     pub(super) async fn mapped(&self, mapping: Mapping, wait: Wait) -> Result<(), Error> {
         let Mapping { buffer, answered, mapped, submission } = mapping;
-        if !answered.load(Relaxed) {
-            self.wait_for(submission, answered, buffer, wait);
-        }
+        let polled = match answered.load(Relaxed) {
+            true => None,
+            false => self.wait_for(submission, answered, buffer, wait),
+        };
         match mapped.await {
             Ok(Ok(())) => Ok(()),
-            _ => Err(self.set_lost("its buffers can't be mapped")),
+            Ok(Err(_)) if self.is_lost() => Err(self.set_lost("its buffers can't be mapped")),
+            Ok(Err(error)) => Err(Error::Internal { reason: error.to_string() }),
+            // A callback of the application panicked in the same poll, so that ours was dropped. The buffer is
+            // mapped all the same.
+            Err(oneshot::Canceled) => match polled {
+                Some(polled) => polled.await.unwrap_or(Ok(())).map_err(|panic| resume_unwind(panic)),
+                None => Ok(()),
+            },
         }
     }
 
-    /// Sees to it that the submission's callbacks are called.
+    /// Sees to it that the submission's callbacks are called: in this thread, or in one of its own, of which it
+    /// returns how that ended.
     fn wait_for(
         &self,
         submission: wgpu::SubmissionIndex,
         answered: Arc<AtomicBool>,
         buffer: wgpu::Buffer,
         wait: Wait,
-    ) {
+    ) -> Option<oneshot::Receiver<Polled>> {
         let device = self.device.clone();
         let until = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
         let poll = move || {
-            // wgpu panics here if the device is lost while it waits, and leaves the callback pending:
-            // unmapping calls it, with an error. (If it was called, the buffer may be in another run.)
-            let failed = !matches!(catch_unwind(AssertUnwindSafe(|| device.poll(until))), Ok(Ok(_)));
-            if failed && !answered.load(Relaxed) {
+            let polled = poll(&device, until);
+            // wgpu leaves the callback pending if the device is lost while it waits: unmapping calls it, with an
+            // error. (If it was called, the buffer may be in another run.)
+            if matches!(polled, Ok(false)) && !answered.load(Relaxed) {
                 let _ = catch_unwind(AssertUnwindSafe(|| buffer.unmap()));
             }
+            polled.map(drop)
         };
         match wait {
-            Wait::Block => poll(),
+            Wait::Block => {
+                poll().unwrap_or_else(|panic| resume_unwind(panic));
+                None
+            }
             #[cfg(not(target_family = "wasm"))]
             Wait::Async => {
+                let (done, polled) = oneshot::channel();
                 let fallback = poll.clone();
+                let poll = move || drop(done.send(poll())); // nobody may wait any more
                 if std::thread::Builder::new().spawn(poll).is_err() {
-                    fallback(); // no thread to be had: better to block than to never wake up
+                    // No thread to be had: better to block than to never wake up.
+                    fallback().unwrap_or_else(|panic| resume_unwind(panic));
                 }
+                Some(polled)
             }
             #[cfg(target_family = "wasm")]
-            Wait::Async => drop(poll), // the browser calls back by itself
+            Wait::Async => {
+                drop(poll); // the browser calls back by itself
+                None
+            }
         }
     }
 
     /// Lets wgpu see to what is finished, without waiting.
     pub fn poll(&self) {
-        // wgpu panics here if the device turns out to be lost, which the next call will tell.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.device.poll(wgpu::PollType::Poll)));
+        // That the device is lost the next call will tell.
+        poll(&self.device, wgpu::PollType::Poll).map_or_else(|panic| resume_unwind(panic), drop);
     }
+}
+
+/// How a poll in a thread of its own ended: with the panic of an application's callback, or without.
+type Polled = Result<(), Box<dyn Any + Send>>;
+
+/// Polls the device, which runs the callbacks of whoever uses it; `false` if the device failed. The error is a panic
+/// of one of these callbacks.
+fn poll(device: &wgpu::Device, how: wgpu::PollType) -> Result<bool, Box<dyn Any + Send>> {
+    match catch_unwind(AssertUnwindSafe(|| device.poll(how))) {
+        Ok(result) => Ok(result.is_ok()),
+        // How wgpu 30 says that the device is lost.
+        Err(panic) if message_of(&*panic).starts_with("Error in Device::poll") => Ok(false),
+        Err(panic) => Err(panic),
+    }
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> &str {
+    panic.downcast_ref::<String>().map_or("", String::as_str)
 }
