@@ -40,6 +40,7 @@ mod plan;
 pub mod reference;
 mod spec;
 mod state;
+mod subnormal;
 mod tuning;
 mod weights;
 

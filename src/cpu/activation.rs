@@ -1,7 +1,8 @@
 //! σ and tanh of a vector, by the formulas of `shaders/common/activation.wgsl`.
 //!
 //! Safe for every f32: no overflow, ±inf saturate, NaN stays NaN. Every selection is written so that a
-//! comparison with NaN, which is false, passes NaN on. Results below the smallest normal f32 may be 0.
+//! comparison with NaN, which is false, passes NaN on. Results below the smallest normal f32 are 0, and of a normal x
+//! no operation makes a subnormal number.
 #![expect(clippy::excessive_precision, reason = "Cephes' digits, as in the shader")]
 
 use pulp::Simd;
@@ -22,7 +23,10 @@ pub(super) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let a = simd.abs_f32s(x);
     // Where 1 - e would cancel: the polynomial of Cephes' tanhf (S. Moshier).
     let small = {
-        let s = simd.mul_f32s(a, a);
+        // Below 2⁻⁴⁰ tanh(x) is x, whatever s is that does not underflow.
+        let tiny = simd.splat_f32s(f32::from_bits((127 - 40) << 23));
+        let base = simd.select_f32s(simd.less_than_f32s(a, tiny), tiny, a);
+        let s = simd.mul_f32s(base, base);
         let coefficients = [2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1]
             .map(|c| simd.splat_f32s(c));
         let p = polynomial(simd, s, simd.splat_f32s(-5.70498872745e-3), coefficients);
@@ -37,9 +41,12 @@ pub(super) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 /// eˣ for x ≤ 0, by Cody and Waite's reduction eˣ = 2ⁿ·eʳ with |r| ≤ ln(2)/2.
 #[inline(always)]
 fn exp_nonpositive<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    // e⁻⁸⁸ is below the smallest normal f32 and n = -127 makes it 0.
-    let lowest = simd.splat_f32s(-88.0);
-    let x = simd.select_f32s(simd.less_than_f32s(x, lowest), lowest, x);
+    // Where eˣ is below the smallest normal f32, e^-87.33654, n = -127 makes it 0.
+    let below = simd.less_than_f32s(x, simd.splat_f32s(-87.3365));
+    let x = simd.select_f32s(below, simd.splat_f32s(-88.0), x);
+    // From -2⁻²⁶ on eˣ is 1, whatever r is whose square does not underflow.
+    let near_zero = simd.splat_f32s(-f32::from_bits((127 - 26) << 23));
+    let x = simd.select_f32s(simd.less_than_f32s(near_zero, x), near_zero, x);
     // Added to a small number, 1.5·2²³ rounds it to an integer, which its last bits then hold.
     let rounder = simd.splat_f32s(12_582_912.0);
     let rounded = simd.mul_add_e_f32s(x, simd.splat_f32s(std::f32::consts::LOG2_E), rounder);

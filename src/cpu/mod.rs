@@ -13,6 +13,8 @@ mod pack;
 mod product;
 mod shared;
 mod step;
+#[cfg(test)]
+mod subnormal_tests;
 mod sync;
 mod team;
 #[cfg(test)]

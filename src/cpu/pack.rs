@@ -4,11 +4,17 @@ use bytemuck::{Pod, Zeroable};
 use ndarray::ArrayView2;
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::subnormal::flush;
 use crate::weights::LayerWeights;
 
 /// Vectors side by side in a panel: one for each gate i, f, g, o, so that the sums of a unit's gates meet
 /// in registers.
 pub(super) const VECTORS: usize = 4;
+
+/// 2⁻¹⁰². Every sum starts from it, and it is taken off the result. Without it a sum of products that are all below
+/// 2⁻¹²⁶ would be subnormal after every operation. With it each rounds to a multiple of 2⁻¹²⁶ or so; of what ends
+/// beyond 2⁻⁷⁷ it changes nothing but a tie between two roundings.
+pub(super) const GUARD: f32 = f32::from_bits((127 - 102) << 23);
 
 /// A cache line, for its alignment: a load of a vector then never touches two.
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -24,7 +30,7 @@ pub(super) struct Panels {
 }
 
 impl Panels {
-    /// `weight(panel, vector, lane, m)` is the element; `depth` is the reduction axis.
+    /// `weight(panel, vector, lane, m)` is the element, flushed if subnormal; `depth` is the reduction axis.
     fn new(
         (count, depth, lanes): (usize, usize, usize),
         weight: impl Fn(usize, usize, usize, usize) -> f32,
@@ -34,18 +40,32 @@ impl Panels {
         let packed: &mut [f32] = bytemuck::cast_slice_mut(&mut lines);
         for (k, packed) in packed[..count * panel_len].iter_mut().enumerate() {
             let (vector, lane) = (k / lanes % VECTORS, k % lanes);
-            *packed = weight(k / panel_len, vector, lane, k / (VECTORS * lanes) % depth);
+            *packed = flush(weight(k / panel_len, vector, lane, k / (VECTORS * lanes) % depth));
         }
         Self { lines, panel_len, count }
     }
 
     /// (4H, M), gates stacked i, f, g, o: vector k of a panel is gate k of its units. Zeros beyond H.
     pub(super) fn of_gates(matrix: ArrayView2<'_, f32>, lanes: usize) -> Self {
+        Self::of_gates_and(matrix, lanes, 0.0)
+    }
+
+    /// b_ih + b_hh, (4H), as a matrix of one column, with the guard that every sum starts from.
+    fn of_bias(weights: &LayerWeights, lanes: usize) -> Self {
+        let bias = match &weights.bias {
+            Some((b_ih, b_hh)) => b_ih + b_hh + GUARD,
+            None => ndarray::Array1::from_elem(weights.w_ih.nrows(), GUARD),
+        };
+        Self::of_gates_and(bias.view().insert_axis(ndarray::Axis(1)), lanes, GUARD)
+    }
+
+    /// As [`of_gates`](Self::of_gates), with `beyond` beyond H.
+    fn of_gates_and(matrix: ArrayView2<'_, f32>, lanes: usize, beyond: f32) -> Self {
         let (rows, depth) = matrix.dim();
         let hidden = rows / VECTORS;
         Self::new((hidden.div_ceil(lanes), depth, lanes), |panel, gate, lane, m| {
             let unit = panel * lanes + lane;
-            if unit < hidden { matrix[[gate * hidden + unit, m]] } else { 0.0 }
+            if unit < hidden { matrix[[gate * hidden + unit, m]] } else { beyond }
         })
     }
 
@@ -69,7 +89,7 @@ impl Panels {
 
 /// The parameters of one layer and direction.
 pub(super) struct Parameters {
-    /// b_ih + b_hh: a matrix of one column.
+    /// b_ih + b_hh + [`GUARD`]: a matrix of one column.
     pub(super) bias: Panels,
     pub(super) w_ih: Panels,
     pub(super) w_hh: Panels,
@@ -79,12 +99,8 @@ pub(super) struct Parameters {
 
 impl Parameters {
     pub(super) fn new(weights: &LayerWeights, lanes: usize) -> Self {
-        let bias = match &weights.bias {
-            Some((b_ih, b_hh)) => b_ih + b_hh,
-            None => ndarray::Array1::zeros(weights.w_ih.nrows()),
-        };
         Self {
-            bias: Panels::of_gates(bias.view().insert_axis(ndarray::Axis(1)), lanes),
+            bias: Panels::of_bias(weights, lanes),
             w_ih: Panels::of_gates(weights.w_ih.view(), lanes),
             w_hh: Panels::of_gates(weights.w_hh.view(), lanes),
             w_hr: weights.w_hr.as_ref().map(|w_hr| Panels::of_projection(w_hr.view(), lanes)),

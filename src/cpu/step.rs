@@ -3,7 +3,7 @@
 use pulp::Simd;
 
 use super::activation::{sigmoid, tanh};
-use super::pack::{Panels, VECTORS};
+use super::pack::{GUARD, Panels, VECTORS};
 use super::product::{Ends, Sums};
 use super::shared::Shared;
 
@@ -13,7 +13,7 @@ fn load<S: Simd>(numbers: &[f32]) -> Sums<S> {
     std::array::from_fn(|k| vectors[k])
 }
 
-/// bias + W_ih·x, kept until its step comes.
+/// bias + W_ih·x with its [`GUARD`], kept until its step comes.
 pub(super) struct Gates<'a> {
     pub(super) bias: &'a Panels,
     /// [rows, panels, VECTORS, lanes].
@@ -53,12 +53,14 @@ impl Ends for Cells<'_> {
     }
 
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, panel: usize, row: usize, [i, f, g, o]: Sums<S>) {
+    fn finish<S: Simd>(&mut self, simd: S, panel: usize, row: usize, sums: Sums<S>) {
         let at = row * (self.row_len / VECTORS) + panel * S::F32_LANES;
         let (c, _) = S::as_mut_simd_f32s(&mut self.c[at..][..S::F32_LANES]);
-        let new = simd.mul_f32s(sigmoid(simd, i), tanh(simd, g));
-        c[0] = simd.mul_add_e_f32s(sigmoid(simd, f), c[0], new);
-        let h = simd.mul_f32s(sigmoid(simd, o), tanh(simd, c[0]));
+        let guard = simd.splat_f32s(GUARD);
+        let [i, f, g, o] = sums.map(|sum| simd.sub_f32s(sum, guard));
+        let new = simd.mul_add_e_f32s(sigmoid(simd, i), tanh(simd, g), guard);
+        c[0] = simd.sub_f32s(simd.mul_add_e_f32s(sigmoid(simd, f), c[0], new), guard);
+        let h = simd.sub_f32s(simd.mul_add_e_f32s(sigmoid(simd, o), tanh(simd, c[0]), guard), guard);
         self.outputs.write(row, panel * S::F32_LANES, bytemuck::cast_slice(&[h]));
     }
 }
@@ -92,11 +94,12 @@ impl Outputs<'_> {
 impl Ends for Outputs<'_> {
     #[inline(always)]
     fn start<S: Simd>(&self, simd: S, _: usize, _: usize) -> Sums<S> {
-        [simd.splat_f32s(0.0); VECTORS]
+        [simd.splat_f32s(GUARD); VECTORS]
     }
 
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, _: S, panel: usize, row: usize, sums: Sums<S>) {
+    fn finish<S: Simd>(&mut self, simd: S, panel: usize, row: usize, sums: Sums<S>) {
+        let sums = sums.map(|sum| simd.sub_f32s(sum, simd.splat_f32s(GUARD)));
         self.write(row, panel * VECTORS * S::F32_LANES, bytemuck::cast_slice(&sums));
     }
 }

@@ -12,6 +12,7 @@ use super::shared::Shared;
 use super::step::{Cells, Gates, Outputs};
 use super::team::Member;
 use crate::plan::Packing;
+use crate::subnormal::flush;
 
 /// Rows of the input that are multiplied at once: enough that weights from afar are worth their way,
 /// few enough that the rows stay in the second cache.
@@ -82,8 +83,8 @@ impl<'a> Call<'a> {
         }
         let row = self.input.slice(s![t, b, ..]);
         match row.as_slice() {
-            Some(row) => to.extend_from_slice(row),
-            None => to.extend(row),
+            Some(row) => to.extend(row.iter().copied().map(flush)),
+            None => to.extend(row.iter().copied().map(flush)),
         }
     }
 }
@@ -229,7 +230,7 @@ impl<'r, 'c> Run<'r, 'c> {
             (c, &mut self.c, self.gates_len / VECTORS),
         ] {
             for (&b, row) in self.packing.order().iter().zip(rows.chunks_exact_mut(width)) {
-                row.iter_mut().zip(array.slice(s![slot, b, ..])).for_each(|(to, &from)| *to = from);
+                row.iter_mut().zip(array.slice(s![slot, b, ..])).for_each(|(to, &from)| *to = flush(from));
             }
         }
     }

@@ -105,6 +105,12 @@ impl LstmWeights {
         &self.config
     }
 
+    /// The parameters of every layer and direction, to be edited by tests.
+    #[cfg(test)]
+    pub(crate) fn layers_mut(&mut self) -> &mut [LayerWeights] {
+        &mut self.layers
+    }
+
     /// The parameters of one layer and direction (0 forward, 1 reverse).
     pub(crate) fn layer(&self, layer: usize, direction: usize) -> &LayerWeights {
         &self.layers[layer * self.config.num_directions() + direction]
