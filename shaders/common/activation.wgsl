@@ -2,12 +2,16 @@
 //
 // Safe for every f32: no overflow, ±inf saturate, NaN stays NaN; a few ulp from the true value
 // everywhere. WGSL's own exp may err by (3 + 2|x|) ulp, and its tanh is NaN for large x on real
-// drivers. Results below the smallest normal f32 are flushed to zero, as WGSL allows anyway.
+// drivers. Results below the smallest normal f32 are flushed to zero, as WGSL allows anyway; of a normal x
+// no operation makes such a number, which takes processors that emulate a GPU 100 cycles and more.
 //
 // Host  tests/activation.rs sweeps both against f64
 
 // e^x for -88 ≤ x ≤ 0, by Cody and Waite's reduction e^x = 2^n · e^r with |r| ≤ ln(2)/2.
-fn exp_nonpositive(x: f32) -> f32 {
+fn exp_nonpositive(negative: f32) -> f32 {
+    // From -2^-26 on e^x is 1, whatever r is whose square does not underflow. Below the logarithm of the
+    // smallest normal f32, n is made -127, and 2^n zero.
+    let x = select(min(negative, -1.4901161e-8), -88.0, negative < -87.3365);
     let n = round(x * 1.44269504088896341);   // 1 / ln 2
     // ln 2 in two parts: n times the first is exact, so that r loses nothing to cancellation. The select
     // never selects: it keeps compilers (Mesa's does) from joining both parts to a rounded ln 2.
@@ -24,7 +28,7 @@ fn exp_nonpositive(x: f32) -> f32 {
     // n + 1.5·2^23 is exact and ends in n's bits: conversions, which must saturate, are slow on software
     // adapters.
     let two_to_n = bitcast<f32>((bitcast<u32>(n + 12582912.0) + 127u) << 23u);
-    return select(p * two_to_n, 0.0, x < -87.33654);      // ln of the smallest normal f32
+    return p * two_to_n;
 }
 
 // y, or NaN where x is: told by its bits, since compilers may assume that no comparison meets a NaN.
@@ -40,7 +44,8 @@ fn sigmoid(x: f32) -> f32 {
 
 fn tanh_safe(x: f32) -> f32 {
     let a = min(abs(x), 44.0);
-    let s = a * a;
+    let base = max(a, 9.0949470e-13);   // 2^-40: below it tanh(x) is x, whatever s is that does not underflow
+    let s = base * base;
     // Cephes' tanhf polynomial where 1 - e would cancel.
     var p = -5.70498872745e-3;
     p = fma(p, s, 2.06390887954e-2);

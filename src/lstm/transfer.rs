@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::plan::{HostData, Network, Packing};
 use crate::spec::{Host, VEC4, padded};
 use crate::state::LstmState;
+use crate::subnormal::flush;
 
 /// The arrays of one call.
 pub(super) struct Call<'a> {
@@ -60,11 +61,16 @@ fn zeros(shape: [usize; 3]) -> Result<Array3<f32>, Error> {
     Array3::from_shape_vec(shape, data).map_err(|error| Error::OutOfMemory { reason: error.to_string() })
 }
 
-/// A row, padded with zeros to `width`: to whole vec4f, or not at all.
+/// A row, padded with zeros to `width`: to whole vec4f, or not at all. Subnormal numbers become zeros.
 fn put_row(row: ArrayView1<'_, f32>, width: usize, put: &mut dyn FnMut(&[f32])) {
+    let mut flushed = [0.0; 256];
     match row.as_slice() {
-        Some(row) => put(row),
-        None => row.iter().for_each(|&x| put(&[x])),
+        Some(row) => row.chunks(flushed.len()).for_each(|chunk| {
+            let flushed = &mut flushed[..chunk.len()];
+            flushed.iter_mut().zip(chunk).for_each(|(to, &x)| *to = flush(x));
+            put(flushed);
+        }),
+        None => row.iter().for_each(|&x| put(&[flush(x)])),
     }
     put(&[0.0; VEC4][..width - row.len()]);
 }

@@ -1,11 +1,12 @@
 //! Weights as the kernels read them: the reduction axis outermost and, innermost, the four gates of a
-//! hidden unit side by side, so that neighbouring invocations read neighbouring vec4f.
+//! hidden unit side by side, so that neighbouring invocations read neighbouring vec4f. Subnormal ones are zeros.
 
 use half::f16;
 use ndarray::ArrayView2;
 
 use super::{LayerWeights, LstmWeights, Precision};
 use crate::spec::padded;
+use crate::subnormal::flush;
 
 impl LstmWeights {
     /// Per layer w_ih, bias, w_hh and, where there is a projection, w_hr, each for every direction:
@@ -63,7 +64,7 @@ fn pack_gates(matrix: ArrayView2<f32>, width: usize) -> Vec<f32> {
         let to = &mut packed[m * rows..][..rows];
         for (gate_unit, &weight) in column.iter().enumerate() {
             let (gate, unit) = (gate_unit / hidden, gate_unit % hidden);
-            to[4 * unit + gate] = weight;
+            to[4 * unit + gate] = flush(weight);
         }
     }
     packed
@@ -74,7 +75,7 @@ fn pack_bias(weights: &LayerWeights, hidden: usize) -> Vec<f32> {
     let mut packed = vec![0.0; 4 * hidden];
     if let Some((b_ih, b_hh)) = &weights.bias {
         for (gate_unit, (a, b)) in b_ih.iter().zip(b_hh).enumerate() {
-            packed[4 * (gate_unit % hidden) + gate_unit / hidden] = a + b;
+            packed[4 * (gate_unit % hidden) + gate_unit / hidden] = flush(a + b);
         }
     }
     packed
@@ -85,7 +86,7 @@ fn pack_projection(matrix: ArrayView2<f32>) -> Vec<f32> {
     let (projection, hidden) = matrix.dim();
     let mut packed = vec![0.0; padded(hidden) * padded(projection)];
     for ((p, m), &weight) in matrix.indexed_iter() {
-        packed[m * padded(projection) + p] = weight;
+        packed[m * padded(projection) + p] = flush(weight);
     }
     packed
 }
