@@ -5,3 +5,4 @@ pub mod compare;
 pub mod device;
 pub mod golden;
 pub mod noop;
+pub mod small_values;
