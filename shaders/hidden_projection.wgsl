@@ -30,7 +30,9 @@ fn operand_at(product: Product, i: u32) -> vec4f {
     return unprojected[i];
 }
 
-fn finish_row(place: Place, r: u32, h_t: vec4f) {
+fn finish_row(place: Place, r: u32, projected: vec4f) {
+    // Flushed below 2^-126, as in common/cell.wgsl.
+    let h_t = select(projected, vec4f(), (bitcast<vec4u>(projected) & vec4u(0x7f800000u)) == vec4u());
     let row = place.row + r;
     if (row < place.rows && place.column < COLUMNS) {
         h_next[state_row(place, row) * COLUMNS + place.column] = h_t;

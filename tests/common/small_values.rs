@@ -47,6 +47,12 @@ fn forgetful(config: &LstmConfig) -> LstmWeights {
     })
 }
 
+/// A projection that makes every h subnormal.
+fn projected() -> LstmWeights {
+    let config = LstmConfig::new(HIDDEN, HIDDEN).with_proj_size(HIDDEN / 2);
+    edited(&config, |name, array| if name == "weight_hr_l0" { array * 1e-36 } else { array })
+}
+
 fn random(steps: usize, batch: usize, scale: f32) -> Array3<f32> {
     let mut random = ChaCha8Rng::seed_from_u64(2);
     Array3::from_shape_simple_fn((steps, batch, HIDDEN), || scale * random.random_range(-1.0..1.0f32))
@@ -81,6 +87,7 @@ pub fn cases(steps: usize, batch: usize) -> Vec<Case> {
             input: random(steps, batch, 0.0),
             state: Some(states(&plain, batch, 1e-40)),
         },
+        case("projection of 1e-37", projected(), random(steps, batch, 1.0)),
         Case { name: "silence, state of 1e-36", ..silent(1e-36) },
         Case { name: "silence, state of 1e-20", ..silent(1e-20) },
         Case { name: "silence, state of 1e-45", ..silent(1e-45) },
