@@ -42,8 +42,9 @@ pub enum Error {
         /// H, as given.
         hidden_size: usize,
     },
-    /// A product of sizes does not fit this machine's address space.
-    #[error("{what} is too large for this machine's address space")]
+    /// The bytes of an array overflow what an allocation can have on this machine (`isize::MAX`), whatever
+    /// memory there is. Memory that an array could have but that can't be had is [`OutOfMemory`](Self::OutOfMemory).
+    #[error("{what} would take more than {} bytes, which no allocation can have", isize::MAX)]
     SizeOverflow {
         /// The array whose size overflows.
         what: &'static str,
@@ -155,7 +156,8 @@ pub enum Error {
     },
 
     // ---- device ---------------------------------------------------------------------------
-    /// No adapter was found, or none that the `WGPU_*` variables allow.
+    /// No adapter was found, or none that the `WGPU_*` variables allow, or one of these has a value that names
+    /// nothing.
     #[error("no GPU adapter: {reason}")]
     NoAdapter {
         /// What was looked for, and what there was.
@@ -170,8 +172,8 @@ pub enum Error {
     /// The queue that came with a device is another device's.
     #[error("the queue does not belong to the device it was given with")]
     QueueMismatch,
-    /// The device, or the memory budget, can't hold or address what the call needs.
-    #[error("{what} needs {needed}, but {limit_name} is {limit}")]
+    /// The device's limits, or the memory budget, are too low for what the network or the call needs.
+    #[error("{what} needs {needed}, but {limit_name} is {limit}{}", as_clause(*.advice))]
     LimitExceeded {
         /// The thing that is too large.
         what: String,
@@ -181,11 +183,13 @@ pub enum Error {
         limit_name: &'static str,
         /// What it allows.
         limit: u64,
+        /// What would help: given only where it is known to.
+        advice: Option<&'static str>,
     },
-    /// The device ran out of memory.
-    #[error("the device is out of memory: {reason}")]
+    /// The host or the device ran out of memory.
+    #[error("out of memory: {reason}")]
     OutOfMemory {
-        /// What wgpu said.
+        /// Which of them, and what its allocator, or wgpu, said.
         reason: String,
     },
     /// The device is lost: it was destroyed, removed or reset. It stays lost; make a new one.
@@ -208,6 +212,14 @@ pub enum Error {
         /// Why not, and what to call in its place.
         reason: &'static str,
     },
+}
+
+/// The advice about any limit of a GPU.
+pub(crate) const ON_CPU: &str = "the CPU device has no such limit";
+
+/// Advice as the end of a message.
+fn as_clause(advice: Option<&str>) -> String {
+    advice.map(|advice| format!("; {advice}")).unwrap_or_default()
 }
 
 impl Error {

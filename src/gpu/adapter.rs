@@ -4,25 +4,69 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use super::Gpu;
-use crate::error::Error;
+use crate::error::{Error, ON_CPU};
 use crate::spec::{DeviceLimits, SubgroupSizes};
 
 /// Bytes of a binding that shaders can index in 32 bits, whatever the adapter says: Metal names the
 /// largest buffer, and clamps the sizes that it tells shaders.
 const INDEXABLE_BYTES: u64 = i32::MAX as u64 & !3;
 
-/// What the kernels need of any device, with what this one has; WebGPU guarantees all of it.
-fn needs(has: &wgpu::Limits) -> [(&'static str, u32, u32); 5] {
+/// The most that any kernel needs of a device, whatever the network is; WebGPU guarantees all of it. A test
+/// holds these to the kernels.
+pub(crate) struct Needs {
+    /// Bindings of a group: a uniform and the storage buffers.
+    pub bindings: u32,
+    pub storage_buffers: u32,
+    /// Bytes of the uniform.
+    pub uniform: u64,
+    pub invocations: u32,
+    /// Bytes of workgroup memory.
+    pub workgroup_memory: u32,
+}
+
+pub(crate) const NEEDS: Needs =
+    Needs { bindings: 8, storage_buffers: 7, uniform: 4096, invocations: 64, workgroup_memory: 8 << 10 };
+
+/// What is needed of each limit, and what a device has of it. Storage bindings and buffers grow with the network and
+/// the call: the plan checks these.
+fn needs(has: &wgpu::Limits) -> [(&'static str, u64, u64); 15] {
+    let one = |name, limit: u32| (name, 1, u64::from(limit));
+    let some = |name, needed: u32, limit: u32| (name, u64::from(needed), u64::from(limit));
     [
-        ("max_storage_buffers_per_shader_stage", 7, has.max_storage_buffers_per_shader_stage),
-        ("max_compute_invocations_per_workgroup", 64, has.max_compute_invocations_per_workgroup),
-        ("max_compute_workgroup_size_x", 64, has.max_compute_workgroup_size_x),
-        ("max_compute_workgroup_storage_size", 8 << 10, has.max_compute_workgroup_storage_size),
-        (
+        one("max_bind_groups", has.max_bind_groups),
+        some("max_bindings_per_bind_group", NEEDS.bindings, has.max_bindings_per_bind_group),
+        one("max_uniform_buffers_per_shader_stage", has.max_uniform_buffers_per_shader_stage),
+        one(
             "max_dynamic_uniform_buffers_per_pipeline_layout",
-            1,
             has.max_dynamic_uniform_buffers_per_pipeline_layout,
         ),
+        ("max_uniform_buffer_binding_size", NEEDS.uniform, has.max_uniform_buffer_binding_size),
+        some(
+            "max_storage_buffers_per_shader_stage",
+            NEEDS.storage_buffers,
+            has.max_storage_buffers_per_shader_stage,
+        ),
+        some(
+            "max_buffers_and_acceleration_structures_per_shader_stage",
+            NEEDS.bindings,
+            has.max_buffers_and_acceleration_structures_per_shader_stage,
+        ),
+        ("max_buffer_size", NEEDS.uniform, has.max_buffer_size),
+        some(
+            "max_compute_invocations_per_workgroup",
+            NEEDS.invocations,
+            has.max_compute_invocations_per_workgroup,
+        ),
+        some("max_compute_workgroup_size_x", NEEDS.invocations, has.max_compute_workgroup_size_x),
+        one("max_compute_workgroup_size_y", has.max_compute_workgroup_size_y),
+        one("max_compute_workgroup_size_z", has.max_compute_workgroup_size_z),
+        some(
+            "max_compute_workgroup_storage_size",
+            NEEDS.workgroup_memory,
+            has.max_compute_workgroup_storage_size,
+        ),
+        one("max_compute_workgroups_per_dimension", has.max_compute_workgroups_per_dimension),
+        some("max_non_sampler_bindings", NEEDS.bindings, has.max_non_sampler_bindings),
     ]
 }
 
@@ -83,12 +127,8 @@ impl Gpu {
         let wgpu_limits = device.limits();
         for (limit_name, needed, limit) in needs(&wgpu_limits) {
             if limit < needed {
-                return Err(Error::LimitExceeded {
-                    what: "a compute kernel".to_owned(),
-                    needed: u64::from(needed),
-                    limit_name,
-                    limit: u64::from(limit),
-                });
+                let (what, advice) = ("a compute kernel".to_owned(), Some(ON_CPU));
+                return Err(Error::LimitExceeded { what, needed, limit_name, limit, advice });
             }
         }
         let info = device.adapter_info();
@@ -98,8 +138,8 @@ impl Gpu {
             max_binding: wgpu_limits.max_storage_buffer_binding_size.min(INDEXABLE_BYTES),
             max_buffer: wgpu_limits.max_buffer_size,
             max_workgroups: wgpu_limits.max_compute_workgroups_per_dimension,
-            uniform_alignment: wgpu_limits.min_uniform_buffer_offset_alignment,
-            storage_alignment: wgpu_limits.min_storage_buffer_offset_alignment,
+            uniform_alignment: wgpu_limits.min_uniform_buffer_offset_alignment.max(1),
+            storage_alignment: wgpu_limits.min_storage_buffer_offset_alignment.max(1),
             max_invocations: wgpu_limits
                 .max_compute_invocations_per_workgroup
                 .min(wgpu_limits.max_compute_workgroup_size_x),
@@ -141,4 +181,56 @@ async fn named_adapter(
     adapters.into_iter().find(is_wanted).ok_or_else(|| Error::NoAdapter {
         reason: format!("WGPU_ADAPTER_NAME is {name:?}, but the adapters are {names:?}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NEEDS;
+    use crate::kernels::tests::limits;
+    use crate::kernels::{HiddenProjection, InputProjection, KERNELS, RecurrentStep, Tiling};
+    use crate::spec::{Access, SubgroupSizes};
+
+    #[test]
+    fn a_device_is_asked_for_what_the_kernels_need_and_no_more() {
+        let most = |count: fn(&Access) -> bool| {
+            let of = |bindings: &[crate::spec::Binding]| bindings.iter().filter(|b| count(&b.access)).count();
+            KERNELS.iter().map(|kernel| of(kernel.bindings)).max().unwrap()
+        };
+        assert_eq!(most(|_| true), NEEDS.bindings as usize);
+        assert_eq!(most(|access| !matches!(access, Access::Uniform(_))), NEEDS.storage_buffers as usize);
+        assert_eq!(most(|access| matches!(access, Access::Uniform(_))), 1, "with a dynamic offset");
+        let uniform = KERNELS.iter().flat_map(|kernel| kernel.bindings).map(|binding| match binding.access {
+            Access::Uniform(bytes) => u64::from(bytes),
+            _ => 0,
+        });
+        assert_eq!(uniform.max(), Some(NEEDS.uniform));
+    }
+
+    /// Of the scans this holds by construction: `Tiling::carrying` is given the device's limits.
+    #[test]
+    fn a_device_is_asked_for_the_largest_workgroup_and_its_memory() {
+        let mut most = [0, 0];
+        for software in [false, true] {
+            for width in [None, Some(8), Some(32), Some(64), Some(128)] {
+                let sizes = width.map(|size| SubgroupSizes { min: size, max: size });
+                let tiling = Tiling::of(&limits(software, sizes), false);
+                for pipeline in [
+                    InputProjection::pipelines(InputProjection::shape(1024, 64), &tiling),
+                    RecurrentStep::pipelines(RecurrentStep::shape(1024, 1024), &tiling, 2, false),
+                    HiddenProjection::pipelines(HiddenProjection::shape(1024, 512), &tiling, 2),
+                ]
+                .concat()
+                {
+                    for (name, value) in pipeline.constants {
+                        match name {
+                            "WORKGROUP_SIZE" => most[0] = most[0].max(value as u32),
+                            "STAGED" => most[1] = most[1].max(16 * value as u32), // vec4f
+                            _ => {}
+                        }
+                    }
+                }
+            }
+        }
+        assert_eq!(most, [NEEDS.invocations, NEEDS.workgroup_memory]);
+    }
 }

@@ -23,7 +23,7 @@ impl Gpu {
         let (memory, validation, internal) = caught;
         // Running out of memory makes invalid buffers, so that is the error to report.
         if let Some(error) = memory.await {
-            return Err(Error::OutOfMemory { reason: with_sources(&error) });
+            return Err(Error::OutOfMemory { reason: format!("the device: {}", with_sources(&error)) });
         }
         let refused = validation.await.or(internal.await);
         match refused {

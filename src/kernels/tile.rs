@@ -48,6 +48,8 @@ pub(crate) struct Tiling {
     persistent: bool,
     /// Workgroups that run at once.
     at_once: u32,
+    /// Workgroups that a dispatch takes in one dimension.
+    max_workgroups: u32,
 }
 
 impl Tiling {
@@ -69,6 +71,7 @@ impl Tiling {
             max_rows: if limits.software && (!subgroups || narrowest < medium) { low } else { tall },
             persistent: false,
             at_once: if limits.software { limits.units } else { IN_FLIGHT * limits.units },
+            max_workgroups: limits.max_workgroups,
         }
     }
 
@@ -109,14 +112,14 @@ impl Tiling {
     }
 
     /// Rows that a workgroup takes of `rows`, in a tile of height `height` (an index): where weights persist,
-    /// as few as leave no more workgroups, of all directions, than run at once.
+    /// as few as leave no more workgroups, of all directions, than run at once, and no more than a dispatch takes.
     pub fn rows_of_workgroup(&self, height: usize, rows: usize, directions: usize) -> usize {
         if !self.persistent {
             return self.heights().nth(height).unwrap_or(1) as usize;
         }
         let even = (self.at_once as usize).div_ceil(directions).max(1);
-        let groups = rows.div_ceil(self.tallest()).next_multiple_of(even);
-        rows.div_ceil(groups).max(1)
+        let groups = rows.div_ceil(self.tallest()).next_multiple_of(even).min(self.max_workgroups as usize);
+        rows.div_ceil(groups.max(1)).max(1)
     }
 
     /// The tallest.

@@ -2,9 +2,14 @@
 
 use super::network::{Layer, Network};
 use super::schedule::SUBMISSION;
-use crate::error::Error;
+use crate::error::{Error, ON_CPU};
 use crate::kernels::SLOTS;
 use crate::spec::{DeviceLimits, padded};
+
+/// The advice about a weight that is too large as f32 and fits as f16.
+pub(crate) const AS_F16: &str =
+    "as f16 (LstmWeights::to_precision) the weights would fit, and the CPU device has no such limit";
+const RAISE_BUDGET: &str = "Lstm::with_memory_budget raises it";
 
 /// Refuses a buffer of `len` f32 that the device can't bind whole.
 pub(crate) fn check_binding(limits: &DeviceLimits, what: &str, len: usize) -> Result<(), Error> {
@@ -13,7 +18,8 @@ pub(crate) fn check_binding(limits: &DeviceLimits, what: &str, len: usize) -> Re
         [("max_storage_buffer_binding_size", limits.max_binding), ("max_buffer_size", limits.max_buffer)]
     {
         if needed > limit {
-            return Err(Error::LimitExceeded { what: what.to_owned(), needed, limit_name, limit });
+            let (what, advice) = (what.to_owned(), Some(ON_CPU));
+            return Err(Error::LimitExceeded { what, needed, limit_name, limit, advice });
         }
     }
     Ok(())
@@ -27,6 +33,7 @@ pub(crate) fn check_workgroups(limits: &DeviceLimits, what: &str, groups: usize)
             needed: groups as u64,
             limit_name: "max_compute_workgroups_per_dimension",
             limit: u64::from(limits.max_workgroups),
+            advice: Some(ON_CPU),
         });
     }
     Ok(())
@@ -77,6 +84,7 @@ fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<u
                 needed,
                 limit_name,
                 limit,
+                advice: Some(if limit_name == "memory_budget" { RAISE_BUDGET } else { ON_CPU }),
             });
         }
         most = most.min(limit / needed);

@@ -1,6 +1,6 @@
 //! What a network needs on a device, whatever it is called with: pipelines and packed weights.
 
-use super::limits::{check_binding, check_workgroups};
+use super::limits::{AS_F16, check_binding, check_workgroups};
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::kernels::{
@@ -53,7 +53,23 @@ impl Network {
     /// `half_weights`: whether the matrices are kept as f16.
     pub fn new(config: &LstmConfig, limits: &DeviceLimits, half_weights: bool) -> Result<Self, Error> {
         config.check()?;
-        let mut network = Self {
+        let mut network = Self::without_layers(config, limits, half_weights);
+        network.place_weights().map_err(|error| match error {
+            Error::LimitExceeded { what, needed, limit_name, limit, .. }
+                if !half_weights && Self::without_layers(config, limits, true).place_weights().is_ok() =>
+            {
+                Error::LimitExceeded { what, needed, limit_name, limit, advice: Some(AS_F16) }
+            }
+            other => other,
+        })?;
+        for layer in 0..config.num_layers() {
+            network.add_layer(layer)?;
+        }
+        Ok(network)
+    }
+
+    fn without_layers(config: &LstmConfig, limits: &DeviceLimits, half_weights: bool) -> Self {
+        Self {
             config: config.clone(),
             limits: *limits,
             tiling: Tiling::of(limits, half_weights),
@@ -62,12 +78,7 @@ impl Network {
             parts: Vec::new(),
             stacked: None,
             layers: Vec::new(),
-        };
-        network.place_weights()?;
-        for layer in 0..config.num_layers() {
-            network.add_layer(layer)?;
         }
-        Ok(network)
     }
 
     /// f32 of one row of what enters `layer`, padded.

@@ -28,8 +28,12 @@ pub(crate) enum HostData {
 /// A desktop resets a GPU that is busy with one submission for about 2 s. The slowest device worth
 /// running on, a software adapter on two cores, does some 2·10¹⁰ operations a second, and starts a
 /// dispatch in 20 µs: each bound is about one second there.
-pub(super) const SUBMISSION: SubmissionLimits =
-    SubmissionLimits { operations: 20_000_000_000, dispatches: 32_768, transfers: 128 << 20 };
+pub(super) const SUBMISSION: SubmissionLimits = SubmissionLimits {
+    operations: 20_000_000_000,
+    dispatches: 32_768,
+    transfers: 128 << 20,
+    params: 16 << 20, // twice what as many steps take, at the usual alignment
+};
 
 /// Steps of a block at most: bounds the uniforms, of which each step has one.
 const MAX_STEPS: usize = 16_384;
@@ -47,11 +51,17 @@ pub(crate) fn admits(network: &Network, packing: &Packing, schedule: Schedule) -
         let most = (0..network.layers.len()).map(operations).max().unwrap_or(0);
         network.stacked.is_some() && most * (layers * directions) as u64 <= SUBMISSION.operations
     };
+    let most_workgroups = network.limits.max_workgroups as usize;
+    // What one dispatch of a scan takes, whose tiles may be lower than the network's.
+    let carries = |stage: &Stage| packing.batch().div_ceil(stage.tiling.tallest()) <= most_workgroups;
+    let slots = SLOTS.min(network.layers.len());
     match schedule {
         Schedule::Step => true,
-        Schedule::Scan => network.layers.iter().all(|layer| layer.scan.is_some()),
+        Schedule::Scan => network.layers.iter().all(|layer| layer.scan.as_ref().is_some_and(carries)),
         Schedule::Single => fused(1),
-        Schedule::Diagonal => network.config.num_directions() == 1 && fused(SLOTS),
+        Schedule::Diagonal => {
+            network.config.num_directions() == 1 && slots <= most_workgroups && fused(SLOTS)
+        }
     }
 }
 
@@ -115,7 +125,7 @@ impl<'a> Scheduler<'a> {
         let directions = config.num_directions();
         let most = BlockRows::new(network, budget)?;
         let fits = packing.first_row(packing.steps()) <= most.fused && packing.steps() <= MAX_STEPS;
-        let fused = directions == 1 || fits;
+        let fused = directions == 1 || (fits && network.limits.max_workgroups >= 2); // z: directions
         let blocks = packing.blocks(if fused { most.fused } else { most.apart }, MAX_STEPS);
         let rows: Vec<usize> = blocks.iter().map(|block| packing.rows(block)).collect();
         let gates_rows = rows.iter().copied().max().unwrap_or(0);
@@ -124,6 +134,7 @@ impl<'a> Scheduler<'a> {
 
         let bounds = SubmissionLimits {
             transfers: SUBMISSION.transfers.min(network.limits.max_buffer), // one staging buffer each way
+            params: SUBMISSION.params.min(network.limits.max_buffer),
             ..SUBMISSION
         };
         let mut builder = ProgramBuilder::new(network.limits.uniform_alignment, bounds);

@@ -21,6 +21,8 @@ pub(crate) struct SubmissionLimits {
     pub dispatches: usize,
     /// Bytes that go there, and bytes that come back.
     pub transfers: u64,
+    /// Bytes of uniforms. The largest alone must fit.
+    pub params: u64,
 }
 
 impl<Tag> ProgramBuilder<Tag> {
@@ -65,13 +67,15 @@ impl<Tag> ProgramBuilder<Tag> {
         operations: u64,
     ) {
         let limits = self.limits;
+        let params = bytemuck::bytes_of(params);
         let full = self.operations.saturating_add(operations) > limits.operations
-            || self.open().dispatches.len() >= limits.dispatches;
+            || self.open().dispatches.len() >= limits.dispatches
+            || self.params_end(params) > limits.params;
         if !self.open().downloads.is_empty() || (full && !self.open().dispatches.is_empty()) {
             self.close();
         }
         let bind_set = self.intern_bind_set(bind_set);
-        let params = self.intern_params(bytemuck::bytes_of(params));
+        let params = self.intern_params(params);
         self.operations += operations;
         self.open().dispatches.push(Dispatch { pipeline, bind_set, params, grid, operations });
     }
@@ -124,15 +128,25 @@ impl<Tag> ProgramBuilder<Tag> {
         index
     }
 
+    /// Bytes of the open submission's uniforms with these besides.
+    fn params_end(&mut self, bytes: &[u8]) -> u64 {
+        if self.params.contains_key(bytes) {
+            return self.open().params.len() as u64;
+        }
+        let alignment = self.alignment;
+        (self.open().params.len().next_multiple_of(alignment) + bytes.len()) as u64
+    }
+
     fn intern_params(&mut self, bytes: &[u8]) -> u32 {
         if let Some(&known) = self.params.get(bytes) {
             return known;
         }
         let alignment = self.alignment;
         let params = &mut self.open().params;
-        let offset = params.len() as u32; // a submission's dispatches are far below 2^32 / 256
+        let offset = params.len().next_multiple_of(alignment);
+        params.resize(offset, 0);
         params.extend_from_slice(bytes);
-        params.resize(params.len().next_multiple_of(alignment), 0);
+        let offset = offset as u32; // a submission's uniforms are bounded far below 2^32 bytes
         self.params.insert(bytes.to_vec(), offset);
         offset
     }

@@ -6,14 +6,29 @@ use wgpu_lstm::{Device, wgpu};
 
 /// A device that checks and records everything as others do, and executes nothing: results are zeros.
 pub fn device(trace: wgpu::Trace) -> Device {
+    let (device, queue) = request(None, wgpu::DeviceDescriptor { trace, ..Default::default() });
+    Device::from_wgpu(device, queue).expect("default limits are enough")
+}
+
+/// Such a device with these limits, as an adapter of this type.
+pub fn open(limits: wgpu::Limits, device_type: wgpu::DeviceType) -> (wgpu::Device, wgpu::Queue) {
+    let required_features = wgpu::Features::SUBGROUP;
+    let descriptor =
+        wgpu::DeviceDescriptor { required_limits: limits, required_features, ..Default::default() };
+    request(Some(device_type), descriptor)
+}
+
+fn request(
+    device_type: Option<wgpu::DeviceType>,
+    descriptor: wgpu::DeviceDescriptor<'_>,
+) -> (wgpu::Device, wgpu::Queue) {
     let mut instance = wgpu::InstanceDescriptor::new_without_display_handle();
     instance.backends = wgpu::Backends::NOOP;
     instance.backend_options.noop.enable = true;
+    instance.backend_options.noop.device_type = device_type;
     let adapter = wgpu::Instance::new(instance).request_adapter(&wgpu::RequestAdapterOptions::default());
     let adapter = pollster::block_on(adapter).expect("it needs no driver");
-    let request = adapter.request_device(&wgpu::DeviceDescriptor { trace, ..Default::default() });
-    let (device, queue) = pollster::block_on(request).expect("it needs no driver");
-    Device::from_wgpu(device, queue).expect("default limits are enough")
+    pollster::block_on(adapter.request_device(&descriptor)).expect("it needs no driver")
 }
 
 /// Such a device that logs to a directory, which is emptied first.

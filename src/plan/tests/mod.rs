@@ -136,7 +136,8 @@ fn layers_and_directions_share_uniforms() {
     let config = LstmConfig::new(8, 8).with_num_layers(4).with_bidirectional(true);
     let (network, program) = plan(&config, 2, 50, 256 << 20);
     let alignment = network.limits.uniform_alignment as usize;
-    assert_eq!(program.params_bytes(), (1 + 50) * alignment, "one for the block, one a step");
+    let last = size_of::<crate::kernels::Step>(); // with nothing after it to align
+    assert_eq!(program.params_bytes(), 50 * alignment + last, "one for the block, one a step");
 }
 
 #[test]
@@ -189,4 +190,44 @@ fn weights_and_batches_beyond_the_limits_are_refused_by_name() {
     let huge = LstmConfig::new(usize::MAX / 8, usize::MAX / 8);
     let error = Network::new(&huge, &limits(false, None), false).unwrap_err();
     assert!(matches!(error, Error::LimitExceeded { .. } | Error::SizeOverflow { .. }), "{error}");
+}
+
+/// A device of few workgroups, small buffers or wide alignments: what is planned keeps to its limits, which the walk
+/// checks, and what is refused or not admitted is so for its limit.
+#[test]
+fn programs_keep_to_the_lowest_limits() {
+    let mut planned = 0;
+    for software in [false, true] {
+        let usual = limits(software, Some(SubgroupSizes { min: 8, max: 8 }));
+        let lowered = [1, 2, 3, 4, 7]
+            .map(|max_workgroups| DeviceLimits { max_workgroups, ..usual })
+            .into_iter()
+            .chain([4096, 10_000, 100_000].map(|max_buffer| DeviceLimits { max_buffer, ..usual }))
+            .chain([1, 4096, 1 << 31].map(|uniform_alignment| DeviceLimits { uniform_alignment, ..usual }));
+        for limits in lowered {
+            for config in [
+                LstmConfig::new(3, 20).with_num_layers(5),
+                LstmConfig::new(3, 20).with_bidirectional(true),
+                LstmConfig::new(3, 70).with_proj_size(9).with_bidirectional(true),
+            ] {
+                let network = match Network::new(&config, &limits, false) {
+                    Ok(network) => network,
+                    Err(Error::LimitExceeded { .. }) => continue,
+                    Err(other) => panic!("{other}"),
+                };
+                let most = most_sequences(&network, 256 << 20).unwrap();
+                for batch in [1, 9, 100] {
+                    let packing = Packing::new((0..batch.min(most)).map(|b| (b, 300)).collect());
+                    for way in Schedule::ALL {
+                        if admits(&network, &packing, way) {
+                            let program = schedule(&network, &packing, 256 << 20, way).unwrap();
+                            Walk::new(&network, &packing, &program).run();
+                            planned += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(planned > 100, "{planned}");
 }
