@@ -25,19 +25,37 @@ pub(crate) enum Backend {
 
 impl Device {
     /// A hardware GPU where there is one, else the CPU: a software adapter is slower than the CPU path.
+    ///
+    /// Why it chose goes to the [`log`](https://docs.rs/log) crate: what was chosen as `info`, and as `warn` the error of
+    /// [`gpu`](Self::gpu) that left the CPU.
     pub fn best() -> Self {
         match Self::gpu() {
-            Ok(device) if !device.is_software() => device,
-            _ => Self::cpu(),
+            Ok(device) if !device.is_software() => {
+                log::info!("Device::best chose {}", device.name());
+                device
+            }
+            Ok(device) => {
+                log::info!(
+                    "Device::best chose the CPU: {} is a software adapter, which is slower",
+                    device.name()
+                );
+                Self::cpu()
+            }
+            Err(error) => {
+                log::warn!("Device::best chose the CPU: {error}");
+                Self::cpu()
+            }
         }
     }
 
     /// Any GPU adapter, software ones too. `WGPU_BACKEND`, `WGPU_ADAPTER_NAME` and `WGPU_POWER_PREF`
-    /// choose among several; without them it is the fastest.
+    /// choose among several, as wgpu documents them; without them it is the fastest. An empty `WGPU_BACKEND`
+    /// names no backend; the other two have no effect while they are empty.
     ///
     /// # Errors
     ///
-    /// [`Error::NoAdapter`], [`Error::DeviceRequest`]; [`Error::LimitExceeded`] for an adapter that
+    /// [`Error::NoAdapter`], also for a variable whose value names nothing, as `WGPU_BACKEND=nonsense`;
+    /// [`Error::DeviceRequest`]; [`Error::LimitExceeded`] for an adapter that
     /// has no compute shaders worth the name; [`Error::Unsupported`] in a browser, where nothing may
     /// block: use [`gpu_async`](Self::gpu_async).
     pub fn gpu() -> Result<Self, Error> {
@@ -63,6 +81,10 @@ impl Device {
     ///
     /// The device's limits bound what can run. Its device-lost callback stays the caller's.
     ///
+    /// Calls on it wait by [`wgpu::Device::poll`], which runs the callbacks of everyone on the device: so a call may
+    /// run the application's own, of `map_async` and `on_submitted_work_done`, in the thread that waits. A panic
+    /// in one of them goes on to the caller of the method that waited.
+    ///
     /// # Errors
     ///
     /// [`Error::LimitExceeded`] if the device was opened with less than the kernels need, as with
@@ -84,6 +106,22 @@ impl Device {
     /// Whether this is a GPU adapter, software ones included.
     pub fn is_gpu(&self) -> bool {
         matches!(self.backend, Backend::Gpu(_))
+    }
+
+    /// The wgpu device and queue that calls run on, to share buffers with them; `None` on the CPU. Both are handles:
+    /// clones of them are the same device and queue.
+    ///
+    /// ```
+    /// let device = wgpu_lstm::Device::best();
+    /// if let Some((device, _)) = device.wgpu() {
+    ///     println!("up to {} bytes a buffer", device.limits().max_buffer_size);
+    /// }
+    /// ```
+    pub fn wgpu(&self) -> Option<(&wgpu::Device, &wgpu::Queue)> {
+        match &self.backend {
+            Backend::Cpu => None,
+            Backend::Gpu(gpu) => Some(gpu.wgpu()),
+        }
     }
 
     pub(crate) fn backend(&self) -> &Backend {

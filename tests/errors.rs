@@ -3,8 +3,10 @@
 
 mod common;
 
+#[cfg(target_os = "linux")]
 use std::process::Command;
 
+use common::process::in_a_process_of_its_own;
 use ndarray::{Array2, Array3, s};
 use wgpu_lstm::{Device, Error, Lstm, LstmConfig, LstmState, LstmWeights, StatePart, wgpu};
 
@@ -80,21 +82,6 @@ fn sizes_that_no_network_has() {
     assert!(matches!(uniform(wide), Error::ProjectionTooLarge { proj_size: 5, hidden_size: 5 }));
 }
 
-/// Environment and memory belong to a process: a test that changes them runs itself in another one.
-fn in_a_process_of_its_own(test: &str, environment: &[(&str, &str)], body: fn()) {
-    if std::env::var_os("CHILD").is_some() {
-        return body();
-    }
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test])
-        .env("CHILD", "1")
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&[child.stdout, child.stderr].concat()).into_owned();
-    assert!(child.status.success() && said.contains("1 passed"), "{said}");
-}
-
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn no_adapter() {
@@ -166,7 +153,7 @@ fn out_of_memory_on_the_device() {
         println!("this driver reports its memory: {error}");
         return;
     }
-    in_a_process_of_its_own("out_of_memory_on_the_device", &[], || {
+    in_a_process_of_its_own::<&str>("out_of_memory_on_the_device", &[], || {
         let weights = LstmWeights::constant(&LstmConfig::new(1, 256), 0.1).unwrap();
         let lstm = Lstm::new(common::device::gpu(), &weights).unwrap();
         let small = Array3::zeros((4, 10, 1));

@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 use std::thread;
 
 use ndarray::Array3;
-use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights};
+use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights, wgpu};
 
 fn input(seed: usize, steps: usize, batch: usize, width: usize) -> Array3<f32> {
     let cell = |(t, b, i)| (((t * 31 + b * 17 + i * 7 + seed * 13) % 101) as f32) / 50.0 - 1.0;
@@ -74,4 +74,23 @@ fn the_types_are_shared_freely() {
     shared::<Lstm>();
     shared::<LstmWeights>();
     shared::<wgpu_lstm::Error>();
+}
+
+#[test]
+#[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+fn a_device_hands_out_what_it_runs_on() {
+    let (device, queue) = common::device::open(wgpu::Features::empty(), wgpu::Limits::default());
+    let ours = Device::from_wgpu(device.clone(), queue.clone()).unwrap();
+    assert_eq!(ours.wgpu(), Some((&device, &queue)));
+    let (device, queue) = common::device::gpu().wgpu().expect("it is a GPU");
+    // It is of use to its owner, and calls go on.
+    let size = device.limits().min_uniform_buffer_offset_alignment.into();
+    let usage = wgpu::BufferUsages::COPY_DST;
+    let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+    queue.write_buffer(&device.create_buffer(&descriptor), 0, &[0; 4]);
+    let weights = LstmWeights::uniform(&LstmConfig::new(9, 20), 3).unwrap();
+    assert!(
+        Lstm::new(common::device::gpu(), &weights).unwrap().forward(input(0, 2, 1, 9).view(), None).is_ok()
+    );
+    assert!(Device::cpu().wgpu().is_none());
 }

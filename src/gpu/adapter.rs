@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use super::Gpu;
+use super::wishes::Wishes;
 use crate::error::{Error, ON_CPU};
 use crate::spec::{DeviceLimits, SubgroupSizes};
 
@@ -73,12 +74,13 @@ fn needs(has: &wgpu::Limits) -> [(&'static str, u64, u64); 15] {
 impl Gpu {
     /// Opens the adapter that the `WGPU_*` variables name, else the fastest.
     pub async fn open() -> Result<Self, Error> {
+        let wishes = Wishes::from_env()?;
         let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
         let backends = descriptor.backends;
         let instance = wgpu::Instance::new(descriptor);
-        let adapter = match std::env::var("WGPU_ADAPTER_NAME") {
-            Ok(name) => named_adapter(&instance, backends, &name).await?,
-            Err(_) => fastest_adapter(&instance).await?,
+        let adapter = match &wishes.name {
+            Some(name) => named_adapter(&instance, backends, name).await?,
+            None => fastest_adapter(&instance, &wishes).await?,
         };
         let wanted = wgpu::Features::SUBGROUP & adapter.features();
         let (device, queue) = adapter
@@ -160,11 +162,11 @@ fn units(software: bool) -> u32 {
     if software { u32::try_from(threads()).unwrap_or(1) } else { 32 }
 }
 
-async fn fastest_adapter(instance: &wgpu::Instance) -> Result<wgpu::Adapter, Error> {
-    let power_preference =
-        wgpu::PowerPreference::from_env().unwrap_or(wgpu::PowerPreference::HighPerformance);
-    let options = wgpu::RequestAdapterOptions { power_preference, ..Default::default() };
-    let no_adapter = |error: wgpu::RequestAdapterError| Error::NoAdapter { reason: error.to_string() };
+async fn fastest_adapter(instance: &wgpu::Instance, wishes: &Wishes) -> Result<wgpu::Adapter, Error> {
+    let options =
+        wgpu::RequestAdapterOptions { power_preference: wishes.power_preference, ..Default::default() };
+    let no_adapter =
+        |error: wgpu::RequestAdapterError| Error::NoAdapter { reason: format!("{error}{}", wishes.said()) };
     instance.request_adapter(&options).await.map_err(no_adapter)
 }
 

@@ -7,6 +7,7 @@ mod prepared;
 mod run;
 mod scope;
 mod staging;
+mod wishes;
 
 use std::sync::{Arc, OnceLock};
 
@@ -34,6 +35,10 @@ pub(crate) type Resident = Vec<wgpu::Buffer>;
 impl Gpu {
     pub fn info(&self) -> &wgpu::AdapterInfo {
         &self.info
+    }
+
+    pub fn wgpu(&self) -> (&wgpu::Device, &wgpu::Queue) {
+        (&self.device, &self.queue)
     }
 
     pub fn limits(&self) -> &DeviceLimits {

@@ -5,4 +5,5 @@ pub mod compare;
 pub mod device;
 pub mod golden;
 pub mod noop;
+pub mod process;
 pub mod small_values;

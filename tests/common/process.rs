@@ -1,0 +1,22 @@
+//! Tests that need a process of their own.
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+/// Environment and memory belong to a process: a test that changes them runs itself in another one, with these
+/// variables and none of wgpu's besides.
+pub fn in_a_process_of_its_own<V: AsRef<OsStr>>(test: &str, environment: &[(&str, V)], body: impl FnOnce()) {
+    if std::env::var_os("CHILD").is_some() {
+        return body();
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    for variable in ["WGPU_BACKEND", "WGPU_ADAPTER_NAME", "WGPU_POWER_PREF"] {
+        if !environment.is_empty() {
+            command.env_remove(variable);
+        }
+    }
+    let environment = environment.iter().map(|(name, value)| (name, value));
+    let child = command.args(["--exact", test]).env("CHILD", "1").envs(environment).output().unwrap();
+    let said = String::from_utf8_lossy(&[child.stdout, child.stderr].concat()).into_owned();
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
+}
