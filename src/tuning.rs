@@ -48,12 +48,22 @@ pub enum Tuning {
     /// By a model of what dispatches, memory and arithmetic cost on this class of adapter.
     #[default]
     Model,
-    /// By timing every schedule that can compute it, at the first call of each shape: that call runs several
-    /// times. The choice is kept as long as the network.
+    /// By timing every schedule that can compute it, at the first call of a new shape: that call runs several
+    /// times. The choice is kept as long as the network, and by
+    /// [`tuning_record`](crate::Lstm::tuning_record) longer.
+    ///
+    /// It serves every call that is alike: in which the time steps, the sequences and the sum of their lengths
+    /// each differ from those measured by less than a factor of two. So ragged batches of about the same sizes are
+    /// measured once, and a call of one time step, or of one sequence, never goes by one of more. Of several
+    /// choices that of the nearest shape counts. The choices of 1,024 shapes are kept; the oldest go first.
     Measure,
     /// This one; where it can't compute the network, [`Schedule::Step`].
     Fixed(Schedule),
 }
+
+/// Shapes whose measured schedules a network keeps: far more than are unlike each other and still met, for each takes
+/// the place of all within a factor of two.
+pub(crate) const MOST_MEASURED: usize = 1024;
 
 /// What a call costs under a schedule: the model's account of it.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,58 +1,19 @@
 //! Which schedule computes a call: by the model, or by timing those that can.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use serde_json::{Value, json};
 
+use super::measured::{Shape, from_json};
 use super::transfer::Call;
 use super::{Engine, GpuEngine, Lstm};
 use crate::check::check_input;
 use crate::error::Error;
 use crate::gpu::Wait;
 use crate::plan::{Packing, admits, costs};
-use crate::tuning::{Cost, Schedule, Tuning};
+use crate::tuning::{Cost, MOST_MEASURED, Schedule, Tuning};
 
 /// Runs of each schedule that are timed, after one that is not; the fastest counts.
 #[cfg(not(target_family = "wasm"))]
 const RUNS: usize = 3;
-
-/// What was measured, for each shape.
-#[derive(Debug, Default)]
-pub(super) struct Choices {
-    measured: Mutex<Vec<(Shape, Schedule)>>,
-}
-
-/// What a choice depends on, besides the network and the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Shape {
-    steps: usize,
-    batch: usize,
-    /// The sum of the lengths.
-    rows: usize,
-}
-
-impl Shape {
-    fn of(packing: &Packing) -> Self {
-        Self { steps: packing.steps(), batch: packing.batch(), rows: packing.first_row(packing.steps()) }
-    }
-}
-
-impl Choices {
-    fn lock(&self) -> MutexGuard<'_, Vec<(Shape, Schedule)>> {
-        // A panic while it was held can have left nothing half done.
-        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn get(&self, shape: Shape) -> Option<Schedule> {
-        self.lock().iter().find(|(known, _)| *known == shape).map(|&(_, schedule)| schedule)
-    }
-
-    fn set(&self, shape: Shape, schedule: Schedule) {
-        let mut measured = self.lock();
-        measured.retain(|(known, _)| *known != shape);
-        measured.push((shape, schedule));
-    }
-}
 
 impl Lstm {
     /// The schedule of a part of the batch; of what has yet to be measured, the model's.
@@ -60,7 +21,7 @@ impl Lstm {
         let network = &engine.network;
         let wanted = match tuning {
             Tuning::Model => None,
-            Tuning::Measure => engine.choices.get(Shape::of(packing)),
+            Tuning::Measure => known(engine, packing),
             Tuning::Fixed(wanted) => Some(wanted),
         };
         match wanted {
@@ -70,7 +31,7 @@ impl Lstm {
         }
     }
 
-    /// The fastest schedule for a part of the batch, timed unless it is known.
+    /// The fastest schedule for a part of the batch, timed unless it is known of a shape like it.
     #[cfg(not(target_family = "wasm"))]
     pub(super) async fn measure(
         &self,
@@ -79,8 +40,7 @@ impl Lstm {
         call: &mut Call<'_>,
         wait: Wait,
     ) -> Result<Schedule, Error> {
-        let shape = Shape::of(packing);
-        if let Some(known) = engine.choices.get(shape) {
+        if let Some(known) = known(engine, packing) {
             return Ok(known);
         }
         let mut fastest = (std::time::Duration::MAX, Schedule::Step);
@@ -96,7 +56,7 @@ impl Lstm {
                 }
             }
         }
-        engine.choices.set(shape, fastest.1);
+        engine.measured.set(Shape::of(packing), fastest.1);
         Ok(fastest.1)
     }
 
@@ -130,23 +90,19 @@ impl Lstm {
     }
 
     /// The schedules that [`Tuning::Measure`] has chosen so far, as JSON, to be loaded by
-    /// [`load_tuning`](Self::load_tuning) the next time. On the CPU there are none.
+    /// [`load_tuning`](Self::load_tuning) the next time: for each shape that was measured the time steps,
+    /// sequences and the sum of their lengths, the oldest first. On the CPU there are none.
     pub fn tuning_record(&self) -> String {
         let choices: Vec<Value> = match &self.engine {
             Engine::Cpu(_) => Vec::new(),
-            Engine::Gpu(engine) => {
-                let choice = |&(shape, schedule): &(Shape, Schedule)| {
-                    let Shape { steps, batch, rows } = shape;
-                    json!({ "steps": steps, "batch": batch, "rows": rows, "schedule": schedule.name() })
-                };
-                engine.choices.lock().iter().map(choice).collect()
-            }
+            Engine::Gpu(engine) => engine.measured.to_json(),
         };
         json!({ "made_for": self.made_for(), "choices": choices }).to_string()
     }
 
     /// Takes over what [`tuning_record`](Self::tuning_record) gave, so that [`Tuning::Measure`] need not time
-    /// these shapes again.
+    /// these shapes again, nor those that are alike. Of a record with more shapes than are kept, 1,024, the last
+    /// count.
     ///
     /// # Errors
     ///
@@ -160,17 +116,13 @@ impl Lstm {
             return Err(wrong(format!("it was made for {made_for}, and this is {}", self.made_for())));
         }
         let choices = record["choices"].as_array().ok_or_else(|| wrong("it has no choices".to_owned()))?;
-        let read = |choice: &Value| {
-            let number = |name: &str| choice[name].as_u64().and_then(|n| usize::try_from(n).ok());
-            let schedule = Schedule::ALL.into_iter().find(|s| choice["schedule"].as_str() == Some(s.name()));
-            let shape = Shape { steps: number("steps")?, batch: number("batch")?, rows: number("rows")? };
-            Some((shape, schedule?))
-        };
-        let choices: Option<Vec<_>> = choices.iter().map(read).collect();
+        let choices: Option<Vec<_>> = choices.iter().map(from_json).collect();
         let choices = choices
             .ok_or_else(|| wrong("a choice lacks a size, or a schedule of this version".to_owned()))?;
         if let Engine::Gpu(engine) = &self.engine {
-            choices.into_iter().for_each(|(shape, schedule)| engine.choices.set(shape, schedule));
+            let too_old = choices.len().saturating_sub(MOST_MEASURED);
+            let kept = choices.into_iter().skip(too_old);
+            kept.for_each(|(shape, schedule)| engine.measured.set(shape, schedule));
         }
         Ok(())
     }
@@ -187,4 +139,9 @@ impl Lstm {
         };
         format!("{:?} on {device}", self.config)
     }
+}
+
+/// The schedule that was measured for a part of the batch, or for one like it, if it can compute this one.
+fn known(engine: &GpuEngine, packing: &Packing) -> Option<Schedule> {
+    engine.measured.get(Shape::of(packing), |schedule| admits(&engine.network, packing, schedule))
 }

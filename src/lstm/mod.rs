@@ -2,6 +2,7 @@
 
 mod cache;
 mod choice;
+mod measured;
 mod memory;
 mod run;
 #[cfg(test)]
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 
 use self::cache::Cache;
-use self::choice::Choices;
+use self::measured::Measured;
 pub use self::memory::Memory;
 use crate::config::LstmConfig;
 use crate::cpu;
@@ -77,6 +78,7 @@ pub const DEFAULT_MEMORY_BUDGET: u64 = 256 << 20;
 /// ```
 pub struct Lstm {
     config: LstmConfig,
+    precision: Precision,
     batch_first: bool,
     memory_budget: u64,
     tuning: Tuning,
@@ -95,7 +97,7 @@ struct GpuEngine {
     pipelines: Pipelines,
     weights: Resident,
     cache: Cache<Prepared<HostData>>,
-    choices: Choices,
+    measured: Measured,
 }
 
 impl Lstm {
@@ -145,7 +147,7 @@ impl Lstm {
             pipelines,
             weights: resident,
             cache: Cache::new(),
-            choices: Choices::default(),
+            measured: Measured::default(),
         };
         Ok(Self::with_engine(weights, Engine::Gpu(Box::new(engine))))
     }
@@ -153,6 +155,7 @@ impl Lstm {
     fn with_engine(weights: &LstmWeights, engine: Engine) -> Self {
         Self {
             config: weights.config().clone(),
+            precision: weights.precision(),
             batch_first: false,
             memory_budget: DEFAULT_MEMORY_BUDGET,
             tuning: Tuning::Model,
@@ -348,8 +351,10 @@ impl fmt::Debug for Lstm {
         f.debug_struct("Lstm")
             .field("config", &self.config)
             .field("device", &device)
+            .field("precision", &self.precision)
             .field("batch_first", &self.batch_first)
             .field("memory_budget", &self.memory_budget)
+            .field("tuning", &self.tuning)
             .finish()
     }
 }

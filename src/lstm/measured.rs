@@ -1,0 +1,140 @@
+//! What was measured: the fastest schedule for calls of a shape, and of shapes like it.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+
+use crate::plan::Packing;
+use crate::tuning::{MOST_MEASURED, Schedule};
+
+/// Measured choices, the oldest first, [`MOST_MEASURED`] at most.
+#[derive(Debug, Default)]
+pub(super) struct Measured {
+    choices: Mutex<VecDeque<(Shape, Schedule)>>,
+}
+
+/// What a choice depends on, besides the network and the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    steps: usize,
+    batch: usize,
+    /// The sum of the lengths.
+    rows: usize,
+}
+
+impl Shape {
+    pub fn of(packing: &Packing) -> Self {
+        Self { steps: packing.steps(), batch: packing.batch(), rows: packing.first_row(packing.steps()) }
+    }
+
+    /// How far two shapes are apart, if they are alike: by less than a factor of two in every size. So what has one
+    /// step, or one sequence, is like nothing that has more.
+    ///
+    /// It is the product of the three factors, 1 for equal shapes.
+    fn distance(&self, other: &Self) -> Option<f64> {
+        [(self.steps, other.steps), (self.batch, other.batch), (self.rows, other.rows)].iter().try_fold(
+            1.0,
+            |product, &(a, b)| {
+                let (low, high) = (a.min(b), a.max(b));
+                (high - low < low).then(|| product * (high as f64 / low as f64))
+            },
+        )
+    }
+}
+
+impl Measured {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Shape, Schedule)>> {
+        // A panic while it was held can have left nothing half done.
+        self.choices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The choice for the nearest shape that is like this one, of those that `admits` takes.
+    pub fn get(&self, shape: Shape, admits: impl Fn(Schedule) -> bool) -> Option<Schedule> {
+        let choices = self.lock();
+        let alike = choices.iter().filter_map(|&(known, schedule)| Some((shape.distance(&known)?, schedule)));
+        let admitted = alike.filter(|&(_, schedule)| admits(schedule));
+        admitted.min_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, schedule)| schedule)
+    }
+
+    /// Adds a choice, or renews it, and drops the oldest one where they are too many.
+    pub fn set(&self, shape: Shape, schedule: Schedule) {
+        let mut choices = self.lock();
+        choices.retain(|(known, _)| *known != shape);
+        if choices.len() >= MOST_MEASURED {
+            choices.pop_front();
+        }
+        choices.push_back((shape, schedule));
+    }
+
+    /// As JSON, the oldest first.
+    pub fn to_json(&self) -> Vec<Value> {
+        let choice = |&(Shape { steps, batch, rows }, schedule): &(Shape, Schedule)| json!({ "steps": steps, "batch": batch, "rows": rows, "schedule": schedule.name() });
+        self.lock().iter().map(choice).collect()
+    }
+}
+
+/// One choice of [`Measured::to_json`]; `None` for anything else, and for sizes that no call has.
+pub(super) fn from_json(choice: &Value) -> Option<(Shape, Schedule)> {
+    let number = |name: &str| choice[name].as_u64().and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0);
+    let schedule = Schedule::ALL.into_iter().find(|s| choice["schedule"].as_str() == Some(s.name()))?;
+    let shape = Shape { steps: number("steps")?, batch: number("batch")?, rows: number("rows")? };
+    Some((shape, schedule))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_MEASURED, Measured, Shape};
+    use crate::tuning::Schedule;
+
+    fn shape(steps: usize, batch: usize, rows: usize) -> Shape {
+        Shape { steps, batch, rows }
+    }
+
+    #[test]
+    fn shapes_are_alike_within_a_factor_of_two() {
+        let known = shape(20, 8, 120);
+        for (other, alike) in [
+            (known, true),
+            (shape(21, 8, 113), true),
+            (shape(39, 15, 239), true),
+            (shape(11, 5, 61), true),
+            (shape(40, 8, 120), false),
+            (shape(10, 8, 120), false),
+            (shape(20, 16, 120), false),
+            (shape(20, 8, 240), false),
+        ] {
+            assert_eq!(known.distance(&other).is_some(), alike, "{other:?}");
+            assert_eq!(known.distance(&other), other.distance(&known), "{other:?}");
+        }
+        let one = shape(1, 1, 1);
+        for other in [shape(2, 1, 2), shape(1, 2, 2), shape(usize::MAX, usize::MAX, usize::MAX)] {
+            assert_eq!(one.distance(&other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_choice_that_can_compute_the_call_counts() {
+        let measured = Measured::default();
+        measured.set(shape(100, 4, 400), Schedule::Step);
+        measured.set(shape(150, 4, 600), Schedule::Diagonal);
+        let all = |_| true;
+        assert_eq!(measured.get(shape(110, 4, 440), all), Some(Schedule::Step));
+        assert_eq!(measured.get(shape(140, 4, 560), all), Some(Schedule::Diagonal));
+        assert_eq!(measured.get(shape(140, 4, 560), |s| s != Schedule::Diagonal), Some(Schedule::Step));
+        assert_eq!(measured.get(shape(290, 4, 1160), |s| s != Schedule::Diagonal), None);
+        measured.set(shape(100, 4, 400), Schedule::Single);
+        assert_eq!(measured.get(shape(100, 4, 400), all), Some(Schedule::Single), "the last one stands");
+        assert_eq!(measured.to_json().len(), 2);
+    }
+
+    #[test]
+    fn the_oldest_choices_go_first() {
+        let measured = Measured::default();
+        for steps in 1..=MOST_MEASURED + 10 {
+            measured.set(shape(1 << 40, steps, steps), Schedule::Step);
+        }
+        let batches: Vec<_> = measured.lock().iter().map(|(shape, _)| shape.batch).collect();
+        assert_eq!(batches, (11..=MOST_MEASURED + 10).collect::<Vec<_>>());
+    }
+}
