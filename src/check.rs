@@ -61,15 +61,47 @@ fn check_sizes(config: &LstmConfig, steps: usize, batch: usize) -> Result<(), Er
     Ok(())
 }
 
+/// Memory that the host can't allocate.
+pub(crate) struct Shortage {
+    /// Bytes asked for, where that is known.
+    bytes: Option<usize>,
+}
+
+impl From<TryReserveError> for Shortage {
+    fn from(_: TryReserveError) -> Self {
+        Self { bytes: None }
+    }
+}
+
 /// Whether memory for `len` elements is to be had: asking for what is not would end the process.
-pub(crate) fn check_memory<T>(len: usize) -> Result<(), TryReserveError> {
+pub(crate) fn check_memory<T>(len: usize) -> Result<(), Shortage> {
     let mut probe = Vec::<T>::new();
     let reserved = probe.try_reserve_exact(len);
     std::hint::black_box(&probe); // an allocation that nobody looks at may be left out
-    reserved
+    reserved.map_err(|_| Shortage { bytes: Some(len.saturating_mul(size_of::<T>())) })
 }
 
-/// That error as ours.
-pub(crate) fn host_out_of_memory(error: TryReserveError) -> Error {
-    Error::OutOfMemory { reason: format!("the host: {error}") }
+/// That as our error.
+pub(crate) fn host_out_of_memory(shortage: impl Into<Shortage>) -> Error {
+    let reason = match shortage.into().bytes {
+        Some(bytes) => format!("the host can't allocate {bytes} bytes"),
+        None => "the host can't allocate what the call needs".to_owned(),
+    };
+    Error::OutOfMemory { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check_memory, host_out_of_memory};
+
+    #[test]
+    fn a_shortage_says_whose_it_is_and_how_much_was_asked_for() {
+        assert!(check_memory::<f32>(1000).is_ok());
+        let said = |shortage| host_out_of_memory(shortage).to_string();
+        let bytes = check_memory::<u64>(1 << 57).err().map(said);
+        let expected = "out of memory: the host can't allocate 1152921504606846976 bytes";
+        assert_eq!(bytes.as_deref(), Some(expected));
+        let reserved = Vec::<u64>::new().try_reserve_exact(1 << 57).unwrap_err();
+        assert!(host_out_of_memory(reserved).to_string().starts_with("out of memory: the host"));
+    }
 }

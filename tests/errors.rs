@@ -8,7 +8,7 @@ use std::process::Command;
 
 use common::process::in_a_process_of_its_own;
 use ndarray::{Array2, Array3, s};
-use wgpu_lstm::{Device, Error, Lstm, LstmConfig, LstmState, LstmWeights, StatePart, wgpu};
+use wgpu_lstm::{Device, Error, Lstm, LstmConfig, LstmState, LstmWeights, Precision, StatePart, wgpu};
 
 fn weights() -> LstmWeights {
     LstmWeights::uniform(&LstmConfig::new(3, 5).with_num_layers(2).with_proj_size(2), 1).unwrap()
@@ -53,9 +53,18 @@ fn wrong_calls(device: &Device) {
     });
     let one = Array3::zeros((1, 1, 3));
     let overflowing = one.broadcast((1 << 56, 16, 3)).unwrap(); // 3·2⁶⁰ elements: as f64 beyond any address
-    check("sizes", lstm.forward(overflowing, None), |e| matches!(e, Error::SizeOverflow { .. }));
+    check("sizes", lstm.forward(overflowing, None), |e| {
+        matches!(e, Error::SizeOverflow { .. })
+            && e.to_string()
+                == format!(
+                    "the input, (T, B, I) would take more than {} bytes, which no allocation can have",
+                    isize::MAX
+                )
+    });
     let vast = one.broadcast((1 << 45, 1, 3)).unwrap(); // 2⁴⁸ bytes: more than a process can address
-    check("memory", lstm.forward(vast, None), |e| matches!(e, Error::OutOfMemory { .. }));
+    check("memory", lstm.forward(vast, None), |e| {
+        matches!(e, Error::OutOfMemory { .. }) && e.to_string().starts_with("out of memory: the host")
+    });
     let unbatched = lstm.forward_unbatched(Array2::zeros((4, 2)).view(), None);
     assert!(matches!(unbatched, Err(Error::InputWidth { expected: 3, actual: 2 })));
 }
@@ -124,10 +133,21 @@ fn limits_exceeded() {
         "{error}"
     );
 
+    assert!(error.to_string().ends_with("; the CPU device has no such limit"), "{error}");
+    assert!(Lstm::new(&Device::cpu(), &wide).is_ok());
+    // Half of that fits.
+    let weights_88 = LstmWeights::constant(&LstmConfig::new(4, 88), 0.1).unwrap();
+    let error = Lstm::new(&device, &weights_88).unwrap_err();
+    let said = "weight_hh_l0 needs 123904, but max_storage_buffer_binding_size is 65536; as f16 \
+        (LstmWeights::to_precision) the weights would fit, and the CPU device has no such limit";
+    assert_eq!(error.to_string(), said);
+    assert!(Lstm::new(&device, &weights_88.to_precision(Precision::F16).unwrap()).is_ok());
+
     let lstm = Lstm::new(&device, &weights()).unwrap();
     let right = lstm.forward(input().view(), None).unwrap();
     let lstm = lstm.with_memory_budget(100);
     let error = lstm.forward(input().view(), None).unwrap_err();
+    assert!(error.to_string().ends_with("; Lstm::with_memory_budget raises it"), "{error}");
     assert!(matches!(error, Error::LimitExceeded { limit_name: "memory_budget", limit: 100, .. }), "{error}");
     let lstm = lstm.with_memory_budget(1 << 20);
     assert_eq!(lstm.forward(input().view(), None).unwrap(), right);
@@ -161,7 +181,10 @@ fn out_of_memory_on_the_device() {
         let large = Array3::zeros((32, 1000, 1)); // gates of 125 MiB, results of 31 MiB
         bound_address_space(100 << 20);
         let result = lstm.forward(large.view(), None);
-        assert!(matches!(result, Err(Error::OutOfMemory { .. })), "{result:?}");
+        assert!(
+            matches!(&result, Err(Error::OutOfMemory { reason }) if reason.starts_with("the device: ")),
+            "{result:?}"
+        );
         assert_eq!(lstm.forward(small.view(), None).unwrap(), right);
     });
 }

@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::LstmWeights;
-use crate::check::check_memory;
+use crate::check::{check_memory, host_out_of_memory};
 use crate::config::LstmConfig;
 use crate::error::Error;
 
@@ -20,7 +20,8 @@ impl LstmWeights {
     /// # Errors
     ///
     /// [`Error::ZeroSize`], [`Error::ProjectionTooLarge`] for sizes that no network has;
-    /// [`Error::SizeOverflow`] for one that no memory can hold.
+    /// [`Error::SizeOverflow`] for parameters of more bytes than an allocation can have, [`Error::OutOfMemory`] for more
+    /// than this machine has.
     ///
     /// # Source
     ///
@@ -52,13 +53,12 @@ impl LstmWeights {
     }
 
     fn filled_with(config: &LstmConfig, mut next: impl FnMut() -> f32) -> Result<Self, Error> {
-        let too_large = Error::SizeOverflow { what: "the whole of the parameters" };
         config.check()?;
+        let bytes = bytes(config).filter(|&bytes| bytes <= isize::MAX as usize);
+        let bytes = bytes.ok_or(Error::SizeOverflow { what: "the whole of the parameters" })?;
         // What overflows nothing can still be more than there is, and is better known before the first
         // gigabytes are drawn.
-        if bytes(config).is_none_or(|bytes| check_memory::<u8>(bytes).is_err()) {
-            return Err(too_large);
-        }
+        check_memory::<u8>(bytes).map_err(host_out_of_memory)?;
         Self::build(config.clone(), |_, shape| Ok((0..shape.iter().product()).map(|_| next()).collect()))
     }
 }

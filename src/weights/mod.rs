@@ -10,6 +10,7 @@ mod state_dict;
 
 use ndarray::{Array1, Array2, ArrayViewD};
 
+use crate::check::host_out_of_memory;
 use crate::config::LstmConfig;
 use crate::error::Error;
 use names::{Name, Param};
@@ -123,9 +124,10 @@ impl LstmWeights {
         config: LstmConfig,
         mut numbers: impl FnMut(Name, &[usize]) -> Result<Vec<f32>, Error>,
     ) -> Result<Self, Error> {
-        let too_large = |_| Error::SizeOverflow { what: "the list of layers" };
         let mut layers = Vec::new();
-        layers.try_reserve_exact(config.num_layers() * config.num_directions()).map_err(too_large)?;
+        layers
+            .try_reserve_exact(config.num_layers() * config.num_directions())
+            .map_err(host_out_of_memory)?;
         for layer in 0..config.num_layers() {
             for direction in 0..config.num_directions() {
                 layers.push(LayerWeights::build(&config, |param| {

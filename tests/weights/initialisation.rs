@@ -131,18 +131,28 @@ fn absurd_sizes_are_refused() {
         LstmConfig::new(1, max / 8).with_bidirectional(true),
         LstmConfig::new(1, 1 << 31),
         LstmConfig::new(1, 1 << 30),
-        LstmConfig::new(1, 1 << 28), // 2⁶⁰ bytes overflow nothing
-        LstmConfig::new(1 << 50, 1),
         LstmConfig::new(max / 16, 1),
         LstmConfig::new(max / 32, 1).with_bias(false),
         LstmConfig::new(1, 1).with_num_layers(max),
         LstmConfig::new(1, 1).with_num_layers(max / 2).with_bidirectional(true),
-        LstmConfig::new(1, 1).with_num_layers(1 << 55),
-        LstmConfig::new(1, 1).with_num_layers(1 << 50),
         LstmConfig::new(1, max).with_proj_size(max - 1),
         LstmConfig::new(1, max / 2).with_proj_size(1),
     ] {
         let error = refusal(&config);
         assert!(matches!(error, Error::SizeOverflow { .. }), "{config:?}: {error}");
+    } // What overflows nothing is more than there is: the message says whose memory, and how many bytes.
+    for (config, bytes) in [
+        (LstmConfig::new(1, 1 << 20), (1u64 << 44) + (3 << 24)), // 16 TiB and some
+        (LstmConfig::new(1, 1 << 28), (1 << 60) + (3 << 32)),
+        (LstmConfig::new(1 << 50, 1), (1 << 54) + 48),
+        (LstmConfig::new(1, 1).with_num_layers(1 << 55), 1 << 61),
+        (LstmConfig::new(1, 1).with_num_layers(1 << 50), 1 << 56),
+    ] {
+        let error = refusal(&config);
+        let said = format!("out of memory: the host can't allocate {bytes} bytes");
+        assert!(
+            matches!(error, Error::OutOfMemory { .. }) && error.to_string() == said,
+            "{config:?}: {error}"
+        );
     }
 }

@@ -192,6 +192,23 @@ fn weights_and_batches_beyond_the_limits_are_refused_by_name() {
     assert!(matches!(error, Error::LimitExceeded { .. } | Error::SizeOverflow { .. }), "{error}");
 }
 
+#[test]
+fn the_advice_about_a_limit_is_true() {
+    let refused = |hidden, half_weights| {
+        let error =
+            Network::new(&LstmConfig::new(1, hidden), &limits(false, None), half_weights).unwrap_err();
+        let Error::LimitExceeded { advice, .. } = error else { panic!("{error}") };
+        advice.unwrap()
+    };
+    let (as_f16, on_cpu) = (super::limits::AS_F16, crate::error::ON_CPU);
+    // 128 MiB: f32 up to H = 2896, f16 up to 4096.
+    assert_eq!([2897, 3000, 4096, 4097].map(|h| refused(h, false)), [as_f16, as_f16, as_f16, on_cpu]);
+    for hidden in [2897, 3000, 4096] {
+        assert!(Network::new(&LstmConfig::new(1, hidden), &limits(false, None), true).is_ok(), "{hidden}");
+    }
+    assert_eq!(refused(4097, true), on_cpu);
+}
+
 /// A device of few workgroups, small buffers or wide alignments: what is planned keeps to its limits, which the walk
 /// checks, and what is refused or not admitted is so for its limit.
 #[test]
