@@ -165,6 +165,16 @@ fn wgpu_refuses_nothing_whatever_the_limit() {
     }
 }
 
+/// It says that shaders take no buffers, and does not mean it.
+#[test]
+fn a_strict_instance_is_good_enough() {
+    let (device, queue) = noop::strict();
+    assert_eq!(device.limits().max_buffers_and_acceleration_structures_per_shader_stage, 0);
+    let mut counts = Counts::default();
+    every_call(&mut counts, ("strict", ""), (device, queue), &cases(), |_, _, _, _| {});
+    assert_eq!(counts.refused, 0);
+}
+
 /// More steps than the uniforms of one submission hold: it is cut, and no buffer is larger than the limit.
 #[test]
 fn uniforms_keep_to_the_largest_buffer() {

@@ -30,7 +30,7 @@ pub(crate) const NEEDS: Needs =
 
 /// What is needed of each limit, and what a device has of it. Storage bindings and buffers grow with the network and
 /// the call: the plan checks these.
-fn needs(has: &wgpu::Limits) -> [(&'static str, u64, u64); 15] {
+fn needs(has: &wgpu::Limits) -> [(&'static str, u64, u64); 14] {
     let one = |name, limit: u32| (name, 1, u64::from(limit));
     let some = |name, needed: u32, limit: u32| (name, u64::from(needed), u64::from(limit));
     [
@@ -46,11 +46,6 @@ fn needs(has: &wgpu::Limits) -> [(&'static str, u64, u64); 15] {
             "max_storage_buffers_per_shader_stage",
             NEEDS.storage_buffers,
             has.max_storage_buffers_per_shader_stage,
-        ),
-        some(
-            "max_buffers_and_acceleration_structures_per_shader_stage",
-            NEEDS.bindings,
-            has.max_buffers_and_acceleration_structures_per_shader_stage,
         ),
         ("max_buffer_size", NEEDS.uniform, has.max_buffer_size),
         some(
@@ -128,10 +123,7 @@ impl Gpu {
     fn new(device: wgpu::Device, queue: wgpu::Queue, lost: Arc<OnceLock<String>>) -> Result<Self, Error> {
         let wgpu_limits = device.limits();
         for (limit_name, needed, limit) in needs(&wgpu_limits) {
-            if limit < needed {
-                let (what, advice) = ("a compute kernel".to_owned(), Some(ON_CPU));
-                return Err(Error::LimitExceeded { what, needed, limit_name, limit, advice });
-            }
+            check_need(limit_name, needed, limit)?;
         }
         let info = device.adapter_info();
         let software = info.device_type == wgpu::DeviceType::Cpu;
@@ -151,8 +143,48 @@ impl Gpu {
             software,
             units: units(software),
         };
-        Ok(Self { device, queue, info, limits, lost })
+        let gpu = Self { device, queue, info, limits, lost };
+        gpu.check_buffers_of_a_stage(wgpu_limits.max_buffers_and_acceleration_structures_per_shader_stage)?;
+        Ok(gpu)
     }
+
+    /// Refuses a device whose shaders take too few buffers of any kind. A strict instance
+    /// (`wgpu::InstanceFlags::STRICT_WEBGPU_COMPLIANCE`) says 0 and does not mean it, which only a trial tells.
+    fn check_buffers_of_a_stage(&self, limit: u32) -> Result<(), Error> {
+        if limit >= NEEDS.bindings || cfg!(target_family = "wasm") {
+            return Ok(()); // a browser has no such limit
+        }
+        let entry = |binding| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: match binding {
+                    0 => wgpu::BufferBindingType::Uniform,
+                    _ => wgpu::BufferBindingType::Storage { read_only: true },
+                },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        };
+        let entries: Vec<_> = (0..NEEDS.bindings).map(entry).collect();
+        let descriptor = wgpu::BindGroupLayoutDescriptor { label: Some("probe"), entries: &entries };
+        match pollster::block_on(self.scoped(|| self.device.create_bind_group_layout(&descriptor))) {
+            Err(Error::Internal { .. }) => {
+                let name = "max_buffers_and_acceleration_structures_per_shader_stage";
+                check_need(name, NEEDS.bindings.into(), limit.into())
+            }
+            result => result.map(drop),
+        }
+    }
+}
+
+fn check_need(limit_name: &'static str, needed: u64, limit: u64) -> Result<(), Error> {
+    if limit >= needed {
+        return Ok(());
+    }
+    let (what, advice) = ("a compute kernel".to_owned(), Some(ON_CPU));
+    Err(Error::LimitExceeded { what, needed, limit_name, limit, advice })
 }
 
 /// Workgroups that run side by side: a software adapter has a thread for each of the machine's; no interface

@@ -7,7 +7,8 @@ use wgpu_lstm::{Device, wgpu};
 
 /// A device that checks and records everything as others do, and executes nothing: results are zeros.
 pub fn device(trace: wgpu::Trace) -> Device {
-    let (device, queue) = request(None, wgpu::DeviceDescriptor { trace, ..Default::default() });
+    let descriptor = wgpu::DeviceDescriptor { trace, ..Default::default() };
+    let (device, queue) = request(None, wgpu::InstanceFlags::default(), descriptor);
     Device::from_wgpu(device, queue).expect("default limits are enough")
 }
 
@@ -16,15 +17,22 @@ pub fn open(limits: wgpu::Limits, device_type: wgpu::DeviceType) -> (wgpu::Devic
     let required_features = wgpu::Features::SUBGROUP;
     let descriptor =
         wgpu::DeviceDescriptor { required_limits: limits, required_features, ..Default::default() };
-    request(Some(device_type), descriptor)
+    request(Some(device_type), wgpu::InstanceFlags::default(), descriptor)
+}
+
+/// Such a device of an instance that keeps to WebGPU to the letter.
+pub fn strict() -> (wgpu::Device, wgpu::Queue) {
+    request(None, wgpu::InstanceFlags::STRICT_WEBGPU_COMPLIANCE, wgpu::DeviceDescriptor::default())
 }
 
 fn request(
     device_type: Option<wgpu::DeviceType>,
+    flags: wgpu::InstanceFlags,
     descriptor: wgpu::DeviceDescriptor<'_>,
 ) -> (wgpu::Device, wgpu::Queue) {
     let mut instance = wgpu::InstanceDescriptor::new_without_display_handle();
     instance.backends = wgpu::Backends::NOOP;
+    instance.flags = flags;
     instance.backend_options.noop.enable = true;
     instance.backend_options.noop.device_type = device_type;
     let adapter = wgpu::Instance::new(instance).request_adapter(&wgpu::RequestAdapterOptions::default());
