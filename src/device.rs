@@ -87,8 +87,9 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`Error::LimitExceeded`] if the device was opened with less than the kernels need, as with
-    /// `wgpu::Limits::downlevel_webgl2_defaults()`, [`Error::QueueMismatch`] if the queue is another
+    /// [`Error::LimitExceeded`] if the device was opened with less than every kernel needs, as with
+    /// `wgpu::Limits::downlevel_webgl2_defaults()` (what grows with a network is checked by
+    /// [`Lstm::new`](crate::Lstm::new), what grows with a call by the call), [`Error::QueueMismatch`] if the queue is another
     /// device's, [`Error::DeviceLost`].
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self, Error> {
         let gpu = Arc::new(Gpu::from_wgpu(device, queue)?);

@@ -7,6 +7,8 @@ mod prepared;
 mod run;
 mod scope;
 mod staging;
+#[cfg(test)]
+mod tests;
 mod wishes;
 
 use std::sync::{Arc, OnceLock};

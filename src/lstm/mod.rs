@@ -105,7 +105,8 @@ impl Lstm {
     ///
     /// # Errors
     ///
-    /// [`Error::LimitExceeded`] if a weight is larger than the device can bind,
+    /// [`Error::LimitExceeded`] if a weight is larger than the device can bind (as f16 it may fit, see
+    /// [`LstmWeights::to_precision`]; the error says so then), or has more columns than a dispatch reaches,
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`]; [`Error::Unsupported`] on a GPU in a browser,
     /// where nothing may block: use [`new_async`](Self::new_async).
     pub fn new(device: &Device, weights: &LstmWeights) -> Result<Self, Error> {
