@@ -29,6 +29,9 @@
 extern crate self as wgpu_lstm; // tests/common names the crate as its users do
 
 mod check;
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;
 mod config;
 mod cpu;
 mod device;

@@ -1,117 +1,220 @@
-//! sigmoid and tanh of `shaders/common/activation.wgsl`, on the GPU, against f64.
+//! sigmoid and tanh of `shaders/common/activation.wgsl`, on the GPU, for every f32, against f64.
 
 mod common;
 
+use std::ops::Range;
+
+use common::activation::{ALL, CURVED, Worst, truth, ulps};
+use common::compare::TRUTH_ERROR;
 use wgpu_lstm::wgpu;
 
-const KERNEL: &str = concat!(
+/// Both functions of some x and of -x, the x being consecutive bit patterns.
+const CURVED_KERNEL: &str = concat!(
     include_str!("../shaders/common/activation.wgsl"),
     "
-    @group(0) @binding(0) var<storage, read_write> x: array<f32>;
-    @group(0) @binding(1) var<storage, read_write> y: array<vec2f>;
+    @group(0) @binding(0) var<uniform> first: vec4u;              // bits of the first x
+    @group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
     @compute @workgroup_size(64)
-    fn sweep(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
         let i = id.x + id.y * groups.x * 64u;
-        if (i < arrayLength(&x)) {
-            y[i] = vec2f(sigmoid(x[i]), tanh_safe(x[i]));
+        if (i < arrayLength(&y)) {
+            let x = bitcast<f32>(first.x + i);
+            y[i] = vec4f(sigmoid(x), sigmoid(-x), tanh_safe(x), tanh_safe(-x));
         }
     }"
 );
 
-/// σ and tanh of each x, as the shaders compute them.
-fn activations(x: &[f32]) -> Vec<[f32; 2]> {
-    let (device, queue) = common::device::open(wgpu::Features::empty(), wgpu::Limits::default());
-    let buffer = |len: usize, usage| {
-        device.create_buffer(&wgpu::BufferDescriptor {
+/// Where both functions are flat there are seven times as many x: the kernel itself says which it errs at. An
+/// invocation looks at 2¹² of them.
+const FLAT_KERNEL: &str = concat!(
+    include_str!("../shaders/common/activation.wgsl"),
+    "
+    @group(0) @binding(0) var<uniform> range: vec4u;              // bits of the first x, and of the first curved
+    @group(0) @binding(1) var<storage, read_write> wrong: array<u32>;  // bits of a wrong x + 1, or 0
+    fn apart(y: f32, truth: f32) -> bool {
+        let y_bits = bitcast<u32>(y);
+        let bits = bitcast<u32>(truth);
+        return max(y_bits, bits) - min(y_bits, bits) > 1u;        // by more than one ulp
+    }
+    fn is_wrong(bits: u32) -> bool {
+        let x = bitcast<f32>(bits);
+        let small = (bits & 0x7fffffffu) < range.y;
+        let negative = bits > 0x7fffffffu;
+        let of_large = select(1.0, 0.0, negative);
+        if (apart(sigmoid(x), select(of_large, 0.5, small))) { return true; }
+        let y = tanh_safe(x);
+        // Numbers below the smallest normal one, and the sign of 0, may be lost.
+        let lost = (bits & 0x7f800000u) == 0u && (bitcast<u32>(y) & 0x7fffffffu) == 0u;
+        return !lost && apart(y, select(select(1.0, -1.0, negative), x, small));
+    }
+    @compute @workgroup_size(64)
+    fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+        let i = id.x + id.y * groups.x * 64u;
+        if (i >= arrayLength(&wrong)) { return; }
+        var found = 0u;
+        for (var k = 0u; k < 4096u; k += 1u) {
+            let bits = range.x + i * 4096u + k;
+            if (is_wrong(bits)) { found = bits + 1u; }
+            if (is_wrong(bits | 0x80000000u)) { found = (bits | 0x80000000u) + 1u; }
+        }
+        wrong[i] = found;
+    }"
+);
+
+/// A kernel with a uniform and a buffer of results.
+struct Sweep {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+    uniform: wgpu::Buffer,
+    output: wgpu::Buffer,
+    staging: wgpu::Buffer,
+    /// Bytes of an invocation's result.
+    stride: usize,
+}
+
+impl Sweep {
+    /// For up to `most` invocations.
+    fn new(source: &str, most: usize, stride: usize) -> Self {
+        let (device, queue) = common::device::open(wgpu::Features::empty(), wgpu::Limits::default());
+        let buffer = |bytes: usize, usage| {
+            let size = bytes as u64;
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size,
+                usage,
+                mapped_at_creation: false,
+            })
+        };
+        use wgpu::BufferUsages as Usage;
+        let uniform = buffer(16, Usage::UNIFORM | Usage::COPY_DST);
+        let output = buffer(most * stride, Usage::STORAGE | Usage::COPY_SRC);
+        let staging = buffer(most * stride, Usage::MAP_READ | Usage::COPY_DST);
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: None,
-            size: 4 * len as u64,
-            usage: usage | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        })
-    };
-    let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
-    let (input, output) = (buffer(x.len(), storage), buffer(2 * x.len(), storage));
-    let staging = buffer(2 * x.len(), wgpu::BufferUsages::MAP_READ);
-    queue.write_buffer(&input, 0, bytemuck::cast_slice(x));
-    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-        label: None,
-        source: wgpu::ShaderSource::Wgsl(KERNEL.into()),
-    });
-    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: None,
-        layout: None,
-        module: &module,
-        entry_point: Some("sweep"),
-        compilation_options: Default::default(),
-        cache: None,
-    });
-    let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: None,
-        layout: &pipeline.get_bind_group_layout(0),
-        entries: &[
-            wgpu::BindGroupEntry { binding: 0, resource: input.as_entire_binding() },
-            wgpu::BindGroupEntry { binding: 1, resource: output.as_entire_binding() },
-        ],
-    });
-    let mut encoder = device.create_command_encoder(&Default::default());
-    {
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        pass.set_pipeline(&pipeline);
-        pass.set_bind_group(0, &bind_group, &[]);
-        let groups = x.len().div_ceil(64);
-        pass.dispatch_workgroups(1024, groups.div_ceil(1024) as u32, 1);
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: None,
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: Default::default(),
+            cache: None,
+        });
+        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &[
+                wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() },
+                wgpu::BindGroupEntry { binding: 1, resource: output.as_entire_binding() },
+            ],
+        });
+        Self { device, queue, pipeline, group, uniform, output, staging, stride }
     }
-    encoder.copy_buffer_to_buffer(&output, 0, &staging, 0, output.size());
-    queue.submit([encoder.finish()]);
-    staging.map_async(wgpu::MapMode::Read, .., Result::unwrap);
-    device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
-    let view = staging.get_mapped_range(..).unwrap();
-    bytemuck::cast_slice(&view).to_vec()
+
+    /// What `invocations` leave, given to `look`.
+    fn run<R>(&self, uniform: [u32; 4], invocations: usize, look: impl FnOnce(&[u8]) -> R) -> R {
+        self.queue.write_buffer(&self.uniform, 0, bytemuck::cast_slice(&uniform));
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            pass.set_pipeline(&self.pipeline);
+            pass.set_bind_group(0, &self.group, &[]);
+            let groups = invocations.div_ceil(64).div_ceil(1024) as u32;
+            pass.dispatch_workgroups(1024, groups, 1);
+        }
+        let bytes = (invocations * self.stride) as u64;
+        encoder.copy_buffer_to_buffer(&self.output, 0, &self.staging, 0, bytes);
+        self.queue.submit([encoder.finish()]);
+        self.staging.map_async(wgpu::MapMode::Read, ..bytes, Result::unwrap);
+        self.device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+        let result = look(&self.staging.get_mapped_range(..bytes).unwrap());
+        self.staging.unmap();
+        result
+    }
 }
 
-/// Distance from the truth in units in the last place of f32; below the smallest normal f32, where
-/// shaders may flush to zero, in units of that number.
-fn ulps(actual: f32, truth: f64) -> f64 {
-    let smallest = f64::from(f32::MIN_POSITIVE);
-    if truth.abs() < smallest {
-        return (f64::from(actual) - truth).abs() / smallest;
-    }
-    let ulp = 2f64.powi(truth.abs().log2().floor() as i32 - 23);
-    (f64::from(actual) - truth).abs() / ulp
-}
-
-fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
+/// The worst of two threads' halves.
+fn worst(first: u32, results: &[[f32; 4]]) -> Worst {
+    let (low, high) = results.split_at(results.len() / 2);
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| Worst::of((first + low.len() as u32..).zip(high.iter().copied())));
+        Worst::of((first..).zip(low.iter().copied())).or(other.join().unwrap())
+    })
 }
 
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
-fn a_few_ulp_from_f64_over_the_whole_range() {
-    // Every 1021st bit pattern, a prime: all exponents, both signs, mantissas of all kinds.
-    let x: Vec<f32> = (0..=u32::MAX).step_by(1021).map(f32::from_bits).filter(|x| x.is_finite()).collect();
-    assert!(x.len() > 4_000_000);
-    let mut worst = [(0.0, 0.0); 2];
-    for (&x, y) in x.iter().zip(activations(&x)) {
-        let truth = [sigmoid(f64::from(x)), f64::from(x).tanh()];
-        for k in 0..2 {
-            let error = ulps(y[k], truth[k]);
-            // NaN compares false with everything, and must not pass.
-            if error.is_nan() || error > worst[k].0 {
-                worst[k] = (error, x);
-            }
+fn no_f32_errs_by_more_than_is_said() {
+    const CHUNK: usize = 1 << 22;
+    let sweep = Sweep::new(CURVED_KERNEL, CHUNK, 16);
+    let mut all = Worst::default();
+    for first in CURVED.step_by(CHUNK) {
+        let of_chunk = |bytes: &[u8]| worst(first, bytemuck::cast_slice(bytes));
+        all = all.or(sweep.run([first, 0, 0, 0], CHUNK, of_chunk));
+    }
+    all.assert_within_bounds();
+}
+
+/// The x of `range` at which the kernel finds itself wrong, or none.
+fn wrong_where_flat(sweep: &Sweep, range: Range<u32>) -> Option<f32> {
+    range.step_by(FLAT_CHUNK as usize * 4096).find_map(|first| {
+        sweep.run([first, CURVED.start, 0, 0], FLAT_CHUNK as usize, |bytes| {
+            let wrong: &[u32] = bytemuck::cast_slice(bytes);
+            wrong.iter().find(|&&bits| bits != 0).map(|bits| f32::from_bits(bits - 1))
+        })
+    })
+}
+
+/// Invocations of the flat kernel: 2²³ x, those of one exponent.
+const FLAT_CHUNK: u32 = 1 << 11;
+
+#[test]
+#[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+fn all_of_f32_is_flat_where_it_shall_be() {
+    let sweep = Sweep::new(FLAT_KERNEL, FLAT_CHUNK as usize, 4);
+    let finite = ALL.end - 1;
+    for range in [0..CURVED.start, CURVED.end..finite] {
+        let wrong = wrong_where_flat(&sweep, range);
+        assert!(wrong.is_none(), "wrong at {wrong:?}");
+    }
+    // What is not flat is seen to be wrong, at both ends.
+    for first in [CURVED.start + (3 << 23), CURVED.end - (4 << 23)] {
+        assert!(wrong_where_flat(&sweep, first..first + 1).is_some());
+    }
+}
+
+#[test]
+fn the_truth_is_the_math_librarys() {
+    for bits in (0..ALL.end).step_by(10_007) {
+        let x = f64::from(f32::from_bits(bits));
+        let truths = [1.0 / (1.0 + (-x).exp()), 1.0 / (1.0 + x.exp()), x.tanh()];
+        for (ours, libm) in truth(f32::from_bits(bits)).into_iter().zip(truths) {
+            // Where it is flat, e⁻¹²⁸ is left out.
+            assert!((ours - libm).abs() <= TRUTH_ERROR * libm + 1e-55, "{x:e}: {ours:e}, {libm:e}");
         }
     }
-    let [(sigmoid, at_sigmoid), (tanh, at_tanh)] = worst;
-    println!("worst: sigmoid {sigmoid:.2} ulp at {at_sigmoid:e}, tanh {tanh:.2} ulp at {at_tanh:e}");
-    assert!(sigmoid <= 4.0, "sigmoid is off by {sigmoid} ulp at {at_sigmoid:e}");
-    assert!(tanh <= 4.0, "tanh is off by {tanh} ulp at {at_tanh:e}");
+    assert_eq!(ulps(1.0, 1.0 + f64::from(f32::EPSILON)), 1.0);
+    assert_eq!(ulps(1.0, 1.0 - f64::from(f32::EPSILON)), 2.0);
+    assert_eq!(ulps(0.0, f64::from(f32::MIN_POSITIVE) / 2.0), 0.5);
+    assert_eq!(ulps(1e-45, 0.0), 2f64.powi(-23));
+    assert!(ulps(f32::NAN, 1.0).is_nan() && ulps(f32::INFINITY, 1.0).is_infinite());
+    let nan = Worst::of([(1.0_f32.to_bits(), [f32::NAN; 4]), (2.0_f32.to_bits(), [0.5; 4])]);
+    assert_eq!((nan.sigmoid.0, nan.tanh.0), (f64::INFINITY, f64::INFINITY));
 }
 
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn infinities_saturate_and_nan_stays() {
-    let x = [f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, 0.0, -0.0, f32::NAN, -f32::NAN];
-    let y = activations(&x);
-    assert_eq!(y[..6], [[1.0, 1.0], [0.0, -1.0], [1.0, 1.0], [0.0, -1.0], [0.5, 0.0], [0.5, 0.0]]);
-    assert!(y[6..].iter().flatten().all(|y| y.is_nan()), "{y:?}");
+    let sweep = Sweep::new(CURVED_KERNEL, 64, 16);
+    let of =
+        |x: f32| sweep.run([x.to_bits(), 0, 0, 0], 64, |bytes| bytemuck::cast_slice::<_, [f32; 4]>(bytes)[0]);
+    assert_eq!(of(f32::INFINITY), [1.0, 0.0, 1.0, -1.0]);
+    assert_eq!(of(f32::MAX), [1.0, 0.0, 1.0, -1.0]);
+    assert_eq!(of(0.0), [0.5, 0.5, 0.0, 0.0]);
+    for nan in [f32::NAN, f32::from_bits(0x7f80_0001), f32::from_bits(0x7fff_ffff)] {
+        assert!(of(nan).iter().all(|y| y.is_nan()), "{:x}", nan.to_bits());
+    }
 }

@@ -18,6 +18,46 @@ pub fn f64_tolerance(truth: &[f64]) -> f64 {
     1e-12 * truth.iter().fold(1.0, |largest: f64, t| largest.max(t.abs()))
 }
 
+/// How far two float64 calls of one network may be apart that sum in different orders, as a product of
+/// one row and of many do: 45 ε of float64. Sums of at most 16 terms below 1 round by 16/2 ε in either
+/// order; gates, two layers and nine steps add to it.
+pub const F64_ORDERS: f64 = 1e-14;
+
+/// How far two float32 results may be apart that are each within [`FLOOR`] of the truth.
+pub const BETWEEN_DEVICES: f64 = 2.0 * FLOOR;
+
+/// How far f32 results may be from the truth for random networks of up to 133 units and inputs below 1.5 in
+/// size, where PyTorch gave no answer to measure by: 5.0e-6; 3,000 cases on the CPU erred by up to 1.7e-6.
+///
+/// A gate sums up to 266 products of numbers of uniform distribution, below 1.5 and (H = 1) below 1: some
+/// √266/2 = 8. There an addition rounds by up to 4 ε, in either direction: √(266/3)·4 ε = 38 ε. Activations
+/// err by 3 ulp of a number below 1, or 1.5 ε, and a step carries less than it adds. A wrong index errs by 1e-2
+/// and more.
+pub const F32_RANDOM_NETWORK: f64 = 42.0 * f32::EPSILON as f64;
+
+/// By how much f16 weights may change an output of the golden case `hidden_320_batch_9`: what
+/// docs/performance.md says. A weight below 1/√320 = 0.056 rounds by at most 2⁻¹⁶, and 320 of them, of either
+/// sign, by √320·2⁻¹⁶ = 2.7e-4.
+pub const F16_WEIGHTS: f64 = 3e-4;
+
+/// An error of so many tolerances is seen to be a mistake, not rounding: one above the tolerance could be bad
+/// luck.
+pub const TIMES_WRONG: f64 = 10.0;
+
+/// The relative error of [`truth`](super::activation::truth) as it is compared with the f64 math library: both
+/// take some roundings of 1.1e-16, and tanh loses five bits to cancellation at 2⁻⁶.
+pub const TRUTH_ERROR: f64 = 1e-13;
+
+/// What σ may err by over all of f32, in [`ulps`](super::activation::ulps): e⁻ˣ errs by 1.5 ulp after its
+/// polynomial, 2ⁿ and Cody and Waite's reduction, and 1 + e and the quotient round by half an ulp each, which
+/// is up to an ulp of a smaller quotient.
+pub const SIGMOID_ULPS: f64 = 3.0;
+
+/// What tanh may err by over all of f32, in the same unit: from 0.625 on, where 1 - e is at least 0.7, e's
+/// error of 1.5 ulp is at most half an ulp of the quotient's, whose three roundings add 1.5; below, the
+/// polynomial's and the last `fma`'s are less.
+pub const TANH_ULPS: f64 = 2.0;
+
 /// The largest distance from the truth. NaN if any is: in the total order NaN is the largest.
 #[track_caller]
 pub fn worst_error<A: Copy + Into<f64>>(actual: &[A], truth: &[f64]) -> f64 {

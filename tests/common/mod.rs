@@ -1,6 +1,7 @@
 //! What several test programs share. Each uses a part of it.
 #![allow(dead_code)]
 
+pub mod activation;
 pub mod compare;
 pub mod device;
 pub mod golden;

@@ -3,7 +3,7 @@
 use wgpu_lstm::ndarray::{Array3, Axis, s};
 use wgpu_lstm::{LstmConfig, LstmWeights, reference};
 
-use crate::common::compare::assert_close;
+use crate::common::compare::{F64_ORDERS, assert_close};
 use crate::support::{elements, wave};
 
 #[test]
@@ -17,9 +17,9 @@ fn a_call_goes_on_where_the_last_one_stopped() {
     let state = Some((h.view(), c.view()));
     let (output, h, c) = reference::forward(&weights, rest, None, state).unwrap();
     let expected = whole.slice(s![4.., .., ..]).to_owned();
-    assert_close("output", &elements(&output), &elements(&expected), 1e-14);
-    assert_close("h_n", &elements(&h), &elements(&h_n), 1e-14);
-    assert_close("c_n", &elements(&c), &elements(&c_n), 1e-14);
+    assert_close("output", &elements(&output), &elements(&expected), F64_ORDERS);
+    assert_close("h_n", &elements(&h), &elements(&h_n), F64_ORDERS);
+    assert_close("c_n", &elements(&c), &elements(&c_n), F64_ORDERS);
 }
 
 #[test]
@@ -43,8 +43,8 @@ fn views_of_any_memory_layout_are_ordinary_input() {
             let expected = reference::forward(&weights, copy.view(), lengths, None).unwrap();
             assert_eq!(actual.0.dim(), expected.0.dim());
             assert!(actual.0.is_standard_layout());
-            assert_close(what, &elements(&actual.0), &elements(&expected.0), 1e-14);
-            assert_close(what, &elements(&actual.2), &elements(&expected.2), 1e-14);
+            assert_close(what, &elements(&actual.0), &elements(&expected.0), F64_ORDERS);
+            assert_close(what, &elements(&actual.2), &elements(&expected.2), F64_ORDERS);
         }
     }
     let input = wave((2, 3, 4));
@@ -57,7 +57,7 @@ fn views_of_any_memory_layout_are_ordinary_input() {
     assert!(h_n.is_standard_layout() && c_n.is_standard_layout());
     let copied = copied.as_ref().map(|(h, c)| (h.view(), c.view()));
     let (expected, ..) = reference::forward(&weights, input.view(), None, copied).unwrap();
-    assert_close("state", &elements(&actual), &elements(&expected), 1e-14);
+    assert_close("state", &elements(&actual), &elements(&expected), F64_ORDERS);
 }
 
 #[test]

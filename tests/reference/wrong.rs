@@ -3,16 +3,16 @@
 use wgpu_lstm::LstmWeights;
 use wgpu_lstm::ndarray::{Array3, ArrayD, Axis};
 
-use crate::common::compare::worst_error;
+use crate::common::compare::{TIMES_WRONG, worst_error};
 use crate::common::golden::{self, Golden, PREFIX};
 use crate::support::{TENSORS, elements, run, run_with, tolerance};
 
-/// Panics unless some tensor is further from the truth than ten times what is allowed.
+/// Panics unless some tensor is further from the truth than [`TIMES_WRONG`] what is allowed.
 #[track_caller]
 fn assert_seen(what: &str, case: &Golden, actual: [ArrayD<f64>; 3]) {
     let seen = TENSORS.into_iter().zip(&actual).any(|(tensor, actual)| {
         let error = worst_error(&elements(actual), &elements(&case.f64(tensor)));
-        error > 10.0 * tolerance(case, tensor)
+        error > TIMES_WRONG * tolerance(case, tensor)
     });
     assert!(seen, "{}: {what} passes for right", case.name);
 }
