@@ -47,10 +47,10 @@ impl Gpu {
         &self.limits
     }
 
-    /// Loses the device, as a driver's reset would.
+    /// What tests hook callbacks into, and lose.
     #[cfg(test)]
-    pub fn destroy(&self) {
-        self.device.destroy();
+    pub fn raw(&self) -> (&wgpu::Device, &wgpu::Queue) {
+        (&self.device, &self.queue)
     }
 
     /// A buffer for `usage` that can be written.
