@@ -1,0 +1,162 @@
+//! What a call allocates on the host, counted. One test alone: the harness allocates when another one ends.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use common::noop;
+use ndarray::Array3;
+use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights, Schedule, Tuning, wgpu};
+
+/// The system's allocator, with counts of what goes through it from any thread.
+struct Counting {
+    /// Allocations so far.
+    count: AtomicUsize,
+    /// Bytes of them.
+    bytes: AtomicUsize,
+    /// Bytes that are allocated now, and that were at most since the last [`measure`] began.
+    live: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting {
+    count: AtomicUsize::new(0),
+    bytes: AtomicUsize::new(0),
+    live: AtomicUsize::new(0),
+    peak: AtomicUsize::new(0),
+};
+
+// SAFETY: the system's allocator does all of it. (What reallocates goes through both methods.)
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.count.fetch_add(1, Relaxed);
+        self.bytes.fetch_add(layout.size(), Relaxed);
+        let live = self.live.fetch_add(layout.size(), Relaxed) + layout.size();
+        self.peak.fetch_max(live, Relaxed);
+        // SAFETY: the caller's contract is the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        self.live.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller's contract is the system allocator's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Allocated {
+    count: usize,
+    /// All that was allocated.
+    bytes: usize,
+    /// The most at a time.
+    peak: usize,
+    /// What is left of it.
+    kept: isize,
+}
+
+fn measure(action: impl FnOnce()) -> Allocated {
+    let read = |counter: &AtomicUsize| counter.load(Relaxed);
+    let (count, bytes, live) = (read(&ALLOCATOR.count), read(&ALLOCATOR.bytes), read(&ALLOCATOR.live));
+    ALLOCATOR.peak.store(live, Relaxed);
+    action();
+    Allocated {
+        count: read(&ALLOCATOR.count) - count,
+        bytes: read(&ALLOCATOR.bytes) - bytes,
+        peak: read(&ALLOCATOR.peak) - live,
+        kept: read(&ALLOCATOR.live).wrapping_sub(live) as isize,
+    }
+}
+
+struct Case {
+    config: LstmConfig,
+    steps: usize,
+    batch: usize,
+}
+
+impl Case {
+    fn new(config: LstmConfig, steps: usize, batch: usize) -> Self {
+        Self { config, steps, batch }
+    }
+
+    /// Bytes of output, h_n and c_n.
+    fn returned(&self) -> usize {
+        let (config, directions) = (&self.config, self.config.num_directions());
+        let states = config.num_layers() * (config.output_size() + config.hidden_size());
+        4 * self.batch * directions * (self.steps * config.output_size() + states)
+    }
+
+    /// What each of some calls allocates, after one that makes what they reuse.
+    fn repeated(&self, lstm: &Lstm) -> [Allocated; 4] {
+        let input = Array3::from_elem((self.steps, self.batch, self.config.input_size()), 0.5);
+        let call = || drop(lstm.forward(input.view(), None).unwrap());
+        call();
+        [(); 4].map(|()| measure(call))
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let small = LstmConfig::new(8, 16);
+    vec![
+        Case::new(small.clone(), 100, 1),
+        Case::new(small.clone(), 1_600, 1),
+        Case::new(small.clone(), 100, 800),
+        Case::new(small.clone().with_num_layers(2).with_bidirectional(true), 100, 3),
+        Case::new(LstmConfig::new(8, 128), 100, 64),
+    ]
+}
+
+/// What the docs of [`Lstm`] say of a call on a GPU: what it returns; 12 words a sequence and one a step; and, by
+/// wgpu, 400 bytes a dispatch and 64 KiB, whatever the shape.
+fn what_a_call_on_a_gpu_allocates_is_what_is_said() {
+    let device = noop::device(wgpu::Trace::Off);
+    for case in cases() {
+        let weights = LstmWeights::uniform(&case.config, 7).unwrap();
+        let lstm = Lstm::new(&device, &weights).unwrap().with_tuning(Tuning::Fixed(Schedule::Step));
+        let dispatches = case.config.num_layers() * (1 + case.steps);
+        let words = 12 * case.batch + case.steps;
+        let said = case.returned() + 8 * words + 400 * dispatches + (64 << 10);
+        for allocated in case.repeated(&lstm) {
+            assert!(
+                allocated.bytes <= said,
+                "T = {}, B = {}: {allocated:?}, said {said}",
+                case.steps,
+                case.batch
+            );
+            assert_eq!(allocated.kept, 0, "{allocated:?}");
+        }
+    }
+}
+
+/// On the CPU more steps are no more allocations, but larger ones: the output, and what the call makes sure of
+/// first, twice as much for networks that need it; and the sequences' order, a word a step for each group of them.
+fn a_call_on_the_cpu_allocates_no_more_often_for_more_steps() {
+    for case in cases() {
+        let lstm = Lstm::new(&Device::cpu(), &LstmWeights::uniform(&case.config, 7).unwrap()).unwrap();
+        let more_steps = 3 * case.steps;
+        let longer = Case::new(case.config.clone(), case.steps + more_steps, case.batch);
+        let groups = 2 * std::thread::available_parallelism().unwrap().get();
+        let grows = 2 * (longer.returned() - case.returned()) + 8 * groups * more_steps + (4 << 10);
+        for (few, many) in case.repeated(&lstm).iter().zip(longer.repeated(&lstm)) {
+            assert!(many.count <= few.count + A_FEW && many.count < 200, "{few:?}, {many:?}");
+            assert!(many.peak <= few.peak + grows, "{few:?}, {many:?}, by {grows}");
+            // A thread may put away what it used for the call when the call is over.
+            assert!(few.kept.abs().max(many.kept.abs()) < 1_000, "{few:?}, {many:?}");
+        }
+        let many_calls = measure(|| drop((0..5).map(|_| case.repeated(&lstm)).collect::<Vec<_>>()));
+        assert!(many_calls.kept < 1_000, "{many_calls:?}");
+    }
+}
+
+/// Allocations by which two calls may differ, by when their threads start.
+const A_FEW: usize = 8;
+
+#[test]
+fn what_a_call_allocates_is_what_is_said() {
+    let allocated = measure(|| drop(std::hint::black_box(vec![0_u8; 1_000])));
+    assert_eq!((allocated.count, allocated.bytes, allocated.kept), (1, 1_000, 0), "it counts");
+    what_a_call_on_a_gpu_allocates_is_what_is_said();
+    a_call_on_the_cpu_allocates_no_more_often_for_more_steps();
+}
