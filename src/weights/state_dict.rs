@@ -90,7 +90,28 @@ impl<D> Tensor<D> {
 pub(super) struct StateDict<'a, D> {
     prefix: &'a str,
     spelling: Spelling,
+    has: Has,
     tensors: BTreeMap<Name, Tensor<D>>,
+}
+
+/// What the names say of the network, read off in one pass: a file can have many layers.
+#[derive(Default)]
+struct Has {
+    last_layer: usize,
+    reverse: bool,
+    bias: bool,
+    projection: bool,
+}
+
+impl Has {
+    fn of<'a>(names: impl Iterator<Item = &'a Name>) -> Self {
+        names.fold(Self::default(), |has, name| Self {
+            last_layer: has.last_layer.max(name.layer),
+            reverse: has.reverse || name.direction == 1,
+            bias: has.bias || name.param.is_bias(),
+            projection: has.projection || name.param == Param::WeightHr,
+        })
+    }
 }
 
 impl<'a, D> StateDict<'a, D> {
@@ -127,7 +148,7 @@ impl<'a, D> StateDict<'a, D> {
                 });
             }
         };
-        Ok(Self { prefix, spelling, tensors })
+        Ok(Self { prefix, spelling, has: Has::of(tensors.keys()), tensors })
     }
 
     /// Checks that all tensors are there and fit, and reads the numbers of each.
@@ -135,8 +156,8 @@ impl<'a, D> StateDict<'a, D> {
         mut self,
         numbers: impl Fn(Tensor<D>) -> Result<Vec<f32>, Error>,
     ) -> Result<LstmWeights, Error> {
-        let num_layers = self.check_names()?;
-        let config = self.sizes(num_layers)?;
+        self.check_names()?;
+        let config = self.sizes()?;
         for (name, tensor) in &self.tensors {
             let expected = name.shape(&config);
             if tensor.shape != expected {
@@ -149,22 +170,22 @@ impl<'a, D> StateDict<'a, D> {
         })
     }
 
-    /// Refuses a gap: what one layer and direction has, every one has. Returns L.
-    fn check_names(&self) -> Result<usize, Error> {
-        let last_layer = self.tensors.keys().map(|name| name.layer).max();
+    /// Refuses a gap: what one layer and direction has, every one has.
+    fn check_names(&self) -> Result<(), Error> {
+        let Has { last_layer, reverse, bias, projection } = self.has;
         // Ends at the first gap, however high the last layer's number.
-        for layer in 0..=last_layer.unwrap_or(0) {
-            for direction in 0..1 + usize::from(self.has(|name| name.direction == 1)) {
-                for name in Name::of_layer(layer, direction, self.has_bias(), self.has_hr()) {
+        for layer in 0..=last_layer {
+            for direction in 0..1 + usize::from(reverse) {
+                for name in Name::of_layer(layer, direction, bias, projection) {
                     self.get(name)?;
                 }
             }
         }
-        Ok(last_layer.unwrap_or(0) + 1)
+        Ok(())
     }
 
     /// Reads the sizes off the first layer's shapes and what kinds of names there are.
-    fn sizes(&self, num_layers: usize) -> Result<LstmConfig, Error> {
+    fn sizes(&self) -> Result<LstmConfig, Error> {
         let first = |param| Name { layer: 0, direction: 0, param };
         let w_ih = self.get(first(Param::WeightIh))?;
         let expected = "[4·H, I], H and I at least 1";
@@ -173,7 +194,7 @@ impl<'a, D> StateDict<'a, D> {
             return Err(w_ih.misshapen(expected.to_owned()));
         }
         let hidden_size = gates / 4;
-        let proj_size = if self.has_hr() {
+        let proj_size = if self.has.projection {
             let w_hr = self.get(first(Param::WeightHr))?;
             let expected = format!("[P, {hidden_size}], P at least 1");
             let (proj_size, columns) = w_hr.matrix(&expected)?;
@@ -185,24 +206,12 @@ impl<'a, D> StateDict<'a, D> {
             0
         };
         let config = LstmConfig::new(input_size, hidden_size)
-            .with_num_layers(num_layers)
-            .with_bias(self.has_bias())
-            .with_bidirectional(self.has(|name| name.direction == 1))
+            .with_num_layers(self.has.last_layer + 1)
+            .with_bias(self.has.bias)
+            .with_bidirectional(self.has.reverse)
             .with_proj_size(proj_size);
         config.check()?;
         Ok(config)
-    }
-
-    fn has_bias(&self) -> bool {
-        self.has(|name| name.param.is_bias())
-    }
-
-    fn has_hr(&self) -> bool {
-        self.has(|name| name.param == Param::WeightHr)
-    }
-
-    fn has(&self, matches: impl Fn(&Name) -> bool) -> bool {
-        self.tensors.keys().any(matches)
     }
 
     fn get(&self, name: Name) -> Result<&Tensor<D>, Error> {

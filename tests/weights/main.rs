@@ -4,6 +4,7 @@
 mod common;
 mod element_types;
 mod initialisation;
+mod many_layers;
 mod round_trip;
 mod support;
 mod wrong_files;

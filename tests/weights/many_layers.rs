@@ -1,0 +1,34 @@
+//! Reading takes time in proportion to the file, however many layers it has.
+
+use std::time::{Duration, Instant};
+
+use safetensors::SafeTensors;
+use wgpu_lstm::{LstmConfig, LstmWeights};
+
+/// Enough for a reader whose time is quadratic in the layers to take minutes.
+const LAYERS: usize = 40_000;
+
+/// A linear reader takes a third of a second, in a debug build on one busy core. The bound is 60 times that, so
+/// that no noise reaches it; a quadratic reader took 154 s in a release build.
+const BOUND: Duration = Duration::from_secs(20);
+
+#[test]
+fn many_layers_are_read_in_linear_time() {
+    let config = LstmConfig::new(1, 1).with_num_layers(LAYERS).with_bias(false);
+    let weights = LstmWeights::uniform(&config, 5).unwrap();
+    let file = weights.to_safetensors("lstm.").unwrap();
+    let dict: Vec<_> = SafeTensors::deserialize(&file)
+        .unwrap()
+        .iter()
+        .map(|(name, _)| (name.to_owned(), wgpu_lstm::ndarray::ArrayD::zeros(vec![4, 1])))
+        .collect();
+
+    let start = Instant::now();
+    assert_eq!(LstmWeights::from_safetensors(&file, "lstm.").unwrap(), weights);
+    let from_file = start.elapsed();
+    let start = Instant::now();
+    assert_eq!(LstmWeights::from_state_dict(dict, "lstm.").unwrap().config(), &config);
+    let from_dict = start.elapsed();
+    println!("{LAYERS} layers: {from_file:?} from a file, {from_dict:?} from a state dict");
+    assert!(from_file < BOUND && from_dict < BOUND, "{from_file:?}, {from_dict:?}");
+}
