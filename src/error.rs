@@ -50,15 +50,15 @@ pub enum Error {
         what: &'static str,
     },
 
-    /// A weight is finite, but none in the precision that it was to be stored in.
-    #[error("{name} has {value:e}, beyond the largest number of that precision, {largest}")]
+    /// A weight is finite, but would be infinite in the precision that it is to be stored in.
+    #[error("{name} has {}, beyond the largest number of that precision, {}", number(*value), number(*largest))]
     PrecisionRange {
-        /// The parameter, without its prefix.
+        /// The parameter; with its prefix if it comes from a file.
         name: String,
-        /// The weight.
-        value: f32,
+        /// The weight, as precise as it was before.
+        value: f64,
         /// The largest number of the precision.
-        largest: f32,
+        largest: f64,
     },
 
     /// A record of measured schedules is not of this network on this device, or no record.
@@ -222,9 +222,40 @@ fn as_clause(advice: Option<&str>) -> String {
     advice.map(|advice| format!("; {advice}")).unwrap_or_default()
 }
 
+/// A number in its shortest form: an f32 that was widened shows the digits of the f32.
+fn number(value: f64) -> String {
+    let narrow = value as f32;
+    let (plain, scientific) = if f64::from(narrow) == value {
+        (narrow.to_string(), format!("{narrow:e}"))
+    } else {
+        (value.to_string(), format!("{value:e}"))
+    };
+    if plain.len() <= scientific.len() { plain } else { scientific }
+}
+
 impl Error {
     /// By its message alone: a new version of the safetensors crate is not to be one of this.
     pub(crate) fn safetensors(error: safetensors::SafeTensorError) -> Self {
         Self::SafeTensors { reason: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn a_number_has_the_digits_of_its_own_precision() {
+        for (value, shown) in [
+            (65_504.0, "65504"),
+            (f64::from(0.1_f32), "0.1"),
+            (0.1, "0.1"),
+            (f64::from(f32::MAX), "3.4028235e38"),
+            (1e300, "1e300"),
+            (-1.5e39, "-1.5e39"),
+            (f64::from(70_000.1_f32), "70000.1"),
+        ] {
+            assert_eq!(number(value), shown);
+        }
     }
 }

@@ -61,8 +61,8 @@ impl LstmWeights {
                         let suffix = if direction == 1 { "_reverse" } else { "" };
                         return Err(Error::PrecisionRange {
                             name: format!("{name}_l{number}{suffix}"),
-                            value: *weight,
-                            largest: f16::MAX.to_f32(),
+                            value: f64::from(*weight),
+                            largest: f16::MAX.to_f64(),
                         });
                     }
                     *weight = half.to_f32();

@@ -13,15 +13,16 @@ impl LstmWeights {
     /// Parameters from the bytes of a safetensors file; as
     /// [`from_state_dict`](LstmWeights::from_state_dict), and no byte sequence makes it panic.
     ///
-    /// Entries of type F32, F16, BF16 and F64 are read, F64 rounded to the nearest f32. Tensors
-    /// that are not under the prefix may have any type.
+    /// Entries of type F32, F16, BF16 and F64 are read, F64 rounded to the nearest f32: a finite number
+    /// that would become infinite is refused. Tensors that are not under the prefix may have any type.
     ///
     /// # Errors
     ///
     /// Those of [`from_state_dict`](LstmWeights::from_state_dict), and
     ///
     /// - [`Error::SafeTensors`]: the file is truncated, corrupt or none;
-    /// - [`Error::TensorType`]: a tensor under the prefix has a type that is not read.
+    /// - [`Error::TensorType`]: a tensor under the prefix has a type that is not read;
+    /// - [`Error::PrecisionRange`]: a finite F64 number is beyond the range of f32.
     ///
     /// # Examples
     ///
@@ -76,18 +77,29 @@ impl LstmWeights {
 fn numbers(tensor: Tensor<TensorView<'_>>) -> Result<Vec<f32>, Error> {
     let bytes = tensor.data.data();
     Ok(match tensor.data.dtype() {
-        Dtype::F32 => elements(bytes, f32::from_le_bytes),
-        Dtype::F16 => elements(bytes, |element| f16::from_le_bytes(element).to_f32()),
-        Dtype::BF16 => elements(bytes, |element| bf16::from_le_bytes(element).to_f32()),
-        Dtype::F64 => elements(bytes, |element| f64::from_le_bytes(element) as f32),
+        Dtype::F32 => elements(bytes, f32::from_le_bytes).collect(),
+        Dtype::F16 => elements(bytes, |element| f16::from_le_bytes(element).to_f32()).collect(),
+        Dtype::BF16 => elements(bytes, |element| bf16::from_le_bytes(element).to_f32()).collect(),
+        Dtype::F64 => elements(bytes, f64::from_le_bytes)
+            .map(|number| narrowed(number, &tensor.name))
+            .collect::<Result<_, _>>()?,
         other => {
             return Err(Error::TensorType { name: tensor.name, actual: other.to_string() });
         }
     })
 }
 
-/// Reads elements of N bytes each, wherever they lie.
-fn elements<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+/// The nearest f32, unless a finite number becomes infinite.
+fn narrowed(number: f64, name: &str) -> Result<f32, Error> {
+    let narrow = number as f32;
+    if narrow.is_infinite() && number.is_finite() {
+        return Err(Error::PrecisionRange { name: name.to_owned(), value: number, largest: f32::MAX.into() });
+    }
+    Ok(narrow)
+}
+
+/// Reads elements of N bytes each, at any address.
+fn elements<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> impl Iterator<Item = T> {
     let (elements, _) = bytes.as_chunks::<N>();
-    elements.iter().map(|&element| read(element)).collect()
+    elements.iter().map(move |&element| read(element))
 }

@@ -4,7 +4,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use wgpu_lstm::{Error, LstmConfig, LstmWeights};
 
-use crate::support::{StateDict, file_of, file_with_header, state_dict};
+use crate::support::{StateDict, file_of, file_with_header, read, state_dict};
 
 /// A small network of numbers that half precision holds: eighths from -2 to 2.
 fn eighths() -> StateDict {
@@ -48,7 +48,9 @@ fn double_precision_is_rounded_to_nearest() {
         (1.0 + 0.5 * ulp, 1.0), // a tie goes to the even one
         (1.0 + 0.51 * ulp, 1.0 + f32::EPSILON),
         (1.0 + 1.5 * ulp, 1.0 + 2.0 * f32::EPSILON),
-        (-1e300, f32::NEG_INFINITY),
+        (f64::from(f32::MAX) * (1.0 + 0.24 * ulp), f32::MAX), // less than half way to the next power of 2
+        (f64::NEG_INFINITY, f32::NEG_INFINITY),
+        (f64::INFINITY, f32::INFINITY),
         (1e-300, 0.0),
     ] {
         let config = LstmConfig::new(1, 1).with_bias(false);
@@ -58,6 +60,30 @@ fn double_precision_is_rounded_to_nearest() {
             "{number:e}"
         );
     }
+}
+
+#[test]
+fn a_double_beyond_single_precision_is_refused_by_name() {
+    let ulp = f64::from(f32::EPSILON);
+    let (max, beyond) = (f64::from(f32::MAX), f64::from(f32::MAX) * (1.0 + 0.26 * ulp));
+    for (number, shown) in [
+        (1e300, "1e300"),
+        (-1e300, "-1e300"),
+        (beyond, "3.402823571853812e38"),
+        (-1e39, "-1e39"),
+        (f64::MAX, "1.7976931348623157e308"),
+    ] {
+        let error = LstmWeights::from_safetensors(&one_f64_everywhere(number), "").unwrap_err();
+        let Error::PrecisionRange { name, value, largest } = &error else {
+            panic!("{number:e}: {error}");
+        };
+        assert_eq!((name.as_str(), *value, *largest), ("weight_ih_l0", number, max));
+        let message = error.to_string();
+        assert!(message.contains(shown) && message.ends_with("3.4028235e38"), "{message}");
+    }
+    // NaN is no finite number: it is read as it is.
+    let file = LstmWeights::from_safetensors(&one_f64_everywhere(f64::NAN), "").unwrap().to_safetensors("");
+    assert!(read(&file.unwrap()).values().all(|array| array.iter().all(|x| x.is_nan())));
 }
 
 #[test]
