@@ -13,7 +13,7 @@ use ndarray::{Array1, Array2, ArrayViewD};
 use crate::check::host_out_of_memory;
 use crate::config::LstmConfig;
 use crate::error::Error;
-use names::{Name, Param};
+use names::{Name, Param, Spelling};
 
 pub use precision::Precision;
 
@@ -47,12 +47,22 @@ pub use precision::Precision;
 /// assert_eq!(read.config(), &config); // the sizes came from the names and shapes
 /// # Ok::<(), wgpu_lstm::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct LstmWeights {
     config: LstmConfig,
     /// Index layer · D + direction.
     layers: Vec<LayerWeights>,
     precision: Precision,
+    spelling: Spelling,
+}
+
+/// Equal weights are the same network: the names that they had in a file, those of an `LSTM` or of an
+/// `LSTMCell`, make no difference.
+impl PartialEq for LstmWeights {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { config, layers, precision, spelling: _ } = self;
+        *config == other.config && *layers == other.layers && *precision == other.precision
+    }
 }
 
 /// The parameters of one layer and direction; every array in standard (C) layout.
@@ -112,6 +122,41 @@ impl LstmWeights {
         &mut self.layers
     }
 
+    /// The parameters under PyTorch's names (without a prefix), in the order of `torch.nn.LSTM.state_dict`.
+    ///
+    /// The names and shapes are those in the table [above](LstmWeights); each array is in standard (C)
+    /// layout. A network that was read under the names of an `LSTMCell` keeps these. The values of a network
+    /// in [`Precision::F16`] are the rounded ones.
+    ///
+    /// # Source
+    ///
+    /// `torch.nn.LSTM.state_dict`, `torch.nn.LSTMCell.state_dict`
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wgpu_lstm::{LstmConfig, LstmWeights};
+    ///
+    /// let weights = LstmWeights::uniform(&LstmConfig::new(3, 2), 7)?;
+    /// let shapes: Vec<_> = weights.state_dict().map(|(name, array)| (name, array.shape().to_vec())).collect();
+    /// assert_eq!(shapes[0], ("weight_ih_l0".to_owned(), vec![8, 3]));
+    ///
+    /// let owned = weights.state_dict().map(|(name, array)| (name, array.to_owned()));
+    /// assert_eq!(LstmWeights::from_state_dict(owned, "")?, weights);
+    /// # Ok::<(), wgpu_lstm::Error>(())
+    /// ```
+    pub fn state_dict(&self) -> impl Iterator<Item = (String, ArrayViewD<'_, f32>)> {
+        self.params().map(|(name, array)| (name.spell(self.spelling), array))
+    }
+
+    /// Each parameter that the network has, in state-dict order.
+    fn params(&self) -> impl Iterator<Item = (Name, ArrayViewD<'_, f32>)> {
+        Name::all(&self.config).filter_map(|name| {
+            let array = self.layer(name.layer, name.direction).param(name.param)?;
+            Some((name, array))
+        })
+    }
+
     /// The parameters of one layer and direction (0 forward, 1 reverse).
     pub(crate) fn layer(&self, layer: usize, direction: usize) -> &LayerWeights {
         &self.layers[layer * self.config.num_directions() + direction]
@@ -137,7 +182,7 @@ impl LstmWeights {
                 })?);
             }
         }
-        Ok(Self { config, layers, precision: Precision::F32 })
+        Ok(Self { config, layers, precision: Precision::F32, spelling: Spelling::Layers })
     }
 }
 

@@ -4,7 +4,6 @@ use half::{bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use super::names::{Name, Spelling};
 use super::state_dict::{StateDict, Tensor};
 use super::{LstmWeights, header};
 use crate::error::Error;
@@ -47,7 +46,7 @@ impl LstmWeights {
     }
 
     /// The parameters as the bytes of a safetensors file: F32, under PyTorch's names, each with
-    /// `prefix` before it.
+    /// `prefix` before it. A network that was read under the names of an `LSTMCell` is written under these.
     ///
     /// Reading them back with the same prefix gives the same parameters, bit for bit.
     ///
@@ -55,12 +54,11 @@ impl LstmWeights {
     ///
     /// [`Error::SafeTensors`] if the format can't hold it: its header ends at 100 MB.
     pub fn to_safetensors(&self, prefix: &str) -> Result<Vec<u8>, Error> {
-        let entries: Vec<_> = Name::all(&self.config)
-            .filter_map(|name| {
-                let param = self.layer(name.layer, name.direction).param(name.param)?;
+        let entries: Vec<_> = self
+            .params()
+            .map(|(name, param)| {
                 let bytes: Vec<u8> = param.iter().flat_map(|x| x.to_le_bytes()).collect();
-                let full_name = format!("{prefix}{}", name.spell(Spelling::Layers));
-                Some((full_name, param.shape().to_vec(), bytes))
+                (format!("{prefix}{}", name.spell(self.spelling)), param.shape().to_vec(), bytes)
             })
             .collect();
         let views = entries

@@ -164,10 +164,11 @@ impl<'a, D> StateDict<'a, D> {
                 return Err(tensor.misshapen(format!("{expected:?}")));
             }
         }
-        LstmWeights::build(config, |name, _| {
+        let weights = LstmWeights::build(config, |name, _| {
             let tensor = self.tensors.remove(&name);
             numbers(tensor.ok_or_else(|| self.missing(name))?)
-        })
+        })?;
+        Ok(LstmWeights { spelling: self.spelling, ..weights })
     }
 
     /// Refuses a gap: what one layer and direction has, every one has.

@@ -2,7 +2,7 @@
 
 use safetensors::Dtype;
 use wgpu_lstm::ndarray::{ArrayD, Axis, ShapeBuilder};
-use wgpu_lstm::{LstmConfig, LstmWeights};
+use wgpu_lstm::{LstmConfig, LstmWeights, Precision};
 
 use crate::common::golden;
 use crate::support::{PREFIXES, StateDict, configs, file_of, read, state_dict, zeros};
@@ -137,11 +137,8 @@ fn an_lstm_cell_is_one_layer() {
         let config = LstmConfig::new(4, 3).with_bias(bias);
         for prefix in PREFIXES {
             let dict = state_dict(&config, prefix);
-            let expected = LstmWeights::from_state_dict(dict.clone(), prefix).unwrap();
-            let cell: StateDict = dict
-                .into_iter()
-                .map(|(name, array)| (name.strip_suffix("_l0").unwrap().to_owned(), array))
-                .collect();
+            let expected = LstmWeights::from_state_dict(dict, prefix).unwrap();
+            let cell = cell(&config, prefix);
             let file = file_of(Dtype::F32, &cell);
             for weights in
                 [LstmWeights::from_state_dict(cell, prefix), LstmWeights::from_safetensors(&file, prefix)]
@@ -150,4 +147,52 @@ fn an_lstm_cell_is_one_layer() {
             }
         }
     }
+}
+
+/// A state dict as `torch.nn.LSTMCell` has it.
+fn cell(config: &LstmConfig, prefix: &str) -> StateDict {
+    state_dict(config, prefix)
+        .into_iter()
+        .map(|(name, array)| (name.strip_suffix("_l0").unwrap().to_owned(), array))
+        .collect()
+}
+
+#[test]
+fn a_cell_goes_back_under_its_own_names() {
+    for bias in [true, false] {
+        let dict = cell(&LstmConfig::new(4, 3).with_bias(bias), "cell.");
+        let weights = LstmWeights::from_state_dict(dict.clone(), "cell.").unwrap();
+        let file = weights.to_safetensors("cell.").unwrap();
+        assert_eq!(read(&file), dict);
+        let again = LstmWeights::from_safetensors(&file, "cell.").unwrap();
+        assert_eq!(again, weights);
+        assert_eq!(again.to_safetensors("cell.").unwrap(), file);
+        let half = weights.to_precision(Precision::F16).unwrap();
+        assert!(half.state_dict().all(|(name, _)| dict.contains_key(&format!("cell.{name}"))));
+    }
+}
+
+#[test]
+fn the_state_dict_is_what_a_file_has_in_pytorchs_order() {
+    for config in configs() {
+        let weights = LstmWeights::uniform(&config, 3).unwrap();
+        let dict: Vec<_> = weights.state_dict().map(|(name, array)| (name, array.to_owned())).collect();
+        let file = read(&weights.to_safetensors("").unwrap());
+        assert_eq!(dict.iter().cloned().collect::<StateDict>(), file);
+        assert_eq!(LstmWeights::from_state_dict(dict, "").unwrap(), weights);
+    }
+    let config = LstmConfig::new(4, 3).with_num_layers(2).with_bidirectional(true).with_proj_size(2);
+    let names: Vec<_> =
+        LstmWeights::constant(&config, 0.0).unwrap().state_dict().map(|(name, _)| name).collect();
+    // As torch.nn.LSTM(4, 3, 2, bidirectional=True, proj_size=2).state_dict() lists them.
+    let mut expected = Vec::new();
+    for place in ["l0", "l0_reverse", "l1", "l1_reverse"] {
+        for stem in ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"] {
+            expected.push(format!("{stem}_{place}"));
+        }
+    }
+    assert_eq!(names, expected);
+    let cell = LstmWeights::from_state_dict(cell(&LstmConfig::new(4, 3), ""), "").unwrap();
+    let names: Vec<_> = cell.state_dict().map(|(name, _)| name).collect();
+    assert_eq!(names, ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]);
 }
