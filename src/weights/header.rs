@@ -1,76 +1,195 @@
-//! What the `safetensors` crate does not look at in a file's header.
+//! A safetensors file's header, read more leniently than the `safetensors` crate does: an element type that
+//! it does not know fails the whole file there, and concerns nobody if the tensor is not the LSTM's.
+//! Sizes, offsets and the file's length are checked by the crate.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Place;
 use std::fmt;
 
-use safetensors::SafeTensorError;
-use safetensors::tensor::TensorInfo;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{Dtype, SafeTensorError};
+use serde::Deserialize;
+use serde::de::value::{Error as NoDtype, StrDeserializer};
+use serde::de::{Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor};
 
 use crate::error::Error;
 
 /// The bytes of the header's length, a little-endian u64 at the start of the file.
 const LENGTH_BYTES: usize = 8;
 
-/// Refuses a name under the prefix that is there twice, of which `safetensors` keeps the last,
-/// and tensors that end past the file, whose sizes it adds up without looking for overflow.
+/// The longest header, as in the `safetensors` crate (`MAX_HEADER_SIZE`).
+const MAX_HEADER_BYTES: usize = 100_000_000;
+
+/// A file's tensors, in the order of their names, and its `__metadata__`.
+pub(super) struct File<'a> {
+    pub(super) tensors: BTreeMap<String, Stored<'a>>,
+    pub(super) metadata: BTreeMap<String, String>,
+}
+
+/// A tensor as it is stored.
+#[derive(Clone)]
+pub(super) struct Stored<'a> {
+    pub(super) dtype: ElementType,
+    pub(super) shape: Vec<usize>,
+    pub(super) bytes: &'a [u8],
+    /// Whether the header has the name twice. The last one is kept, as JSON parsers do.
+    twice: bool,
+}
+
+/// The type of a tensor's elements.
+#[derive(Clone)]
+pub(super) enum ElementType {
+    Known(Dtype),
+    /// One that the `safetensors` crate does not know, as the file spells it.
+    Unknown(String),
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(dtype) => dtype.fmt(f),
+            Self::Unknown(name) => name.fmt(f),
+        }
+    }
+}
+
+/// Reads the header and cuts the file into tensors.
 ///
-/// Everything else that can be wrong is left to `safetensors`.
-pub(super) fn check(bytes: &[u8], prefix: &str) -> Result<(), Error> {
-    let Some(header) = header(bytes) else {
-        return Ok(());
-    };
-    let Entries(entries) = serde_json::from_slice(header)
+/// A name under the prefix that comes twice is refused: the two may differ.
+pub(super) fn read<'a>(bytes: &'a [u8], prefix: &str) -> Result<File<'a>, Error> {
+    let (header, data) = split(bytes).map_err(Error::safetensors)?;
+    let Header { entries, metadata } = serde_json::from_slice(header)
         .map_err(SafeTensorError::InvalidHeaderDeserialization)
         .map_err(Error::safetensors)?;
-    let mut seen = BTreeSet::new();
-    for (name, _) in &entries {
-        if name.starts_with(prefix) && !seen.insert(name) {
-            return Err(Error::DuplicateTensor { name: name.clone() });
+    let mut unique = BTreeMap::new();
+    for (name, info) in entries {
+        match unique.entry(name) {
+            Place::Vacant(place) => {
+                place.insert((info, false));
+            }
+            Place::Occupied(place) if place.key().starts_with(prefix) => {
+                return Err(Error::DuplicateTensor { name: place.key().clone() });
+            }
+            Place::Occupied(mut place) => {
+                place.insert((info, true));
+            }
         }
     }
-    for (name, end) in entries {
-        if end > bytes.len() {
-            return Err(Error::safetensors(SafeTensorError::InvalidOffset(name)));
+    check(&unique, data.len()).map_err(Error::safetensors)?;
+    let mut tensors: BTreeMap<_, _> = unique
+        .into_iter()
+        .map(|(name, (info, twice))| {
+            let (start, end) = info.data_offsets;
+            (name, Stored { dtype: info.dtype, shape: info.shape, bytes: &data[start..end], twice })
+        })
+        .collect();
+    let tied = tied(&tensors, &metadata, prefix)?;
+    tensors.extend(tied);
+    Ok(File { tensors, metadata })
+}
+
+/// The tensors that are not stored, but share another one's values. PyTorch's `save_model` writes a tensor
+/// of several names once, and for each other name a pair of metadata: that name and the one that is stored.
+///
+/// # Source
+///
+/// `safetensors.torch.save_model`
+fn tied<'a>(
+    tensors: &BTreeMap<String, Stored<'a>>,
+    metadata: &BTreeMap<String, String>,
+    prefix: &str,
+) -> Result<Vec<(String, Stored<'a>)>, Error> {
+    let mut tied = Vec::new();
+    for (name, kept) in metadata.iter().filter(|(name, _)| !tensors.contains_key(*name)) {
+        match tensors.get(kept) {
+            Some(stored) if stored.twice && name.starts_with(prefix) => {
+                return Err(Error::DuplicateTensor { name: kept.clone() });
+            }
+            Some(stored) => tied.push((name.clone(), stored.clone())),
+            None => {} // metadata of another kind
         }
     }
-    Ok(())
+    Ok(tied)
 }
 
-/// The header's JSON, if the file is long enough to hold what it says.
-fn header(bytes: &[u8]) -> Option<&[u8]> {
-    let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>()?;
-    rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)
+/// The header's JSON and the tensors' bytes.
+fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), SafeTensorError> {
+    let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>().ok_or(SafeTensorError::HeaderTooSmall)?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+    if length > MAX_HEADER_BYTES {
+        return Err(SafeTensorError::HeaderTooLarge);
+    }
+    rest.split_at_checked(length).ok_or(SafeTensorError::InvalidHeaderLength)
 }
 
-/// Each tensor's name and where it ends, in the order and as often as the header has them.
-struct Entries(Vec<(String, usize)>);
+/// Refuses tensors that don't lie side by side from the first byte to the last, or whose bytes are not as
+/// many as type and shape say.
+fn check(tensors: &BTreeMap<String, (Info, bool)>, len: usize) -> Result<(), SafeTensorError> {
+    let mut infos = Vec::with_capacity(tensors.len());
+    for (name, (info, _)) in tensors {
+        let (start, end) = info.data_offsets;
+        let (dtype, shape) = match info.dtype {
+            ElementType::Known(dtype) => (dtype, info.shape.clone()),
+            // How many bits an element has is not known: that many bytes, then.
+            ElementType::Unknown(_) => {
+                let bytes = end.checked_sub(start);
+                (Dtype::U8, vec![bytes.ok_or_else(|| SafeTensorError::InvalidOffset(name.clone()))?])
+            }
+        };
+        infos.push((name.clone(), TensorInfo { dtype, shape, data_offsets: info.data_offsets }));
+    }
+    infos.sort_by_key(|(_, info)| info.data_offsets);
+    let metadata = Metadata::new(None, infos)?;
+    if metadata.data_len() == len { Ok(()) } else { Err(SafeTensorError::MetadataIncompleteBuffer) }
+}
 
-impl<'de> Deserialize<'de> for Entries {
+impl<'de> Deserialize<'de> for ElementType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EntriesVisitor)
+        let name = String::deserialize(deserializer)?;
+        let known: StrDeserializer<'_, NoDtype> = name.as_str().into_deserializer();
+        Ok(Dtype::deserialize(known).map_or(Self::Unknown(name), Self::Known))
     }
 }
 
-struct EntriesVisitor;
+/// `safetensors::tensor::TensorInfo` with any element type.
+#[derive(Deserialize)]
+struct Info {
+    dtype: ElementType,
+    shape: Vec<usize>,
+    data_offsets: (usize, usize),
+}
 
-impl<'de> Visitor<'de> for EntriesVisitor {
-    type Value = Entries;
+/// What the header has, in its order and as often as it has it.
+struct Header {
+    entries: Vec<(String, Info)>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(HeaderVisitor)
+    }
+}
+
+struct HeaderVisitor;
+
+impl<'de> Visitor<'de> for HeaderVisitor {
+    type Value = Header;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a map from names to tensors")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Entries, M::Error> {
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Header, M::Error> {
         let mut entries = Vec::new();
+        let mut metadata = None;
         while let Some(name) = map.next_key::<String>()? {
-            if name == "__metadata__" {
-                map.next_value::<IgnoredAny>()?;
-            } else {
-                let info: TensorInfo = map.next_value()?;
-                entries.push((name, info.data_offsets.1));
+            if name != "__metadata__" {
+                entries.push((name, map.next_value()?));
+            } else if metadata.replace(map.next_value::<Option<_>>()?).is_some() {
+                return Err(M::Error::duplicate_field("__metadata__"));
             }
         }
-        Ok(Entries(entries))
+        Ok(Header { entries, metadata: metadata.flatten().unwrap_or_default() })
     }
 }

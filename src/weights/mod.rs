@@ -7,6 +7,7 @@ mod pack;
 mod precision;
 mod safetensors;
 mod state_dict;
+mod tensors;
 
 use ndarray::{Array1, Array2, ArrayViewD};
 
@@ -97,6 +98,11 @@ impl LayerWeights {
         Ok(Self { w_ih, w_hh, bias, w_hr })
     }
 
+    fn matrices_mut(&mut self) -> impl Iterator<Item = (Param, &mut Array2<f32>)> {
+        let w_hr = self.w_hr.as_mut().map(|w_hr| (Param::WeightHr, w_hr));
+        [(Param::WeightIh, &mut self.w_ih), (Param::WeightHh, &mut self.w_hh)].into_iter().chain(w_hr)
+    }
+
     /// The parameter of that name, if this layer has it.
     fn param(&self, param: Param) -> Option<ArrayViewD<'_, f32>> {
         let bias = self.bias.as_ref();
@@ -120,41 +126,6 @@ impl LstmWeights {
     #[cfg(test)]
     pub(crate) fn layers_mut(&mut self) -> &mut [LayerWeights] {
         &mut self.layers
-    }
-
-    /// The parameters under PyTorch's names (without a prefix), in the order of `torch.nn.LSTM.state_dict`.
-    ///
-    /// The names and shapes are those in the table [above](LstmWeights); each array is in standard (C)
-    /// layout. A network that was read under the names of an `LSTMCell` keeps these. The values of a network
-    /// in [`Precision::F16`] are the rounded ones.
-    ///
-    /// # Source
-    ///
-    /// `torch.nn.LSTM.state_dict`, `torch.nn.LSTMCell.state_dict`
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use wgpu_lstm::{LstmConfig, LstmWeights};
-    ///
-    /// let weights = LstmWeights::uniform(&LstmConfig::new(3, 2), 7)?;
-    /// let shapes: Vec<_> = weights.state_dict().map(|(name, array)| (name, array.shape().to_vec())).collect();
-    /// assert_eq!(shapes[0], ("weight_ih_l0".to_owned(), vec![8, 3]));
-    ///
-    /// let owned = weights.state_dict().map(|(name, array)| (name, array.to_owned()));
-    /// assert_eq!(LstmWeights::from_state_dict(owned, "")?, weights);
-    /// # Ok::<(), wgpu_lstm::Error>(())
-    /// ```
-    pub fn state_dict(&self) -> impl Iterator<Item = (String, ArrayViewD<'_, f32>)> {
-        self.params().map(|(name, array)| (name.spell(self.spelling), array))
-    }
-
-    /// Each parameter that the network has, in state-dict order.
-    fn params(&self) -> impl Iterator<Item = (Name, ArrayViewD<'_, f32>)> {
-        Name::all(&self.config).filter_map(|name| {
-            let array = self.layer(name.layer, name.direction).param(name.param)?;
-            Some((name, array))
-        })
     }
 
     /// The parameters of one layer and direction (0 forward, 1 reverse).

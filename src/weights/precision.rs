@@ -3,6 +3,7 @@
 use half::f16;
 
 use super::LstmWeights;
+use super::names::Name;
 use crate::error::Error;
 
 /// How a network's matrices are stored on the device. Biases, states and everything that is computed are f32
@@ -50,17 +51,15 @@ impl LstmWeights {
         if precision == Precision::F32 {
             return Ok(rounded);
         }
-        for (index, layer) in rounded.layers.iter_mut().enumerate() {
-            let (number, direction) =
-                (index / self.config.num_directions(), index % self.config.num_directions());
-            let matrices = [("weight_ih", Some(&mut layer.w_ih)), ("weight_hh", Some(&mut layer.w_hh))];
-            for (name, matrix) in matrices.into_iter().chain([("weight_hr", layer.w_hr.as_mut())]) {
-                for weight in matrix.into_iter().flatten() {
+        let directions = self.config.num_directions();
+        for (index, weights) in rounded.layers.iter_mut().enumerate() {
+            let (layer, direction) = (index / directions, index % directions);
+            for (param, matrix) in weights.matrices_mut() {
+                for weight in matrix {
                     let half = f16::from_f32(*weight);
                     if half.is_infinite() && weight.is_finite() {
-                        let suffix = if direction == 1 { "_reverse" } else { "" };
                         return Err(Error::PrecisionRange {
-                            name: format!("{name}_l{number}{suffix}"),
+                            name: Name { layer, direction, param }.spell(self.spelling),
                             value: f64::from(*weight),
                             largest: f16::MAX.to_f64(),
                         });

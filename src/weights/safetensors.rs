@@ -1,19 +1,32 @@
 //! From and to the safetensors format.
 
-use half::{bf16, f16};
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use std::collections::HashMap;
 
-use super::state_dict::{StateDict, Tensor};
-use super::{LstmWeights, header};
+use half::{bf16, f16};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
+use super::header::{self, ElementType, Stored};
+use super::tensors::{StateDict, Tensor};
+use super::{LstmWeights, Precision};
 use crate::error::Error;
+
+/// The key of a file's metadata that says which [`Precision`] the network had that was written.
+const PRECISION_KEY: &str = "wgpu_lstm.precision";
+
+/// Its value for [`Precision::F16`]; without the key it is F32.
+const F16: &str = "F16";
 
 impl LstmWeights {
     /// Parameters from the bytes of a safetensors file; as
     /// [`from_state_dict`](LstmWeights::from_state_dict), and no byte sequence makes it panic.
     ///
     /// Entries of type F32, F16, BF16 and F64 are read, F64 rounded to the nearest f32: a finite number
-    /// that would become infinite is refused. Tensors that are not under the prefix may have any type.
+    /// that would become infinite is refused. Tensors that are not the LSTM's may have any type.
+    ///
+    /// The precision is [`Precision::F32`] whatever the entries are, but [`Precision::F16`] in a file that
+    /// [`to_safetensors`](LstmWeights::to_safetensors) wrote of such a network. Where PyTorch's `.half()` made
+    /// F16 entries, [`to_precision`](LstmWeights::to_precision) halves the memory and rounds nothing.
     ///
     /// # Errors
     ///
@@ -34,21 +47,26 @@ impl LstmWeights {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_safetensors(bytes: &[u8], prefix: &str) -> Result<Self, Error> {
-        header::check(bytes, prefix)?;
-        let file = SafeTensors::deserialize(bytes).map_err(Error::safetensors)?;
-        let mut tensors: Vec<_> = file
-            .iter()
-            .map(|(name, view)| Tensor { name: name.to_owned(), shape: view.shape().to_vec(), data: view })
-            .collect();
-        // Of several faults, the same one is told every time.
-        tensors.sort_by(|a, b| a.name.cmp(&b.name));
-        StateDict::new(tensors, prefix)?.into_weights(numbers)
+        let header::File { tensors, metadata } = header::read(bytes, prefix)?;
+        let half = metadata.get(PRECISION_KEY).is_some_and(|precision| precision == F16);
+        let tensors = tensors.into_iter().map(|(name, stored)| Tensor {
+            name,
+            shape: stored.shape.clone(),
+            unreadable: (!is_read(&stored.dtype)).then(|| stored.dtype.to_string()),
+            data: stored,
+        });
+        let dict = StateDict::new(tensors, prefix)?;
+        let is_half = |stored: &Stored<'_>| matches!(stored.dtype, ElementType::Known(Dtype::F16));
+        let precision = if half && dict.matrices().all(is_half) { Precision::F16 } else { Precision::F32 };
+        Ok(Self { precision, ..dict.into_weights(numbers)? })
     }
 
-    /// The parameters as the bytes of a safetensors file: F32, under PyTorch's names, each with
-    /// `prefix` before it. A network that was read under the names of an `LSTMCell` is written under these.
+    /// The parameters as the bytes of a safetensors file, under PyTorch's names, each with `prefix`
+    /// before it. A network that was read under the names of an `LSTMCell` is written under these.
     ///
-    /// Reading them back with the same prefix gives the same parameters, bit for bit.
+    /// All entries are F32; in a network of [`Precision::F16`] the matrices are F16, at half the bytes, and
+    /// the file's metadata has `"wgpu_lstm.precision": "F16"`. Reading them back with the same prefix gives
+    /// the same parameters, bit for bit, in the same precision.
     ///
     /// # Errors
     ///
@@ -57,33 +75,47 @@ impl LstmWeights {
         let entries: Vec<_> = self
             .params()
             .map(|(name, param)| {
-                let bytes: Vec<u8> = param.iter().flat_map(|x| x.to_le_bytes()).collect();
-                (format!("{prefix}{}", name.spell(self.spelling)), param.shape().to_vec(), bytes)
+                let (dtype, bytes): (_, Vec<u8>) = match self.precision {
+                    Precision::F16 if !name.param.is_bias() => {
+                        (Dtype::F16, param.iter().flat_map(|&x| f16::from_f32(x).to_le_bytes()).collect())
+                    }
+                    _ => (Dtype::F32, param.iter().flat_map(|x| x.to_le_bytes()).collect()),
+                };
+                (format!("{prefix}{}", name.spell(self.spelling)), dtype, param.shape().to_vec(), bytes)
             })
             .collect();
         let views = entries
             .iter()
-            .map(|(name, shape, bytes)| {
-                Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(Error::safetensors)?))
+            .map(|(name, dtype, shape, bytes)| {
+                Ok((name, TensorView::new(*dtype, shape.clone(), bytes).map_err(Error::safetensors)?))
             })
             .collect::<Result<Vec<_>, Error>>()?;
-        safetensors::serialize(views, None).map_err(Error::safetensors)
+        // One key alone: the crate writes several in random order.
+        let metadata = (self.precision == Precision::F16)
+            .then(|| HashMap::from([(PRECISION_KEY.to_owned(), F16.to_owned())]));
+        safetensors::serialize(views, metadata).map_err(Error::safetensors)
     }
 }
 
+fn is_read(dtype: &ElementType) -> bool {
+    matches!(dtype, ElementType::Known(Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64))
+}
+
 /// A tensor's elements as f32.
-fn numbers(tensor: Tensor<TensorView<'_>>) -> Result<Vec<f32>, Error> {
-    let bytes = tensor.data.data();
-    Ok(match tensor.data.dtype() {
-        Dtype::F32 => elements(bytes, f32::from_le_bytes).collect(),
-        Dtype::F16 => elements(bytes, |element| f16::from_le_bytes(element).to_f32()).collect(),
-        Dtype::BF16 => elements(bytes, |element| bf16::from_le_bytes(element).to_f32()).collect(),
-        Dtype::F64 => elements(bytes, f64::from_le_bytes)
+fn numbers(tensor: Tensor<Stored<'_>>) -> Result<Vec<f32>, Error> {
+    let bytes = tensor.data.bytes;
+    Ok(match tensor.data.dtype {
+        ElementType::Known(Dtype::F32) => elements(bytes, f32::from_le_bytes).collect(),
+        ElementType::Known(Dtype::F16) => {
+            elements(bytes, |element| f16::from_le_bytes(element).to_f32()).collect()
+        }
+        ElementType::Known(Dtype::BF16) => {
+            elements(bytes, |element| bf16::from_le_bytes(element).to_f32()).collect()
+        }
+        ElementType::Known(Dtype::F64) => elements(bytes, f64::from_le_bytes)
             .map(|number| narrowed(number, &tensor.name))
             .collect::<Result<_, _>>()?,
-        other => {
-            return Err(Error::TensorType { name: tensor.name, actual: other.to_string() });
-        }
+        other => return Err(Error::TensorType { name: tensor.name, actual: other.to_string() }),
     })
 }
 

@@ -1,8 +1,10 @@
 //! Half and double precision are read, other types refused.
 
-use safetensors::Dtype;
+use std::collections::HashMap;
+
 use safetensors::tensor::TensorView;
-use wgpu_lstm::{Error, LstmConfig, LstmWeights};
+use safetensors::{Dtype, SafeTensors};
+use wgpu_lstm::{Error, LstmConfig, LstmWeights, Precision};
 
 use crate::support::{StateDict, file_of, file_with_header, read, state_dict};
 
@@ -99,6 +101,81 @@ fn bytes_at_any_address_are_read() {
             let header = format!("{header}{}", " ".repeat(padding));
             let file = file_with_header(&header, data);
             assert_eq!(LstmWeights::from_safetensors(&file, "").unwrap(), expected);
+        }
+    }
+}
+
+/// Entries of the dict in a type each, and metadata of one pair.
+fn mixed_file(dict: &StateDict, dtype: impl Fn(&str) -> Dtype, metadata: (&str, &str)) -> Vec<u8> {
+    let files: Vec<_> = dict
+        .iter()
+        .map(|(name, array)| file_of(dtype(name), &StateDict::from([(name.clone(), array.clone())])))
+        .collect();
+    let views = dict.keys().zip(&files).map(|(name, file)| {
+        let file = SafeTensors::deserialize(file).unwrap();
+        (name.clone(), file.tensor(name).unwrap())
+    });
+    let metadata = HashMap::from([(metadata.0.to_owned(), metadata.1.to_owned())]);
+    safetensors::serialize(views, Some(metadata)).unwrap()
+}
+
+#[test]
+fn only_a_file_written_in_half_precision_is_read_in_half_precision() {
+    let dict = eighths();
+    let whole = LstmWeights::from_state_dict(dict.clone(), "").unwrap();
+    let half = whole.to_precision(Precision::F16).unwrap();
+    assert_ne!(whole, half);
+    let matrices = |name: &str| if name.contains("bias") { Dtype::F32 } else { Dtype::F16 };
+    let own = ("wgpu_lstm.precision", "F16");
+    assert_eq!(half.to_safetensors("").unwrap(), mixed_file(&dict, matrices, own));
+    // As PyTorch's .half() leaves them, in any mixture: the numbers are the same, in single precision.
+    for (dtype, metadata) in [
+        (&matrices as &dyn Fn(&str) -> Dtype, ("format", "pt")),
+        (&|_| Dtype::F16, ("format", "pt")),
+        // What the metadata says does not hold for these tensors: they came from elsewhere.
+        (&|_| Dtype::F32, own),
+        (&|name| if name.contains("weight_hh") { Dtype::F32 } else { matrices(name) }, own),
+        (&matrices, ("wgpu_lstm.precision", "F32")),
+    ] {
+        let read = LstmWeights::from_safetensors(&mixed_file(&dict, dtype, metadata), "").unwrap();
+        assert_eq!((read.precision(), &read), (Precision::F32, &whole), "{metadata:?}");
+    }
+}
+
+#[test]
+fn an_unknown_element_type_matters_for_the_lstms_tensors_alone() {
+    let entry = |name: &str, dtype: &str, shape: &str, start: usize, end: usize| {
+        format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{start},{end}]}}"#)
+    };
+    let ih = entry("lstm.weight_ih_l0", "F32", "[4,2]", 0, 32);
+    let hh = entry("lstm.weight_hh_l0", "F32", "[4,1]", 32, 48);
+    let file = |entries: &[&str], data: usize| {
+        file_with_header(&format!("{{{}}}", entries.join(",")), &vec![0; data])
+    };
+    let plain = LstmWeights::from_safetensors(&file(&[&ih, &hh], 48), "lstm.").unwrap();
+    for dtype in ["F99", "NF4", "F8_E3M4", "", "f32"] {
+        for shape in ["[3]", "[]", "[7,18446744073709551615]"] {
+            let odd = entry("head.weight", dtype, shape, 48, 53);
+            let read = LstmWeights::from_safetensors(&file(&[&ih, &odd, &hh], 53), "lstm.");
+            assert_eq!(read.unwrap(), plain, "{dtype} {shape}");
+        }
+        // A hole, an overlap, a wrong end and a negative size are what they always were.
+        for (odd, data) in [
+            (entry("head.weight", dtype, "[3]", 49, 53), 53),
+            (entry("head.weight", dtype, "[3]", 47, 53), 53),
+            (entry("head.weight", dtype, "[3]", 48, 53), 52),
+            (entry("head.weight", dtype, "[3]", 48, 53), 54),
+            (entry("head.weight", dtype, "[3]", 53, 48), 53),
+        ] {
+            let result = LstmWeights::from_safetensors(&file(&[&ih, &odd, &hh], data), "lstm.");
+            assert!(matches!(result, Err(Error::SafeTensors { .. })), "{odd}: {result:?}");
+        }
+        let odd = entry("lstm.weight_hh_l0", dtype, "[4,1]", 32, 48);
+        match LstmWeights::from_safetensors(&file(&[&ih, &odd], 48), "lstm.") {
+            Err(Error::TensorType { name, actual }) => {
+                assert_eq!((name.as_str(), actual.as_str()), ("lstm.weight_hh_l0", dtype));
+            }
+            other => panic!("{other:?}"),
         }
     }
 }

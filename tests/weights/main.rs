@@ -7,6 +7,7 @@ mod initialisation;
 mod many_layers;
 mod round_trip;
 mod support;
+mod tied;
 mod wrong_files;
 mod wrong_names;
 mod wrong_shapes;

@@ -1,6 +1,6 @@
 //! What goes out comes in again.
 
-use safetensors::Dtype;
+use safetensors::{Dtype, SafeTensors};
 use wgpu_lstm::ndarray::{ArrayD, Axis, ShapeBuilder};
 use wgpu_lstm::{LstmConfig, LstmWeights, Precision};
 
@@ -17,6 +17,43 @@ fn a_file_read_back_is_the_same_network() {
             assert_eq!(read, weights, "{config:?} {prefix:?}");
             assert_eq!(read.config(), &config);
         }
+    }
+}
+
+#[test]
+fn half_precision_is_kept_at_half_the_bytes() {
+    for config in configs() {
+        let weights = LstmWeights::uniform(&config, 1).unwrap();
+        let half = weights.to_precision(Precision::F16).unwrap();
+        for prefix in PREFIXES {
+            let file = half.to_safetensors(prefix).unwrap();
+            let read = LstmWeights::from_safetensors(&file, prefix).unwrap();
+            assert_eq!((read.precision(), &read), (Precision::F16, &half), "{config:?} {prefix:?}");
+            assert_eq!(half.to_safetensors(prefix).unwrap(), file, "a file is the same every time");
+            for (name, view) in SafeTensors::deserialize(&file).unwrap().iter() {
+                let expected = if name.contains("bias") { Dtype::F32 } else { Dtype::F16 };
+                assert_eq!(view.dtype(), expected, "{name}");
+            }
+        }
+    }
+    let large = LstmWeights::uniform(&LstmConfig::new(100, 100), 1).unwrap();
+    let half = large.to_precision(Precision::F16).unwrap().to_safetensors("").unwrap();
+    let whole = large.to_safetensors("").unwrap();
+    assert!(half.len() * 100 < whole.len() * 52, "{} of {} bytes", half.len(), whole.len());
+}
+
+#[test]
+fn every_bit_of_half_precision_is_kept() {
+    for value in [f32::NAN, -0.0, 6e-8, -65_504.0, f32::INFINITY] {
+        let weights = LstmWeights::constant(&LstmConfig::new(2, 2), value).unwrap();
+        let half = weights.to_precision(Precision::F16).unwrap();
+        let file = half.to_safetensors("").unwrap();
+        let again = LstmWeights::from_safetensors(&file, "").unwrap();
+        assert_eq!(again.to_safetensors("").unwrap(), file, "{value}");
+        let bits = |weights: &LstmWeights| -> Vec<_> {
+            weights.state_dict().flat_map(|(_, array)| array.mapv(f32::to_bits)).collect()
+        };
+        assert_eq!(bits(&again), bits(&half), "{value}");
     }
 }
 

@@ -1,0 +1,78 @@
+//! Tensors that share their values with another one, which is all that PyTorch's `save_model` writes of them.
+
+use std::collections::HashMap;
+
+use safetensors::{Dtype, SafeTensors};
+use wgpu_lstm::{Error, LstmConfig, LstmWeights};
+
+use crate::support::{StateDict, file_of, file_with_header, state_dict};
+
+/// The file of a dict, with these pairs as its metadata.
+fn with_metadata(dict: &StateDict, pairs: &[(&str, &str)]) -> Vec<u8> {
+    let file = file_of(Dtype::F32, dict);
+    let file = SafeTensors::deserialize(&file).unwrap();
+    let metadata: HashMap<_, _> =
+        pairs.iter().map(|&(name, kept)| (name.to_owned(), kept.to_owned())).collect();
+    let views: Vec<_> = file.iter().map(|(name, view)| (name.to_owned(), view)).collect();
+    safetensors::serialize(views, Some(metadata)).unwrap()
+}
+
+#[test]
+fn a_tied_tensor_is_read_under_the_name_that_is_stored() {
+    // Both layers of one LSTM share weight_hh, as `lstm.weight_hh_l1 = lstm.weight_hh_l0` makes them.
+    let mut dict = state_dict(&LstmConfig::new(3, 3).with_num_layers(2), "lstm.");
+    dict.insert("lstm.weight_hh_l1".into(), dict["lstm.weight_hh_l0"].clone());
+    let expected = LstmWeights::from_state_dict(dict.clone(), "lstm.").unwrap();
+    dict.remove("lstm.weight_hh_l1");
+    let pairs = [("format", "pt"), ("lstm.weight_hh_l1", "lstm.weight_hh_l0")];
+    assert_eq!(LstmWeights::from_safetensors(&with_metadata(&dict, &pairs), "lstm.").unwrap(), expected);
+}
+
+#[test]
+fn a_tied_network_is_read_under_both_prefixes() {
+    let dict = state_dict(&LstmConfig::new(3, 2), "encoder.");
+    let expected = LstmWeights::from_state_dict(dict.clone(), "encoder.").unwrap();
+    let pairs: Vec<_> = dict.keys().map(|name| (name.replace("encoder", "decoder"), name)).collect();
+    let pairs: Vec<_> = pairs.iter().map(|(name, kept)| (name.as_str(), kept.as_str())).collect();
+    let file = with_metadata(&dict, &pairs);
+    for prefix in ["encoder.", "decoder."] {
+        assert_eq!(LstmWeights::from_safetensors(&file, prefix).unwrap(), expected, "{prefix}");
+    }
+}
+
+#[test]
+fn metadata_replaces_no_tensor_and_names_none_that_is_not_stored() {
+    let dict = state_dict(&LstmConfig::new(3, 3), "lstm.");
+    let expected = LstmWeights::from_state_dict(dict.clone(), "lstm.").unwrap();
+    let pairs = [("lstm.weight_hh_l0", "lstm.weight_ih_l0"), ("lstm.weight_ih_l1", "no tensor")];
+    assert_eq!(LstmWeights::from_safetensors(&with_metadata(&dict, &pairs), "lstm.").unwrap(), expected);
+
+    let mut dict = dict;
+    dict.remove("lstm.weight_hh_l0");
+    for kept in ["lstm.weight_hh_l0", "no tensor"] {
+        let file = with_metadata(&dict, &[("lstm.weight_hh_l0", kept)]);
+        match LstmWeights::from_safetensors(&file, "lstm.") {
+            Err(Error::MissingTensor { name }) => assert_eq!(name, "lstm.weight_hh_l0"),
+            other => panic!("{other:?}"),
+        }
+    }
+    // What is tied must have the right shape, as any tensor.
+    let file = with_metadata(&dict, &[("lstm.weight_hh_l0", "lstm.bias_hh_l0")]);
+    match LstmWeights::from_safetensors(&file, "lstm.") {
+        Err(Error::TensorShape { name, .. }) => assert_eq!(name, "lstm.weight_hh_l0"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_tensor_that_is_tied_to_a_name_given_twice_is_refused() {
+    let entry = r#"{"dtype":"F32","shape":[4,1],"data_offsets":[16,32]}"#;
+    let header = format!(
+        r#"{{"__metadata__":{{"lstm.weight_hh_l0":"x"}},"x":{entry},"x":{entry},
+            "lstm.weight_ih_l0":{{"dtype":"F32","shape":[4,1],"data_offsets":[0,16]}}}}"#
+    );
+    match LstmWeights::from_safetensors(&file_with_header(&header, &[0; 32]), "lstm.") {
+        Err(Error::DuplicateTensor { name }) => assert_eq!(name, "x"),
+        other => panic!("{other:?}"),
+    }
+}
