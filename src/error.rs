@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::weights::{FoundLstm, WrongPrefix};
+
 /// Which half of an [`LstmState`](crate::LstmState) an error is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatePart {
@@ -116,7 +118,25 @@ pub enum Error {
         /// Full name, prefix included.
         name: String,
     },
-    /// A tensor under the prefix belongs to no LSTM, or contradicts the others.
+    /// No tensor of an LSTM has the prefix.
+    #[error("{}", WrongPrefix { prefix, found, names })]
+    WrongPrefix {
+        /// The prefix, as given.
+        prefix: String,
+        /// The LSTMs under other prefixes, those first whose prefixes are nearest.
+        found: Vec<FoundLstm>,
+        /// The names of all tensors, sorted.
+        names: Vec<String>,
+    },
+    /// The tensors have an LSTM's names, but the shapes of another network, such as a GRU.
+    #[error("the tensors under the prefix {prefix:?} are not an LSTM's: {reason}")]
+    NotAnLstm {
+        /// The prefix, as given.
+        prefix: String,
+        /// What they are.
+        reason: String,
+    },
+    /// A tensor under the prefix is in place of an LSTM's parameter, or contradicts the others.
     #[error("tensor {name:?} is not expected: {reason}")]
     UnexpectedTensor {
         /// Full name, prefix included.
@@ -141,7 +161,7 @@ pub enum Error {
         actual: Vec<usize>,
     },
     /// A tensor has an element type that is no floating-point number this crate reads.
-    #[error("tensor {name:?} must be F32, F16, BF16 or F64, but is {actual}")]
+    #[error("tensor {name:?} must be F32, F16, BF16 or F64, but is {actual}{}", quantized(actual))]
     TensorType {
         /// Full name, prefix included.
         name: String,
@@ -231,6 +251,16 @@ fn number(value: f64) -> String {
         (value.to_string(), format!("{value:e}"))
     };
     if plain.len() <= scientific.len() { plain } else { scientific }
+}
+
+/// What integers in place of weights mean.
+fn quantized(element_type: &str) -> &'static str {
+    match element_type {
+        "I8" | "U8" | "I16" | "U16" | "I32" | "U32" => {
+            ": the network is quantized; save it before it is quantized"
+        }
+        _ => "",
+    }
 }
 
 impl Error {

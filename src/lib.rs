@@ -53,7 +53,7 @@ pub use error::{Error, StatePart};
 pub use lstm::{DEFAULT_MEMORY_BUDGET, Lstm, Memory};
 pub use state::LstmState;
 pub use tuning::{Cost, Schedule, Tuning};
-pub use weights::{LstmWeights, Precision};
+pub use weights::{FoundLstm, LstmWeights, Precision};
 
 pub use {ndarray, wgpu};
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
 use std::fmt;
+use std::rc::Rc;
 
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensorError};
@@ -26,11 +27,11 @@ pub(super) struct File<'a> {
     pub(super) metadata: BTreeMap<String, String>,
 }
 
-/// A tensor as it is stored.
+/// A tensor as it is stored. It is cheap to copy, whatever the header says: many names can be tied to it.
 #[derive(Clone)]
 pub(super) struct Stored<'a> {
     pub(super) dtype: ElementType,
-    pub(super) shape: Vec<usize>,
+    pub(super) shape: Rc<[usize]>,
     pub(super) bytes: &'a [u8],
     /// Whether the header has the name twice. The last one is kept, as JSON parsers do.
     twice: bool,
@@ -41,7 +42,7 @@ pub(super) struct Stored<'a> {
 pub(super) enum ElementType {
     Known(Dtype),
     /// One that the `safetensors` crate does not know, as the file spells it.
-    Unknown(String),
+    Unknown(Rc<str>),
 }
 
 impl fmt::Display for ElementType {
@@ -80,7 +81,7 @@ pub(super) fn read<'a>(bytes: &'a [u8], prefix: &str) -> Result<File<'a>, Error>
         .into_iter()
         .map(|(name, (info, twice))| {
             let (start, end) = info.data_offsets;
-            (name, Stored { dtype: info.dtype, shape: info.shape, bytes: &data[start..end], twice })
+            (name, Stored { dtype: info.dtype, shape: info.shape.into(), bytes: &data[start..end], twice })
         })
         .collect();
     let tied = tied(&tensors, &metadata, prefix)?;
@@ -147,7 +148,7 @@ impl<'de> Deserialize<'de> for ElementType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
         let known: StrDeserializer<'_, NoDtype> = name.as_str().into_deserializer();
-        Ok(Dtype::deserialize(known).map_or(Self::Unknown(name), Self::Known))
+        Ok(Dtype::deserialize(known).map_or_else(|_| Self::Unknown(name.as_str().into()), Self::Known))
     }
 }
 

@@ -54,13 +54,17 @@ impl LstmWeights {
 
     fn filled_with(config: &LstmConfig, mut next: impl FnMut() -> f32) -> Result<Self, Error> {
         config.check()?;
-        let bytes = bytes(config).filter(|&bytes| bytes <= isize::MAX as usize);
-        let bytes = bytes.ok_or(Error::SizeOverflow { what: "the whole of the parameters" })?;
-        // What overflows nothing can still be more than there is, and is better known before the first
-        // gigabytes are drawn.
-        check_memory::<u8>(bytes).map_err(host_out_of_memory)?;
+        check_memory_for(config)?;
         Self::build(config.clone(), |_, shape| Ok((0..shape.iter().product()).map(|_| next()).collect()))
     }
+}
+
+/// Refuses a network whose parameters are more than there is memory: what overflows nothing can still be that,
+/// and allocating them one by one would end the process after many of them.
+pub(super) fn check_memory_for(config: &LstmConfig) -> Result<(), Error> {
+    let bytes = bytes(config).filter(|&bytes| bytes <= isize::MAX as usize);
+    let bytes = bytes.ok_or(Error::SizeOverflow { what: "the whole of the parameters" })?;
+    check_memory::<u8>(bytes).map_err(host_out_of_memory)
 }
 
 /// A number of [-1, 1): the word's upper 24 bits, all that an f32 holds, as a multiple of 2⁻²³.

@@ -1,5 +1,7 @@
 //! The parameters of a network, in PyTorch's layout and under PyTorch's names.
 
+mod diagnose;
+mod find;
 mod header;
 mod init;
 mod names;
@@ -16,6 +18,8 @@ use crate::config::LstmConfig;
 use crate::error::Error;
 use names::{Name, Param, Spelling};
 
+pub use find::FoundLstm;
+pub(crate) use find::WrongPrefix;
 pub use precision::Precision;
 
 /// The parameters of an LSTM: `torch.nn.LSTM`'s state dict, and the sizes that follow from it.

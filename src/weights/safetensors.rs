@@ -6,6 +6,7 @@ use half::{bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
+use super::diagnose::file_kind;
 use super::header::{self, ElementType, Stored};
 use super::tensors::{StateDict, Tensor};
 use super::{LstmWeights, Precision};
@@ -22,18 +23,30 @@ impl LstmWeights {
     /// [`from_state_dict`](LstmWeights::from_state_dict), and no byte sequence makes it panic.
     ///
     /// Entries of type F32, F16, BF16 and F64 are read, F64 rounded to the nearest f32: a finite number
-    /// that would become infinite is refused. Tensors that are not the LSTM's may have any type.
+    /// that would become infinite is refused. Tensors that are not the LSTM's may have any type. A parameter
+    /// that shares its values with another tensor, which PyTorch's `save_model` writes once, is read under the
+    /// name that the file's metadata has for it.
     ///
     /// The precision is [`Precision::F32`] whatever the entries are, but [`Precision::F16`] in a file that
     /// [`to_safetensors`](LstmWeights::to_safetensors) wrote of such a network. Where PyTorch's `.half()` made
     /// F16 entries, [`to_precision`](LstmWeights::to_precision) halves the memory and rounds nothing.
     ///
+    /// A PyTorch checkpoint becomes a safetensors file in Python:
+    ///
+    /// ```python
+    /// state_dict = torch.load("model.pt", map_location="cpu", weights_only=True)
+    /// safetensors.torch.save_file(state_dict, "model.safetensors")
+    /// ```
+    ///
+    /// or, from the model itself, by `safetensors.torch.save_model(model, "model.safetensors")`.
+    ///
     /// # Errors
     ///
     /// Those of [`from_state_dict`](LstmWeights::from_state_dict), and
     ///
-    /// - [`Error::SafeTensors`]: the file is truncated, corrupt or none;
-    /// - [`Error::TensorType`]: a tensor under the prefix has a type that is not read;
+    /// - [`Error::SafeTensors`]: the file is truncated, corrupt or none; for many other formats the error
+    ///   says which it is;
+    /// - [`Error::TensorType`]: a parameter has an element type that is not read;
     /// - [`Error::PrecisionRange`]: a finite F64 number is beyond the range of f32.
     ///
     /// # Examples
@@ -47,12 +60,13 @@ impl LstmWeights {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_safetensors(bytes: &[u8], prefix: &str) -> Result<Self, Error> {
-        let header::File { tensors, metadata } = header::read(bytes, prefix)?;
+        let header::File { tensors, metadata } =
+            header::read(bytes, prefix).map_err(|error| told_apart(error, bytes))?;
         let half = metadata.get(PRECISION_KEY).is_some_and(|precision| precision == F16);
         let tensors = tensors.into_iter().map(|(name, stored)| Tensor {
             name,
             shape: stored.shape.clone(),
-            unreadable: (!is_read(&stored.dtype)).then(|| stored.dtype.to_string()),
+            unreadable: (!is_read(&stored.dtype)).then(|| stored.dtype.to_string().into()),
             data: stored,
         });
         let dict = StateDict::new(tensors, prefix)?;
@@ -94,6 +108,14 @@ impl LstmWeights {
         let metadata = (self.precision == Precision::F16)
             .then(|| HashMap::from([(PRECISION_KEY.to_owned(), F16.to_owned())]));
         safetensors::serialize(views, metadata).map_err(Error::safetensors)
+    }
+}
+
+/// The error of a file that can't be read: what it is instead, if it is known.
+fn told_apart(error: Error, bytes: &[u8]) -> Error {
+    match (error, file_kind(bytes)) {
+        (Error::SafeTensors { .. }, Some(reason)) => Error::SafeTensors { reason },
+        (error, _) => error,
     }
 }
 

@@ -10,23 +10,34 @@ use crate::error::Error;
 impl LstmWeights {
     /// Parameters from a PyTorch state dict; the sizes are read off its names and shapes.
     ///
-    /// A tensor whose name does not start with `prefix` is left alone; each that does must belong
-    /// to the LSTM. With the prefix `""` that is every tensor. A prefix ends as the names need it,
-    /// usually in a dot: `"encoder.lstm."`. Names of an `LSTMCell` (`weight_ih` without `_l0`) are
-    /// one layer. The tensors may lie in memory in any layout.
+    /// The parameters are the tensors whose names are `prefix` and then PyTorch's own, as in the table
+    /// [above](LstmWeights). A prefix ends as the names need it, usually in a dot: `"encoder.lstm."`; it is
+    /// `""` where the state dict is the LSTM's own. Names of an `LSTMCell` (`weight_ih` without `_l0`) are one
+    /// layer. The tensors may lie in memory in any layout.
+    ///
+    /// Everything else is left alone: tensors of other modules, whole models under the prefix `""`, learnt
+    /// initial states (`h0`, `c0`) beside the parameters; those are a caller's to pass as an
+    /// [`LstmState`](crate::LstmState). But what changes the parameters is refused (weight norm, weight drop,
+    /// quantization), as is every other name directly under the prefix that starts as a parameter's does
+    /// (`weight…`, `bias…`): without it the results would be wrong.
     ///
     /// # Errors
     ///
-    /// Each names the tensor with its full name:
+    /// - [`Error::WrongPrefix`]: there are tensors, but no LSTM under the prefix; the error lists those under
+    ///   other prefixes, with their sizes, the nearest prefix first;
+    /// - [`Error::NotAnLstm`]: the names are an LSTM's, but the shapes a GRU's, a plain RNN's, or those of
+    ///   Keras (transposed);
+    /// - [`Error::ProjectionTooLarge`] for P ≥ H;
+    /// - [`Error::SizeOverflow`] for more parameters than there is memory.
+    ///
+    /// And each of these with the tensor's full name:
     ///
     /// - [`Error::MissingTensor`]: also for a layer left out, for a direction, a bias or a
-    ///   projection that only some layers have, and for nothing at all under the prefix;
-    /// - [`Error::UnexpectedTensor`]: no LSTM has such a name, or names of an LSTM and of an
+    ///   projection that only some layers have, and for a state dict without any tensor;
+    /// - [`Error::UnexpectedTensor`]: a tensor changes the parameters, or names of an LSTM and of an
     ///   LSTMCell are mixed;
     /// - [`Error::DuplicateTensor`];
     /// - [`Error::TensorShape`]: the shape fits no LSTM, or not the other tensors.
-    ///
-    /// [`Error::ProjectionTooLarge`] for P ≥ H.
     ///
     /// # Source
     ///
@@ -55,7 +66,7 @@ impl LstmWeights {
     ) -> Result<Self, Error> {
         let tensors = tensors.into_iter().map(|(name, array)| Tensor {
             name: name.into(),
-            shape: array.shape().to_vec(),
+            shape: array.shape().into(),
             unreadable: None,
             data: array,
         });

@@ -1,19 +1,24 @@
 //! From named tensors to a network: which names there must be, and which sizes they have.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::LstmWeights;
-use super::names::{Name, Param, Spelling};
+use super::diagnose::Other;
+use super::find::wrong_prefix;
+use super::names::{self, Kind, Name, Param, Spelling};
+use super::{diagnose, init};
 use crate::config::LstmConfig;
 use crate::error::Error;
 
-/// A tensor of any kind: what is checked before anyone looks at its numbers.
+/// A tensor of any kind: what is checked before its numbers are read.
+#[derive(Clone)]
 pub(super) struct Tensor<D> {
     /// Full name, prefix included.
     pub(super) name: String,
-    pub(super) shape: Vec<usize>,
+    pub(super) shape: Rc<[usize]>,
     /// The type of its elements, if they are of none that is read.
-    pub(super) unreadable: Option<String>,
+    pub(super) unreadable: Option<Rc<str>>,
     pub(super) data: D,
 }
 
@@ -27,11 +32,20 @@ impl<D> Tensor<D> {
     }
 
     fn misshapen(&self, expected: String) -> Error {
-        Error::TensorShape { name: self.name.clone(), expected, actual: self.shape.clone() }
+        Error::TensorShape { name: self.name.clone(), expected, actual: self.shape.to_vec() }
+    }
+
+    fn unexpected(&self, reason: &str) -> Error {
+        Error::UnexpectedTensor { name: self.name.clone(), reason: reason.to_owned() }
+    }
+
+    /// The same without the numbers.
+    fn outline(self) -> Tensor<()> {
+        Tensor { name: self.name, shape: self.shape, unreadable: self.unreadable, data: () }
     }
 }
 
-/// The tensors under one prefix, each with a name that an LSTM can have.
+/// The parameters under one prefix.
 pub(super) struct StateDict<'a, D> {
     prefix: &'a str,
     spelling: Spelling,
@@ -59,26 +73,68 @@ impl Has {
     }
 }
 
-impl<'a, D> StateDict<'a, D> {
-    /// Picks the tensors under the prefix and refuses names that can't be or stand there twice.
-    pub(super) fn new(tensors: impl IntoIterator<Item = Tensor<D>>, prefix: &'a str) -> Result<Self, Error> {
-        let mut layers = BTreeMap::new();
-        let mut cell = BTreeMap::new();
+/// Tensors, sorted by what they are to the LSTM under one prefix.
+struct Sorted<D> {
+    layers: BTreeMap<Name, Tensor<D>>,
+    cell: BTreeMap<Name, Tensor<D>>,
+    /// The first one that stands in place of a parameter.
+    changed: Option<Error>,
+    /// The first one that is refused beside parameters.
+    doubtful: Option<Error>,
+    others: Vec<Tensor<()>>,
+}
+
+impl<D> Sorted<D> {
+    /// Refuses a parameter that is given twice.
+    fn new(tensors: impl IntoIterator<Item = Tensor<D>>, prefix: &str) -> Result<Self, Error> {
+        let mut sorted = Self {
+            layers: BTreeMap::new(),
+            cell: BTreeMap::new(),
+            changed: None,
+            doubtful: None,
+            others: Vec::new(),
+        };
         for tensor in tensors {
-            let Some(text) = tensor.name.strip_prefix(prefix) else {
+            let kind = match tensor.name.strip_prefix(prefix).and_then(names::split) {
+                Some(("", kind)) => Some(kind),
+                _ => diagnose::dropped_outside(prefix, &tensor.name).map(Kind::Doubtful),
+            };
+            let same_spelling = match kind {
+                Some(Kind::Param(Spelling::Layers, name)) => Some((&mut sorted.layers, name)),
+                Some(Kind::Param(Spelling::Cell, name)) => Some((&mut sorted.cell, name)),
+                Some(Kind::Changed(reason) | Kind::Packed(reason)) => {
+                    sorted.changed.get_or_insert_with(|| tensor.unexpected(reason));
+                    continue;
+                }
+                Some(Kind::Doubtful(reason)) => {
+                    sorted.doubtful.get_or_insert_with(|| tensor.unexpected(reason));
+                    None
+                }
+                None => None,
+            };
+            let Some((params, name)) = same_spelling else {
+                sorted.others.push(tensor.outline());
                 continue;
             };
-            let (spelling, name) = Name::parse(text).map_err(|reason| Error::UnexpectedTensor {
-                name: tensor.name.clone(),
-                reason: reason.to_owned(),
-            })?;
-            let same_spelling = match spelling {
-                Spelling::Layers => &mut layers,
-                Spelling::Cell => &mut cell,
-            };
-            if let Some(twin) = same_spelling.insert(name, tensor) {
+            if let Some(twin) = params.insert(name, tensor) {
                 return Err(Error::DuplicateTensor { name: twin.name });
             }
+        }
+        Ok(sorted)
+    }
+}
+
+impl<'a, D> StateDict<'a, D> {
+    /// Picks the parameters under the prefix. What is no LSTM's is left alone; what is, in another form, is
+    /// refused, since the numbers would be wrong without it.
+    pub(super) fn new(tensors: impl IntoIterator<Item = Tensor<D>>, prefix: &'a str) -> Result<Self, Error> {
+        let Sorted { layers, mut cell, changed, doubtful, others } = Sorted::new(tensors, prefix)?;
+        let nothing = layers.is_empty() && cell.is_empty();
+        if let Some(error) = changed.or(if nothing { None } else { doubtful }) {
+            return Err(error);
+        }
+        if nothing && !others.is_empty() {
+            return Err(wrong_prefix(prefix, others));
         }
         let (spelling, tensors) = match (layers.is_empty(), cell.pop_first()) {
             (_, None) => (Spelling::Layers, layers),
@@ -87,13 +143,27 @@ impl<'a, D> StateDict<'a, D> {
                 (Spelling::Cell, cell)
             }
             (false, Some((_, tensor))) => {
-                return Err(Error::UnexpectedTensor {
-                    name: tensor.name,
-                    reason: "it is a name of an LSTMCell among names of an LSTM's layers".into(),
-                });
+                let reason = "it is a name of an LSTMCell among names of an LSTM's layers";
+                return Err(tensor.unexpected(reason));
             }
         };
         Ok(Self { prefix, spelling, has: Has::of(tensors.keys()), tensors })
+    }
+
+    /// The sizes of the network, if all tensors are there and fit.
+    pub(super) fn config(&self) -> Result<LstmConfig, Error> {
+        self.check_names()?;
+        let config = self.sizes().and_then(|config| self.check_shapes(&config).map(|()| config));
+        let config = config.map_err(|error| match error {
+            Error::TensorShape { .. } => self.other_network().unwrap_or(error),
+            _ => error,
+        })?;
+        for tensor in self.tensors.values() {
+            if let Some(actual) = &tensor.unreadable {
+                return Err(Error::TensorType { name: tensor.name.clone(), actual: actual.to_string() });
+            }
+        }
+        Ok(config)
     }
 
     /// Checks that all tensors are there and fit, and reads the numbers of each.
@@ -101,9 +171,8 @@ impl<'a, D> StateDict<'a, D> {
         mut self,
         numbers: impl Fn(Tensor<D>) -> Result<Vec<f32>, Error>,
     ) -> Result<LstmWeights, Error> {
-        self.check_names()?;
-        let config = self.sizes()?;
-        self.check_tensors(&config)?;
+        let config = self.config()?;
+        init::check_memory_for(&config)?;
         let weights = LstmWeights::build(config, |name, _| {
             let tensor = self.tensors.remove(&name);
             numbers(tensor.ok_or_else(|| self.missing(name))?)
@@ -114,22 +183,6 @@ impl<'a, D> StateDict<'a, D> {
     /// What the matrices consist of, in the caller's terms.
     pub(super) fn matrices(&self) -> impl Iterator<Item = &D> {
         self.tensors.iter().filter(|(name, _)| !name.param.is_bias()).map(|(_, tensor)| &tensor.data)
-    }
-
-    /// Refuses a shape that does not fit the sizes, and an element type that is not read.
-    fn check_tensors(&self, config: &LstmConfig) -> Result<(), Error> {
-        for (name, tensor) in &self.tensors {
-            let expected = name.shape(config);
-            if tensor.shape != expected {
-                return Err(tensor.misshapen(format!("{expected:?}")));
-            }
-        }
-        for tensor in self.tensors.values() {
-            if let Some(actual) = &tensor.unreadable {
-                return Err(Error::TensorType { name: tensor.name.clone(), actual: actual.clone() });
-            }
-        }
-        Ok(())
     }
 
     /// Refuses a gap: what one layer and direction has, every one has.
@@ -148,7 +201,6 @@ impl<'a, D> StateDict<'a, D> {
 
     /// Reads the sizes off the first layer's shapes and what kinds of names there are.
     fn sizes(&self) -> Result<LstmConfig, Error> {
-        let first = |param| Name { layer: 0, direction: 0, param };
         let w_ih = self.get(first(Param::WeightIh))?;
         let expected = "[4·H, I], H and I at least 1";
         let (gates, input_size) = w_ih.matrix(expected)?;
@@ -176,6 +228,24 @@ impl<'a, D> StateDict<'a, D> {
         Ok(config)
     }
 
+    fn check_shapes(&self, config: &LstmConfig) -> Result<(), Error> {
+        for (name, tensor) in &self.tensors {
+            let expected = name.shape(config);
+            if tensor.shape[..] != expected {
+                return Err(tensor.misshapen(format!("{expected:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The network that all the shapes fit, if it is a known one.
+    fn other_network(&self) -> Option<Error> {
+        let other = Other::of(&self.tensors.get(&first(Param::WeightHh))?.shape)?;
+        let directions = 1 + usize::from(self.has.reverse);
+        let all = self.tensors.iter().all(|(&name, tensor)| other.has(name, &tensor.shape, directions));
+        all.then(|| Error::NotAnLstm { prefix: self.prefix.to_owned(), reason: other.to_string() })
+    }
+
     fn get(&self, name: Name) -> Result<&Tensor<D>, Error> {
         self.tensors.get(&name).ok_or_else(|| self.missing(name))
     }
@@ -183,4 +253,9 @@ impl<'a, D> StateDict<'a, D> {
     fn missing(&self, name: Name) -> Error {
         Error::MissingTensor { name: format!("{}{}", self.prefix, name.spell(self.spelling)) }
     }
+}
+
+/// The parameter of the first layer, forward.
+fn first(param: Param) -> Name {
+    Name { layer: 0, direction: 0, param }
 }

@@ -1,8 +1,9 @@
 //! Every tensor that is missing, unexpected or there twice is told by name.
 
+use safetensors::Dtype;
 use wgpu_lstm::{Error, LstmConfig, LstmWeights};
 
-use crate::support::{StateDict, configs, error, file_with_header, state_dict, zeros};
+use crate::support::{StateDict, configs, error, file_of, file_with_header, state_dict, zeros};
 
 #[track_caller]
 fn assert_missing(dict: &StateDict, prefix: &str, missing: &str) {
@@ -24,11 +25,9 @@ fn assert_unexpected(dict: &StateDict, prefix: &str, unexpected: &str) {
 }
 
 #[test]
-fn nothing_under_the_prefix_is_a_missing_first_tensor() {
+fn nothing_at_all_is_a_missing_first_tensor() {
     assert_missing(&StateDict::new(), "", "weight_ih_l0");
-    let dict = state_dict(&LstmConfig::new(2, 3), "lstm.");
-    assert_missing(&dict, "gru.", "gru.weight_ih_l0");
-    assert_missing(&dict, "lstm.lstm.", "lstm.lstm.weight_ih_l0");
+    assert_missing(&StateDict::new(), "lstm.", "lstm.weight_ih_l0");
 }
 
 #[test]
@@ -102,9 +101,9 @@ fn a_cell_misses_names_of_a_cell() {
 #[test]
 fn names_that_no_lstm_has_are_unexpected() {
     for name in [
-        "",
         "weight",
-        "num_batches_tracked",
+        "bias",
+        "weights_scale",
         "weight_ih_l",
         "weight_ih_l_reverse",
         "weight_ih_l00",
@@ -123,7 +122,10 @@ fn names_that_no_lstm_has_are_unexpected() {
         "weight_ihl0",
         "WEIGHT_IH_L0",
         " weight_ih_l0",
-        "lstm.weight_ih_l0",
+        "_weight_ih_l0",
+        "weight_ih_l0.qweight",
+        "weight_ch_l0",
+        "peephole_i",
         "weight_hr",
         "weight_hi_l0",
         "bias_hr_l0",
@@ -147,11 +149,40 @@ fn names_of_a_cell_among_those_of_layers_are_unexpected() {
     }
 }
 
+/// Beside an LSTM there is what its module or its model has besides.
 #[test]
-fn with_no_prefix_every_tensor_must_belong() {
-    let mut dict = state_dict(&LstmConfig::new(2, 3), "");
-    dict.insert("head.weight".to_owned(), zeros(&[1, 3]));
-    assert_unexpected(&dict, "", "head.weight");
+fn what_is_no_lstms_is_left_alone_under_the_prefix() {
+    for prefix in ["", "lstm."] {
+        let dict = state_dict(&LstmConfig::new(2, 3), prefix);
+        let expected = LstmWeights::from_state_dict(dict.clone(), prefix).unwrap();
+        for name in [
+            "h0",
+            "c0",
+            "init_h",
+            "fc.weight",
+            "head.bias",
+            "num_batches_tracked",
+            "",
+            "lstm.weight_ih_l0",
+            "other.weight_ih_l1",
+            "other.bias_ih",
+            "otherweight_ih_l0",
+            "conv.parametrizations.weight.original0",
+            "fc._packed_params.dtype",
+            "other.weight_hh_l0_raw",
+        ] {
+            let mut dict = dict.clone();
+            dict.insert(format!("{prefix}{name}"), zeros(&[12, 2]));
+            let file = file_of(Dtype::F32, &dict);
+            assert_eq!(LstmWeights::from_safetensors(&file, prefix).unwrap(), expected, "{name}");
+            assert_eq!(LstmWeights::from_state_dict(dict, prefix).unwrap(), expected, "{name}");
+        }
+        // It is no replacement for what is missing.
+        let mut dict = dict;
+        dict.insert(format!("{prefix}h0"), zeros(&[1, 1, 3]));
+        dict.remove(&format!("{prefix}bias_hh_l0"));
+        assert_missing(&dict, prefix, &format!("{prefix}bias_hh_l0"));
+    }
 }
 
 #[test]
