@@ -46,9 +46,7 @@ fn main() {
     println!("{:28} {:>3} {:>10} {:>10} {:>8}  device", "case", "B", "ordinary", "this, ms", "ratio");
     for device in [Device::cpu(), gpu] {
         for batch in [1, 16] {
-            let config = LstmConfig::new(HIDDEN, HIDDEN);
-            let ordinary =
-                Case { name: "ordinary", weights: uniform(&config), input: random(batch, 1.0), state: None };
+            let ordinary = ordinary(STEPS, batch);
             let usual = checked(&device, &ordinary);
             for case in cases(STEPS, batch) {
                 let lstm = checked(&device, &case);

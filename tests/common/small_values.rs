@@ -21,12 +21,10 @@ fn uniform(config: &LstmConfig) -> LstmWeights {
 
 /// The network with each parameter replaced by what `edit` makes of its name and values.
 fn edited(config: &LstmConfig, edit: impl Fn(&str, ArrayD<f32>) -> ArrayD<f32>) -> LstmWeights {
-    let file = uniform(config).to_safetensors("").expect("a small file");
-    let file = safetensors::SafeTensors::deserialize(&file).expect("a file just written");
-    let dict = file.iter().map(|(name, view)| {
-        let numbers = bytemuck::pod_collect_to_vec(view.data());
-        let array = ArrayD::from_shape_vec(view.shape(), numbers).expect("shape and data");
-        (name.to_owned(), edit(name, array))
+    let weights = uniform(config);
+    let dict = weights.state_dict().map(|(name, array)| {
+        let array = edit(&name, array.to_owned());
+        (name, array)
     });
     LstmWeights::from_state_dict(dict, "").expect("the names of the network")
 }
