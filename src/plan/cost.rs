@@ -34,6 +34,18 @@ impl Phase {
             turns: self.turns + other.turns,
         }
     }
+
+    fn times(self, count: usize) -> Self {
+        let count = count as f64;
+        Self {
+            dispatches: self.dispatches * count,
+            workgroups: self.workgroups * count,
+            operations: self.operations * count,
+            bytes: self.bytes * count,
+            barriers: self.barriers * count,
+            turns: self.turns * count,
+        }
+    }
 }
 
 /// What a class of devices takes for it.
@@ -142,7 +154,7 @@ pub(crate) fn phases(network: &Network, packing: &Packing, schedule: Schedule) -
             Schedule::Scan => layer.scan.as_ref().unwrap_or(&layer.step),
             _ => &layer.step,
         };
-        for t in 0..packing.steps() {
+        for (t, alike) in stretches(packing, directions) {
             // In two directions the grid has the rows of the one that has more.
             let running = packing.running(t).max(match directions {
                 1 => 0,
@@ -164,7 +176,7 @@ pub(crate) fn phases(network: &Network, packing: &Packing, schedule: Schedule) -
             if let Some(projection) = &layer.projection {
                 step = step.and(product(network, projection, projection.shape, running, directions));
             }
-            steps = steps.and(step);
+            steps = steps.and(step.times(alike));
         }
         if schedule == Schedule::Scan {
             // A dispatch has the rows of its fullest step.
@@ -189,6 +201,17 @@ pub(crate) fn phases(network: &Network, packing: &Packing, schedule: Schedule) -
     }
     phases.push(steps);
     phases
+}
+
+/// Time steps that have the same rows in every direction: the first of them, and how many there are.
+fn stretches(packing: &Packing, directions: usize) -> Vec<(usize, usize)> {
+    let mut changes: Vec<usize> = packing.changes().collect();
+    if directions > 1 {
+        changes.extend(packing.changes().map(|t| packing.steps() - t));
+    }
+    changes.sort_unstable();
+    changes.dedup();
+    changes.windows(2).map(|pair| (pair[0], pair[1] - pair[0])).collect()
 }
 
 /// One dispatch of a stage.

@@ -6,15 +6,26 @@
 
 use std::ops::Range;
 
-/// A batch of sequences, packed.
+/// A batch of sequences, packed. Takes memory for its sequences, and none for their time steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Packing {
     /// `order[k]` is the caller's index of the sequence at position k.
     order: Vec<usize>,
     /// Length of the sequence at each position, falling.
     lengths: Vec<usize>,
-    /// Rows before time step t, for t in 0..=T.
-    first_row: Vec<usize>,
+    /// Time steps that the same sequences have, in the order of time; the last has none, and ends them.
+    stretches: Vec<Stretch>,
+}
+
+/// Time steps that follow each other and that the same sequences have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stretch {
+    /// The first step.
+    start: usize,
+    /// Rows before it.
+    first_row: usize,
+    /// Sequences that have these steps.
+    running: usize,
 }
 
 impl Packing {
@@ -22,19 +33,19 @@ impl Packing {
     pub fn new(mut sequences: Vec<(usize, usize)>) -> Self {
         sequences.sort_by_key(|&(_, length)| std::cmp::Reverse(length)); // stable
         let (order, lengths): (Vec<_>, Vec<_>) = sequences.into_iter().unzip();
-        let steps = lengths.first().copied().unwrap_or(0);
-        let mut first_row = Vec::with_capacity(steps + 1);
-        let mut rows = 0;
-        let mut running = lengths.len();
-        for t in 0..steps {
-            first_row.push(rows);
-            while lengths[running - 1] <= t {
-                running -= 1;
-            }
-            rows += running;
+        let mut stretches = Vec::new();
+        let mut next = Stretch { start: 0, first_row: 0, running: lengths.len() };
+        while next.running > 0 {
+            stretches.push(next);
+            let end = lengths[next.running - 1];
+            next = Stretch {
+                start: end,
+                first_row: next.first_row + (end - next.start) * next.running,
+                running: lengths.partition_point(|&length| length > end),
+            };
         }
-        first_row.push(rows);
-        Self { order, lengths, first_row }
+        stretches.push(next);
+        Self { order, lengths, stretches }
     }
 
     /// B, the number of sequences.
@@ -44,7 +55,7 @@ impl Packing {
 
     /// T, the longest sequence's length.
     pub fn steps(&self) -> usize {
-        self.first_row.len() - 1
+        self.stretches.last().map_or(0, |end| end.start)
     }
 
     /// Whether every sequence has all T steps.
@@ -69,17 +80,31 @@ impl Packing {
 
     /// The number of sequences that have time step `t`.
     pub fn running(&self, t: usize) -> usize {
-        self.first_row[t + 1] - self.first_row[t]
+        self.stretch(t).running
     }
 
     /// Row of time step `t` of the first sequence; for `t` = T the number of rows.
     pub fn first_row(&self, t: usize) -> usize {
-        self.first_row[t]
+        let stretch = self.stretch(t);
+        stretch.first_row + (t - stretch.start) * stretch.running
     }
 
     /// The number of rows of some time steps.
     pub fn rows(&self, steps: &Range<usize>) -> usize {
-        self.first_row[steps.end] - self.first_row[steps.start]
+        self.first_row(steps.end) - self.first_row(steps.start)
+    }
+
+    /// The steps before which the number of running sequences changes, from 0 to T.
+    pub fn changes(&self) -> impl Iterator<Item = usize> + '_ {
+        self.stretches.iter().map(|stretch| stretch.start)
+    }
+
+    fn stretch(&self, t: usize) -> &Stretch {
+        let after = match self.stretches.len() {
+            2 => 1 + usize::from(t == self.stretches[1].start), // of equal lengths
+            _ => self.stretches.partition_point(|stretch| stretch.start <= t),
+        };
+        &self.stretches[after - 1]
     }
 
     /// Cuts time into blocks of at most `max_rows` rows and `max_steps` steps; a block has one step
@@ -88,10 +113,18 @@ impl Packing {
         let mut blocks = Vec::new();
         let mut start = 0;
         while start < self.steps() {
-            let fits = |&end: &usize| self.rows(&(start..end)) <= max_rows && end - start <= max_steps;
-            let end = (start + 2..=self.steps()).take_while(fits).last().unwrap_or(start + 1);
-            blocks.push(start..end);
-            start = end;
+            // The first end that is too far lies beyond `start + 1`.
+            let (mut fits, mut too_far) = (start + 1, self.steps().min(start.saturating_add(max_steps)) + 1);
+            while fits + 1 < too_far {
+                let middle = fits.midpoint(too_far);
+                if self.rows(&(start..middle)) <= max_rows {
+                    fits = middle;
+                } else {
+                    too_far = middle;
+                }
+            }
+            blocks.push(start..fits);
+            start = fits;
         }
         blocks
     }
@@ -110,8 +143,20 @@ mod tests {
         let running: Vec<_> = (0..4).map(|t| packing.running(t)).collect();
         assert_eq!(running, [4, 3, 2, 2]);
         assert_eq!(packing.rows(&(0..4)), 2 + 4 + 1 + 4);
-        assert_eq!(packing.first_row(2), 7);
+        assert_eq!([0, 1, 2, 3, 4].map(|t| packing.first_row(t)), [0, 4, 7, 9, 11]);
+        assert_eq!(packing.changes().collect::<Vec<_>>(), [0, 1, 2, 4]);
         assert!(!packing.is_uniform());
+    }
+
+    #[test]
+    fn equal_lengths_take_no_memory_for_their_steps() {
+        let packing = Packing::new(vec![(0, 1 << 40), (1, 1 << 40)]);
+        assert_eq!((packing.steps(), packing.stretches.len()), (1 << 40, 2));
+        assert_eq!([0, 7, 1 << 40].map(|t| packing.first_row(t)), [0, 14, 2 << 40]);
+        assert_eq!([0, 7, (1 << 40) - 1].map(|t| packing.running(t)), [2; 3]);
+        assert!(packing.is_uniform());
+        let blocks = packing.blocks(usize::MAX, 1 << 38);
+        assert_eq!(blocks, [0..1 << 38, 1 << 38..2 << 38, 2 << 38..3 << 38, 3 << 38..4 << 38]);
     }
 
     #[test]
