@@ -11,7 +11,7 @@
 fn exp_nonpositive(negative: f32) -> f32 {
     // From -2^-26 on e^x is 1, whatever r is whose square does not underflow. Below the logarithm of the
     // smallest normal f32, n is made -127, and 2^n zero.
-    let x = select(min(negative, -1.4901161e-8), -88.0, negative < -87.3365);
+    let x = select(min(negative, -1.4901161e-8), -88.0, negative < -87.33654);
     let n = round(x * 1.44269504088896341);   // 1 / ln 2
     // ln 2 in two parts: n times the first is exact, so that r loses nothing to cancellation. The select
     // never selects: it keeps compilers (Mesa's does) from joining both parts to a rounded ln 2.

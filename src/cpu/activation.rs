@@ -42,7 +42,7 @@ pub(super) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 #[inline(always)]
 fn exp_nonpositive<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // Where eˣ is below the smallest normal f32, e^-87.33654, n = -127 makes it 0.
-    let below = simd.less_than_f32s(x, simd.splat_f32s(-87.3365));
+    let below = simd.less_than_f32s(x, simd.splat_f32s(-87.33654));
     let x = simd.select_f32s(below, simd.splat_f32s(-88.0), x);
     // From -2⁻²⁶ on eˣ is 1, whatever r is whose square does not underflow.
     let near_zero = simd.splat_f32s(-f32::from_bits((127 - 26) << 23));
