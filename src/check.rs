@@ -2,6 +2,8 @@
 
 use std::collections::TryReserveError;
 
+use ndarray::Array3;
+
 use crate::config::LstmConfig;
 use crate::error::Error;
 
@@ -88,6 +90,13 @@ pub(crate) fn host_out_of_memory(shortage: impl Into<Shortage>) -> Error {
         None => "the host can't allocate what the call needs".to_owned(),
     };
     Error::OutOfMemory { reason }
+}
+
+/// An array of zeros, where there is memory for it.
+pub(crate) fn zeros(shape: [usize; 3]) -> Result<Array3<f32>, Error> {
+    let len = shape.iter().fold(1usize, |len, &size| len.saturating_mul(size));
+    check_memory::<f32>(len).map_err(host_out_of_memory)?;
+    Ok(Array3::zeros(shape))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use ndarray::Array3;
 
+use crate::check::zeros;
 use crate::config::LstmConfig;
 use crate::error::{Error, StatePart};
 
@@ -22,10 +23,13 @@ impl LstmState {
     ///
     /// # Panics
     ///
-    /// As any `Vec`, if the state is larger than the address space.
+    /// If there is no memory for the state.
     pub fn zeros(config: &LstmConfig, batch: usize) -> Self {
-        let [h, c] = Self::shapes(config, batch);
-        Self { h: Array3::zeros(h), c: Array3::zeros(c) }
+        let [h, c] = Self::shapes(config, batch).map(|shape| match zeros(shape) {
+            Ok(zeros) => zeros,
+            Err(error) => panic!("a state of shape {shape:?}: {error}"),
+        });
+        Self { h, c }
     }
 
     /// The shapes of h and c for `batch` sequences.

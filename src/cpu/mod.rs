@@ -48,17 +48,19 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) fn new(weights: &LstmWeights) -> Self {
+    /// [`Error::OutOfMemory`] where there is no memory for the packed weights.
+    pub(crate) fn new(weights: &LstmWeights) -> Result<Self, Error> {
         Self::for_arch(weights, Arch::new())
     }
 
-    fn for_arch(weights: &LstmWeights, arch: Arch) -> Self {
+    fn for_arch(weights: &LstmWeights, arch: Arch) -> Result<Self, Error> {
         let config = weights.config().clone();
         let lanes = lanes(arch);
+        check_memory::<f32>(pack::len(&config, lanes)).map_err(host_out_of_memory)?;
         let slots = (0..config.num_layers()).flat_map(|l| (0..config.num_directions()).map(move |d| (l, d)));
         let layers = slots.map(|(l, d)| Parameters::new(weights.layer(l, d), lanes)).collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { config, arch, lanes, layers, threads }
+        Ok(Self { config, arch, lanes, layers, threads })
     }
 
     /// What [`reference::forward`](crate::reference::forward) says: (output, h_n, c_n).
@@ -120,7 +122,9 @@ impl Network {
         // h and its copy, c, and what is projected.
         let states = (directions * batch).saturating_mul(4 * units);
         let block = gates.saturating_add(walk::ROWS_AT_ONCE * width * shares);
-        [output.saturating_mul(2), h, c, block, states].into_iter().fold(0, usize::saturating_add)
+        // Index and length of a sequence, sorted and packed: words of two f32.
+        let sequences = batch.saturating_mul(16);
+        [output.saturating_mul(2), h, c, block, states, sequences].into_iter().fold(0, usize::saturating_add)
     }
 
     /// The number of threads that pay for a call: as many as its work is worth, and as can share it.

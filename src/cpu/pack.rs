@@ -4,6 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use ndarray::ArrayView2;
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::config::LstmConfig;
 use crate::subnormal::flush;
 use crate::weights::LayerWeights;
 
@@ -85,6 +86,20 @@ impl Panels {
     pub(super) fn count(&self) -> usize {
         self.count
     }
+}
+
+/// f32 that a network's packed parameters take.
+pub(super) fn len(config: &LstmConfig, lanes: usize) -> usize {
+    let units = config.hidden_size().next_multiple_of(lanes);
+    let of_layer = |layer| {
+        // A column of the gates for each input, output and the bias; rounded up to whole cache lines.
+        let columns = config.layer_input_size(layer).saturating_add(config.output_size()).saturating_add(1);
+        let gates = columns.saturating_mul(VECTORS * units).saturating_add(3 * 16);
+        let outputs = config.proj_size().next_multiple_of(VECTORS * lanes);
+        gates.saturating_add(outputs.saturating_mul(config.hidden_size()).saturating_add(16))
+    };
+    let (first, other) = (of_layer(0), of_layer(1).saturating_mul(config.num_layers() - 1));
+    first.saturating_add(other).saturating_mul(config.num_directions())
 }
 
 /// The parameters of one layer and direction.

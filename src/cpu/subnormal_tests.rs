@@ -83,7 +83,7 @@ proptest! {
         let input = array([12, 3, 7], x);
         let h = array([slots, 3, config.output_size()], h);
         let c = array([slots, 3, 19], c);
-        let mut network = Network::new(&weights);
+        let mut network = Network::new(&weights).unwrap();
         network.threads = 1; // the flags are a thread's own
 
         let (result, flags) = flags_of(|| network.forward(input.view(), None, Some((h.view(), c.view()))));
@@ -114,7 +114,7 @@ fn a_silent_stream_fades_without_subnormals() {
         let (b_ih, _) = layer.bias.as_mut().unwrap();
         b_ih.slice_mut(ndarray::s![19..38]).fill(3.0);
     }
-    let mut network = Network::new(&weights);
+    let mut network = Network::new(&weights).unwrap();
     network.threads = 1;
     let (mut h, mut c) = (Array3::from_elem((1, 1, 19), 0.5), Array3::from_elem((1, 1, 19), 0.5));
     let silence = Array3::zeros((500, 1, 7));

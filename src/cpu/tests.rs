@@ -104,11 +104,11 @@ fn no_number_of_threads_changes_a_bit() {
         [LstmConfig::new(33, 100), LstmConfig::new(20, 70).with_num_layers(2).with_bidirectional(true)]
     {
         let weights = LstmWeights::uniform(&config, 3).unwrap();
-        let mut network = Network::new(&weights);
+        let mut network = Network::new(&weights).unwrap();
         let input = input(20, 9, config.input_size());
         let lengths = [20, 3, 20, 1, 17, 9, 20, 20, 2];
         assert!(
-            Network { threads: 5, ..Network::new(&weights) }.useful_threads(20, 9) == 5,
+            Network { threads: 5, ..Network::new(&weights).unwrap() }.useful_threads(20, 9) == 5,
             "too small to tell"
         );
         network.threads = 1;
@@ -126,13 +126,13 @@ fn every_width_of_vectors_is_right() {
     let config = LstmConfig::new(19, 37).with_num_layers(2).with_bidirectional(true).with_proj_size(11);
     let weights = LstmWeights::uniform(&config, 5).unwrap();
     let input = input(9, 7, 19);
-    let scalar = Network::for_arch(&weights, Arch::Scalar);
+    let scalar = Network::for_arch(&weights, Arch::Scalar).unwrap();
     assert_eq!(scalar.lanes, 1);
     assert!(error(&scalar, &weights, input.view()) <= FLOOR);
     #[cfg(target_arch = "x86_64")]
     if let Some(v3) = pulp::x86::V3::try_new() {
-        let v3 = Network::for_arch(&weights, Arch::V3(v3));
-        let best = Network::new(&weights);
+        let v3 = Network::for_arch(&weights, Arch::V3(v3)).unwrap();
+        let best = Network::new(&weights).unwrap();
         assert!(error(&best, &weights, input.view()) <= FLOOR);
         let [v3, best] = [v3, best].map(|it| it.forward(input.view(), None, None).unwrap());
         assert_eq!(v3, best, "8 and 16 lanes round alike");
@@ -144,7 +144,7 @@ fn exchanged_gates_are_seen() {
     let weights = LstmWeights::uniform(&LstmConfig::new(19, 37), 5).unwrap();
     let input = input(9, 7, 19);
     for (a, b) in [(0, 1), (1, 2), (2, 3), (0, 3)] {
-        let mut network = Network::new(&weights);
+        let mut network = Network::new(&weights).unwrap();
         assert!(error(&network, &weights, input.view()) <= FLOOR);
         let mut w_hh = weights.layer(0, 0).w_hh.clone();
         for unit in 0..37 {

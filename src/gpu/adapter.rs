@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
-use super::Gpu;
 use super::wishes::Wishes;
+use super::{Gpu, Kernels};
 use crate::error::{Error, ON_CPU};
 use crate::spec::{DeviceLimits, SubgroupSizes};
 
@@ -143,7 +143,7 @@ impl Gpu {
             software,
             units: units(software),
         };
-        let gpu = Self { device, queue, info, limits, lost };
+        let gpu = Self { device, queue, info, limits, lost, kernels: Kernels::default() };
         gpu.check_buffers_of_a_stage(wgpu_limits.max_buffers_and_acceleration_structures_per_shader_stage)?;
         Ok(gpu)
     }

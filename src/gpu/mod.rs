@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 use crate::error::Error;
 use crate::spec::{BufferSpec, DeviceLimits, ResidentRef};
 
+use pipelines::Kernels;
 pub(crate) use pipelines::Pipelines;
 pub(crate) use prepared::Prepared;
 pub(crate) use staging::Wait;
@@ -29,6 +30,7 @@ pub(crate) struct Gpu {
     limits: DeviceLimits,
     /// Set once, when the device is lost: why.
     lost: Arc<OnceLock<String>>,
+    kernels: Kernels,
 }
 
 /// What is uploaded once and kept (weights).

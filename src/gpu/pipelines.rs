@@ -1,53 +1,94 @@
 //! From kernels as data to compiled pipelines.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::Gpu;
 use crate::error::Error;
-use crate::spec::{Access, KernelSpec, PipelineSpec, Program, Variant};
+use crate::spec::{Access, KernelSpec, Needs, PipelineSpec};
 
-/// A network's pipelines, in the order of their specs: compiled when a program first needs them.
+/// A network's pipelines, in the order of their specs: compiled when a program first needs them, unless another
+/// network on the device has the same.
 #[derive(Debug)]
 pub(crate) struct Pipelines {
     specs: Vec<PipelineSpec>,
-    pipelines: Vec<OnceLock<Pipeline>>,
-    /// What the pipelines of a kernel share.
-    kernels: Mutex<Vec<((&'static str, Variant), Kernel)>>,
+    pipelines: Vec<OnceLock<Arc<Pipeline>>>,
 }
 
+/// A kernel with its constants.
 #[derive(Debug)]
 pub(super) struct Pipeline {
     pub pipeline: wgpu::ComputePipeline,
-    pub layout: wgpu::BindGroupLayout,
+    pub kernel: Arc<Kernel>,
     /// Bytes of binding 0, the uniform.
     pub uniform_bytes: u32,
 }
 
-#[derive(Clone, Debug)]
-struct Kernel {
+/// What the pipelines of a kernel share, and which of them are alive.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    source: String,
     module: wgpu::ShaderModule,
-    layout: wgpu::BindGroupLayout,
+    pub layout: wgpu::BindGroupLayout,
     pipeline_layout: wgpu::PipelineLayout,
+    pipelines: Mutex<Vec<(Constants, Weak<Pipeline>)>>,
+}
+
+type Constants = Vec<(&'static str, f64)>;
+
+/// The kernels that the networks on a device have compiled.
+#[derive(Debug, Default)]
+pub(super) struct Kernels {
+    alive: Mutex<Vec<Weak<Kernel>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while it was held can have left nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Kernels {
+    fn find(&self, source: &str) -> Option<Arc<Kernel>> {
+        lock(&self.alive).iter().filter_map(Weak::upgrade).find(|kernel| kernel.source == source)
+    }
+
+    /// Keeps a kernel, unless another thread was faster: then that one.
+    fn keep(&self, kernel: Kernel) -> Arc<Kernel> {
+        let mut alive = lock(&self.alive);
+        alive.retain(|known| known.strong_count() > 0);
+        let known = alive.iter().filter_map(Weak::upgrade).find(|known| known.source == kernel.source);
+        known.unwrap_or_else(|| {
+            let kernel = Arc::new(kernel);
+            alive.push(Arc::downgrade(&kernel));
+            kernel
+        })
+    }
+}
+
+impl Kernel {
+    fn find(&self, constants: &Constants) -> Option<Arc<Pipeline>> {
+        let pipelines = lock(&self.pipelines);
+        let same = pipelines.iter().filter(|(known, _)| known == constants);
+        same.filter_map(|(_, pipeline)| pipeline.upgrade()).next()
+    }
+
+    /// As [`Kernels::keep`].
+    fn keep(&self, constants: &Constants, pipeline: Pipeline) -> Arc<Pipeline> {
+        let mut pipelines = lock(&self.pipelines);
+        pipelines.retain(|(_, known)| known.strong_count() > 0);
+        let same = pipelines.iter().filter(|(known, _)| known == constants);
+        let known = same.filter_map(|(_, known)| known.upgrade()).next();
+        known.unwrap_or_else(|| {
+            let pipeline = Arc::new(pipeline);
+            pipelines.push((constants.clone(), Arc::downgrade(&pipeline)));
+            pipeline
+        })
+    }
 }
 
 impl Pipelines {
     pub fn new(specs: Vec<PipelineSpec>) -> Self {
         let pipelines = specs.iter().map(|_| OnceLock::new()).collect();
-        Self { specs, pipelines, kernels: Mutex::default() }
-    }
-
-    fn known_kernel(&self, spec: &PipelineSpec) -> Option<Kernel> {
-        let kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (spec.kernel.name, spec.variant);
-        kernels.iter().find(|(known, _)| *known == key).map(|(_, kernel)| kernel.clone())
-    }
-
-    fn keep_kernel(&self, spec: &PipelineSpec, kernel: Kernel) {
-        if self.known_kernel(spec).is_none() {
-            let mut kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
-            kernels.push(((spec.kernel.name, spec.variant), kernel));
-        }
+        Self { specs, pipelines }
     }
 
     /// A pipeline of a program that was prepared.
@@ -57,41 +98,38 @@ impl Pipelines {
 }
 
 impl Gpu {
-    /// Compiles what a program needs and nothing needed before.
-    pub(super) async fn compile<Tag>(
-        &self,
-        pipelines: &Pipelines,
-        program: &Program<Tag>,
-    ) -> Result<(), Error> {
-        let dispatches = program.submissions.iter().flat_map(|submission| &submission.dispatches);
-        let bound = program.bind_sets.iter().map(|set| set.pipeline);
-        let needed: BTreeSet<usize> = dispatches.map(|dispatch| dispatch.pipeline).chain(bound).collect();
-        for index in needed {
+    /// Compiles what a program needs and nobody on the device has.
+    pub(super) async fn compile(&self, pipelines: &Pipelines, needs: &Needs) -> Result<(), Error> {
+        for &index in &needs.pipelines {
             if pipelines.pipelines[index].get().is_none() {
                 let spec = &pipelines.specs[index];
-                let compiled = self.scoped(|| {
-                    let kernel = self.kernel(pipelines, spec);
-                    (self.compile_pipeline(spec, &kernel), kernel)
-                });
-                let (pipeline, kernel) = compiled.await?;
-                pipelines.keep_kernel(spec, kernel);
-                // Where another thread was faster, its pipeline is as good.
+                let pipeline = self.shared_pipeline(spec).await?;
+                // Where another thread was faster, its pipeline is the same.
                 let _ = pipelines.pipelines[index].set(pipeline);
             }
         }
         Ok(())
     }
 
-    fn kernel(&self, pipelines: &Pipelines, spec: &PipelineSpec) -> Kernel {
-        let known = pipelines.known_kernel(spec);
-        known.unwrap_or_else(|| self.compile_kernel(spec))
+    async fn shared_pipeline(&self, spec: &PipelineSpec) -> Result<Arc<Pipeline>, Error> {
+        let source = spec.kernel.source(spec.variant);
+        let kernel = match self.kernels.find(&source) {
+            Some(known) => known,
+            None => self.kernels.keep(self.scoped(|| self.compile_kernel(spec.kernel, source)).await?),
+        };
+        match kernel.find(&spec.constants) {
+            Some(known) => Ok(known),
+            None => {
+                let compiled = self.scoped(|| self.compile_pipeline(spec, &kernel)).await?;
+                Ok(kernel.keep(&spec.constants, compiled))
+            }
+        }
     }
 
-    fn compile_kernel(&self, spec: &PipelineSpec) -> Kernel {
-        let kernel = spec.kernel;
+    fn compile_kernel(&self, kernel: &KernelSpec, source: String) -> Kernel {
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(kernel.name),
-            source: wgpu::ShaderSource::Wgsl(kernel.source(spec.variant).into()),
+            source: wgpu::ShaderSource::Wgsl(source.as_str().into()),
         });
         let entries = layout_entries(kernel);
         let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
@@ -103,10 +141,10 @@ impl Gpu {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        Kernel { module, layout, pipeline_layout }
+        Kernel { source, module, layout, pipeline_layout, pipelines: Mutex::default() }
     }
 
-    fn compile_pipeline(&self, spec: &PipelineSpec, kernel: &Kernel) -> Pipeline {
+    fn compile_pipeline(&self, spec: &PipelineSpec, kernel: &Arc<Kernel>) -> Pipeline {
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(spec.kernel.name),
             layout: Some(&kernel.pipeline_layout),
@@ -123,7 +161,7 @@ impl Gpu {
             Some(Access::Uniform(bytes)) => bytes,
             _ => 0,
         };
-        Pipeline { pipeline, layout: kernel.layout.clone(), uniform_bytes }
+        Pipeline { pipeline, kernel: Arc::clone(kernel), uniform_bytes }
     }
 }
 

@@ -5,10 +5,9 @@ use super::{Gpu, Pipelines};
 use crate::error::Error;
 use crate::spec::{BindSet, BufferRef, BufferSpec, Program};
 
-/// A program with everything that it runs in. One run at a time.
+/// Everything that a program runs in. One run at a time.
 #[derive(Debug)]
-pub(crate) struct Prepared<Tag> {
-    pub(super) program: Program<Tag>,
+pub(crate) struct Prepared {
     /// The uniforms of one submission after the other.
     pub(super) params: wgpu::Buffer,
     /// Where they are written, unless there is one submission alone: then they are there from the start.
@@ -21,7 +20,7 @@ pub(crate) struct Prepared<Tag> {
     pub(super) download: wgpu::Buffer,
 }
 
-impl<Tag> Prepared<Tag> {
+impl Prepared {
     /// Bytes of all its buffers, on the device and for the transfers.
     pub fn bytes(&self) -> u64 {
         let buffers: u64 = self.buffers.iter().map(wgpu::Buffer::size).sum();
@@ -34,29 +33,29 @@ impl Gpu {
     /// Makes what a program takes on this device, and compiles what of its pipelines is new.
     pub async fn prepare<Tag>(
         &self,
-        program: Program<Tag>,
+        program: &Program<Tag>,
         pipelines: &Pipelines,
         resident: &[wgpu::Buffer],
-    ) -> Result<Prepared<Tag>, Error> {
-        self.compile(pipelines, &program).await?;
-        self.scoped(move || {
-            let params_bytes = program.params_bytes() as u64;
-            let params = self.buffer("params", params_bytes, wgpu::BufferUsages::UNIFORM);
+    ) -> Result<Prepared, Error> {
+        let needs = &program.needs;
+        self.compile(pipelines, needs).await?;
+        self.scoped(|| {
+            let params = self.buffer("params", needs.params, wgpu::BufferUsages::UNIFORM);
             let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
             let create = |spec: &BufferSpec| self.buffer(&spec.label, spec.bytes(), storage);
             let buffers: Vec<wgpu::Buffer> = program.buffers.iter().map(create).collect();
             let bind = |set: &BindSet| self.bind(set, pipelines, &params, &buffers, resident);
             let bind_groups = program.bind_sets.iter().map(bind).collect();
-            let upload = self.upload_buffer("upload", program.upload_bytes());
+            let upload = self.upload_buffer("upload", needs.uploads);
             let params_upload = match program.submissions.as_slice() {
                 [only] => {
                     self.queue.write_buffer(&params, 0, &only.params);
                     None
                 }
-                _ => Some(self.upload_buffer("params upload", params_bytes)),
+                _ => Some(self.upload_buffer("params upload", needs.params)),
             };
-            let download = self.buffer("download", program.download_bytes(), wgpu::BufferUsages::MAP_READ);
-            Prepared { program, params, params_upload, buffers, bind_groups, upload, download }
+            let download = self.buffer("download", needs.downloads, wgpu::BufferUsages::MAP_READ);
+            Prepared { params, params_upload, buffers, bind_groups, upload, download }
         })
         .await
     }
@@ -89,7 +88,7 @@ impl Gpu {
             .collect();
         self.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: None,
-            layout: &pipeline.layout,
+            layout: &pipeline.kernel.layout,
             entries: &entries,
         })
     }

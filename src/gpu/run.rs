@@ -1,5 +1,7 @@
 //! Records a program, submits it, and reads back what it leaves.
 
+use std::borrow::Borrow;
+
 use super::prepared::Prepared;
 use super::staging::{Mapping, Upload, Wait};
 use super::{Gpu, Pipelines};
@@ -7,27 +9,28 @@ use crate::error::Error;
 use crate::spec::{Host, Submission};
 
 impl Gpu {
-    /// Runs all submissions in order and hands everything that comes back to `host`. After an error
-    /// `prepared` is of no more use.
+    /// Runs the submissions of the program that was prepared, in order, and hands everything that comes back to
+    /// `host`. After an error `prepared` is of no more use.
     pub async fn run<Tag, H: Host<Tag>>(
         &self,
-        prepared: &mut Prepared<Tag>,
+        prepared: &mut Prepared,
+        submissions: impl Iterator<Item = impl Borrow<Submission<Tag>>>,
         pipelines: &Pipelines,
         host: &mut H,
         wait: Wait,
     ) -> Result<(), Error> {
-        for number in 0..prepared.program.submissions.len() {
-            if !prepared.program.submissions[number].uploads.is_empty() {
+        for submission in submissions {
+            let submission = submission.borrow();
+            if !submission.uploads.is_empty() {
                 self.writable(&mut prepared.upload, wait).await?;
             }
             if let Some(params) = &mut prepared.params_upload {
                 self.writable(params, wait).await?;
             }
-            let submit = || self.submit(number, prepared, pipelines, host);
+            let submit = || self.submit(submission, prepared, pipelines, host);
             let results = self.scoped(submit).await?.map_err(|error| self.unmappable(&error))?;
             if let Some(results) = results {
                 self.mapped(results, wait).await?;
-                let submission = &prepared.program.submissions[number];
                 let read = || read_back(&prepared.download, submission, host);
                 self.scoped(read).await?.map_err(|error| self.unmappable(&error))?;
             }
@@ -38,12 +41,11 @@ impl Gpu {
     /// Uploads, dispatches and the copy of what comes back, as one submit; then what is on its way back.
     fn submit<Tag, H: Host<Tag>>(
         &self,
-        number: usize,
-        prepared: &mut Prepared<Tag>,
+        submission: &Submission<Tag>,
+        prepared: &mut Prepared,
         pipelines: &Pipelines,
         host: &H,
     ) -> Result<Option<Mapping>, wgpu::MapRangeError> {
-        let submission = &prepared.program.submissions[number];
         let uploads = !submission.uploads.is_empty();
         let mut encoder = self.device.create_command_encoder(&Default::default());
         if uploads {
@@ -126,7 +128,7 @@ fn read_back<Tag, H: Host<Tag>>(
 fn record<Tag>(
     encoder: &mut wgpu::CommandEncoder,
     submission: &Submission<Tag>,
-    prepared: &Prepared<Tag>,
+    prepared: &Prepared,
     pipelines: &Pipelines,
 ) {
     if submission.dispatches.is_empty() {

@@ -2,7 +2,6 @@
 
 use std::sync::Mutex;
 
-use crate::gpu::Prepared;
 use crate::plan::Packing;
 use crate::tuning::Tuning;
 
@@ -12,12 +11,6 @@ const MOST_PROGRAMS: usize = 8;
 /// What is kept, and counts against the bound.
 pub(super) trait Bytes {
     fn bytes(&self) -> u64;
-}
-
-impl<Tag> Bytes for Prepared<Tag> {
-    fn bytes(&self) -> u64 {
-        Self::bytes(self)
-    }
 }
 
 /// Idle programs, the least recently used first.

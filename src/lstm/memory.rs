@@ -1,17 +1,17 @@
 //! What a call takes on the device, told before it runs.
 
 use super::cache::{Bytes, Cache, Key};
+use super::run::kept_lists;
 use super::{Engine, Lstm};
 use crate::check::{check_input, check_memory, host_out_of_memory};
-use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::plan::{HostData, Network, Packing, schedule};
 use crate::spec::Program;
 use crate::tuning::{Schedule, Tuning};
 
-/// Bytes that a call takes in buffers of the device, as [`Lstm::memory`](crate::Lstm::memory) tells.
+/// Bytes that a call takes, as computed by [`Lstm::memory`](crate::Lstm::memory).
 ///
-/// These are the sizes that are asked of wgpu. A driver rounds each buffer up to its own alignment, and its
+/// The sizes of buffers are those that are asked of wgpu. A driver rounds each buffer up to its own alignment, and its
 /// allocator takes memory in blocks of some MiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,23 +22,26 @@ pub struct Memory {
     pub device: u64,
     /// What the host writes the upload into and reads the results from, in memory that it can map.
     pub staging: u64,
+    /// The host's lists of dispatches and their uniforms. Arrays that the call returns come on top of it.
+    pub host: u64,
 }
 
 impl Memory {
-    /// All of it.
+    /// All that is in buffers of the device: `weights`, `device` and `staging`.
     pub fn total(&self) -> u64 {
         self.weights + self.device + self.staging
     }
 
     fn of(program: &Program<HostData>) -> Self {
         let buffers: u64 = program.buffers.iter().map(|buffer| buffer.bytes()).sum();
-        let params = program.params_bytes() as u64;
+        let needs = &program.needs;
         // Several submissions write their uniforms one after the other.
-        let params_upload = if program.submissions.len() > 1 { params } else { 0 };
+        let params_upload = if needs.submissions > 1 { needs.params } else { 0 };
         Self {
             weights: 0,
-            device: buffers + params,
-            staging: params_upload + program.upload_bytes() + program.download_bytes(),
+            device: buffers + needs.params,
+            staging: params_upload + needs.uploads + needs.downloads,
+            host: program.list_bytes(),
         }
     }
 
@@ -47,6 +50,7 @@ impl Memory {
             weights: self.weights + other.weights,
             device: self.device + other.device,
             staging: self.staging + other.staging,
+            host: self.host + other.host,
         }
     }
 }
@@ -58,16 +62,18 @@ impl Bytes for Memory {
 }
 
 impl Lstm {
-    /// Bytes of device memory that the first call of [`forward`](Self::forward) with T = `steps` and
-    /// B = `batch` takes at most at a time; computed without touching the device. All are 0 on the CPU, and
-    /// with B = 0 there are only the weights.
+    /// Bytes that the first call of [`forward`](Self::forward) with T = `steps` and B = `batch` takes at most
+    /// at a time; computed without touching the device. All are 0 on the CPU, and with B = 0 there are only
+    /// the weights.
     ///
-    /// After calls of other shapes up to twice the memory budget of their buffers is there besides.
+    /// What is kept for calls of other shapes, up to twice the memory budget, comes on top of it; so does what
+    /// other calls take that run at the same time.
     ///
     /// # Errors
     ///
+    /// Those with which [`forward`](Self::forward) refuses such a call before it computes anything:
     /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`], [`Error::LimitExceeded`]; [`Error::OutOfMemory`] if
-    /// the host has not the memory for the call's output, or for the list of its dispatches.
+    /// the host has not the memory for the arrays that the call returns and for the lists of its dispatches.
     ///
     /// # Examples
     ///
@@ -99,7 +105,7 @@ impl Lstm {
             Engine::Cpu(_) => Ok(Memory::default()),
             Engine::Gpu(engine) => {
                 let network = &engine.network;
-                check_host(&self.config, steps, batch)?;
+                self.check_host(steps, batch)?;
                 let parts = self.parts(network, steps, batch, lengths)?;
                 of_call(network, &parts, self.memory_budget, self.tuning, |packing| {
                     self.chosen(engine, packing, self.tuning)
@@ -109,17 +115,36 @@ impl Lstm {
     }
 }
 
-/// A dispatch with its uniform, or a sequence with its place: some 64 bytes in the program, and up to 256 bytes
-/// in the uniforms, which are aligned to that.
-const LISTED_BYTES: usize = 64 + 256;
+/// Bytes that a dispatch takes on the host while it is listed and recorded: 40 in the program, up to 256 for its
+/// uniform, as much again to find equal uniforms, and about 400 of wgpu's.
+const DISPATCH_BYTES: usize = 1 << 10;
 
-/// Refuses a call whose output, or whose list of dispatches and sequences, the host has no memory for.
-fn check_host(config: &LstmConfig, steps: usize, batch: usize) -> Result<(), Error> {
-    let width = config.num_directions() * config.output_size();
-    check_memory::<f32>(steps.saturating_mul(batch).saturating_mul(width)).map_err(host_out_of_memory)?;
-    // A step of a layer is a dispatch or two for each direction.
-    let dispatches = steps.saturating_mul(2 * config.num_layers() * config.num_directions());
-    check_memory::<[u8; LISTED_BYTES]>(dispatches.saturating_add(batch)).map_err(host_out_of_memory)
+/// Bytes that a submission's dispatches take at most; see `plan::schedule::SUBMISSION`.
+const SUBMISSION_BYTES: usize = 48 << 20;
+
+/// Bytes that a sequence takes: its index and length, packed and in the key of the program.
+const SEQUENCE_BYTES: usize = 64;
+
+impl Lstm {
+    /// Refuses a call that the host has no memory for: what `forward` checks before it allocates anything, and
+    /// `memory` before it answers.
+    pub(super) fn check_host(&self, steps: usize, batch: usize) -> Result<(), Error> {
+        let config = &self.config;
+        let slots = config.num_layers() * config.num_directions();
+        let output =
+            steps.saturating_mul(batch).saturating_mul(config.num_directions() * config.output_size());
+        // Batch first it is copied into the caller's layout.
+        let output = output.saturating_mul(1 + usize::from(self.batch_first));
+        let states = batch.saturating_mul(slots.saturating_mul(config.output_size() + config.hidden_size()));
+        let arrays = output.saturating_add(states).saturating_mul(size_of::<f32>());
+        // A step of a layer is a dispatch or two for each direction.
+        let lists = steps.saturating_mul(2 * slots).saturating_mul(DISPATCH_BYTES);
+        let kept = usize::try_from(kept_lists(self.memory_budget)).unwrap_or(usize::MAX);
+        let lists = lists.min(SUBMISSION_BYTES.saturating_add(kept));
+        let sequences = batch.saturating_mul(SEQUENCE_BYTES);
+        let bytes = arrays.saturating_add(lists).saturating_add(sequences);
+        check_memory::<u8>(bytes).map_err(host_out_of_memory)
+    }
 }
 
 /// The most that a first call takes at once: it keeps and drops programs as the call does.
@@ -137,7 +162,7 @@ fn of_call(
         let key = Key::new(packing, budget, tuning);
         let memory = match cache.take(&key) {
             Some(memory) => memory,
-            None => Memory::of(&schedule(network, packing, budget, choose(packing))?),
+            None => Memory::of(&schedule(network, packing, budget, choose(packing), kept_lists(budget))?),
         };
         let now = cache.fold(memory, Memory::and);
         most = std::cmp::max_by_key(most, now, Memory::total);

@@ -17,12 +17,14 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 use self::cache::Cache;
 use self::measured::Measured;
 pub use self::memory::Memory;
+use self::run::Ready;
+use crate::check::{check_memory, host_out_of_memory};
 use crate::config::LstmConfig;
 use crate::cpu;
 use crate::device::{Backend, Device, block_on};
 use crate::error::Error;
-use crate::gpu::{Gpu, Pipelines, Prepared, Resident, Wait};
-use crate::plan::{HostData, Network};
+use crate::gpu::{Gpu, Pipelines, Resident, Wait};
+use crate::plan::Network;
 use crate::state::LstmState;
 use crate::tuning::Tuning;
 use crate::weights::{LstmWeights, Precision};
@@ -96,7 +98,7 @@ struct GpuEngine {
     network: Network,
     pipelines: Pipelines,
     weights: Resident,
-    cache: Cache<Prepared<HostData>>,
+    cache: Cache<Ready>,
     measured: Measured,
 }
 
@@ -111,7 +113,7 @@ impl Lstm {
     /// where nothing may block: use [`new_async`](Self::new_async).
     pub fn new(device: &Device, weights: &LstmWeights) -> Result<Self, Error> {
         match device.backend() {
-            Backend::Cpu => Ok(Self::on_cpu(weights)),
+            Backend::Cpu => Self::on_cpu(weights),
             Backend::Gpu(gpu) => {
                 block_on("Lstm::new on a GPU", "use Lstm::new_async", Self::on_gpu(gpu, weights))
             }
@@ -125,13 +127,14 @@ impl Lstm {
     /// As for [`new`](Self::new), but never `Unsupported`.
     pub async fn new_async(device: &Device, weights: &LstmWeights) -> Result<Self, Error> {
         match device.backend() {
-            Backend::Cpu => Ok(Self::on_cpu(weights)),
+            Backend::Cpu => Self::on_cpu(weights),
             Backend::Gpu(gpu) => Self::on_gpu(gpu, weights).await,
         }
     }
 
-    fn on_cpu(weights: &LstmWeights) -> Self {
-        Self::with_engine(weights, Engine::Cpu(cpu::Network::new(weights)))
+    fn on_cpu(weights: &LstmWeights) -> Result<Self, Error> {
+        let network = cpu::Network::new(weights)?;
+        Ok(Self::with_engine(weights, Engine::Cpu(network)))
     }
 
     async fn on_gpu(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
@@ -141,6 +144,7 @@ impl Lstm {
 
     async fn with_network(gpu: &Arc<Gpu>, network: Network, weights: &LstmWeights) -> Result<Self, Error> {
         let pipelines = Pipelines::new(network.pipelines.clone());
+        check_memory::<u8>(network.packing_bytes()).map_err(host_out_of_memory)?;
         let resident = gpu.upload_resident(&network.resident, &network.parts, weights.pack()).await?;
         let engine = GpuEngine {
             gpu: Arc::clone(gpu),
@@ -173,11 +177,17 @@ impl Lstm {
 
     /// Bounds the memory, in bytes, that a block of time steps takes: input, gates and outputs on the
     /// device, and the host's copies on their way. A call that needs more runs in several blocks of time,
-    /// or in parts of the batch; the results are the same. Weights come on top of it, as do states and, in
-    /// a bidirectional network, the whole sequence of a layer's input and output.
+    /// or in parts of the batch; the results are the same.
     ///
-    /// Buffers of the last finished calls are kept for the next ones of the same shape, up to twice as
-    /// much in all: a call whose buffers fit makes none the next time.
+    /// On top of it come the weights; the states; the uniforms of a submission, about 256 bytes for each time step
+    /// and layer and at most 16 MiB; and in a bidirectional network the whole sequence of a layer's input and
+    /// output. [`memory`](Self::memory) counts all of these.
+    ///
+    /// The budget is that of a call: calls that run at the same time take as much each.
+    ///
+    /// Buffers of the last finished calls are kept for the next ones of the same shape, up to twice the budget in
+    /// all: a call whose buffers fit allocates none the next time. A call's list of dispatches is kept with them
+    /// if it takes no more than an eighth of the budget; else each call makes it again, one submission at a time.
     ///
     /// [`DEFAULT_MEMORY_BUDGET`] unless set. The CPU has no use for it.
     #[must_use]
@@ -232,6 +242,9 @@ impl Lstm {
 
     /// As [`forward`](Self::forward), without waiting in the calling thread for a GPU. (The CPU device
     /// computes in it all the same.)
+    ///
+    /// Every call takes memory of its own until it ends, on a GPU as much as [`memory`](Self::memory) says: bound the
+    /// number of calls that are in flight at once.
     ///
     /// # Errors
     ///
@@ -327,19 +340,23 @@ impl Lstm {
             Engine::Cpu(network) => {
                 let state = state.map(|state| (state.h.view(), state.c.view()));
                 let (output, h, c) = network.forward(input, lengths, state)?;
-                Ok((self.in_callers_layout(output), LstmState { h, c }))
+                Ok((self.in_callers_layout(output)?, LstmState { h, c }))
             }
             Engine::Gpu(engine) => self.run_on_gpu(engine, input, lengths, state, wait).await,
         }
     }
 
     /// (T, B, D·O) → what the caller asked for.
-    fn in_callers_layout(&self, output: Array3<f32>) -> Array3<f32> {
+    fn in_callers_layout(&self, output: Array3<f32>) -> Result<Array3<f32>, Error> {
         if !self.batch_first {
-            return output;
+            return Ok(output);
         }
         let output = output.permuted_axes([1, 0, 2]);
-        if output.is_standard_layout() { output } else { output.as_standard_layout().into_owned() }
+        if output.is_standard_layout() {
+            return Ok(output);
+        }
+        check_memory::<f32>(output.len()).map_err(host_out_of_memory)?;
+        Ok(output.as_standard_layout().into_owned())
     }
 }
 

@@ -2,15 +2,35 @@
 
 use ndarray::{Array3, ArrayView3};
 
-use super::cache::Key;
+use super::cache::{Bytes, Key};
 use super::transfer::Call;
 use super::{GpuEngine, Lstm};
 use crate::check::check_input;
 use crate::error::Error;
-use crate::gpu::Wait;
-use crate::plan::{Network, Packing, most_sequences, schedule};
+use crate::gpu::{Prepared, Wait};
+use crate::plan::{HostData, Network, Packing, Scheduler, most_sequences, schedule};
+use crate::spec::Program;
 use crate::state::{LstmState, check_state_shapes};
-use crate::tuning::Tuning;
+use crate::tuning::{Schedule, Tuning};
+
+/// A program, and what it runs in on the device.
+pub(super) struct Ready {
+    program: Program<HostData>,
+    schedule: Schedule,
+    prepared: Prepared,
+}
+
+impl Bytes for Ready {
+    fn bytes(&self) -> u64 {
+        self.prepared.bytes() // the lists are bounded each: see kept_lists
+    }
+}
+
+/// Bytes of a program's lists that are kept, of a memory budget: an eighth of it. Longer ones are made anew at each
+/// call.
+pub(super) fn kept_lists(memory_budget: u64) -> u64 {
+    memory_budget / 8
+}
 
 impl Lstm {
     pub(super) async fn run_on_gpu(
@@ -26,10 +46,11 @@ impl Lstm {
         if let Some(state) = state {
             check_state_shapes(&self.config, batch, state.h.shape(), state.c.shape())?;
         }
+        self.check_host(steps, batch)?;
         let mut call = Call::new(&self.config, input, state)?;
         if batch == 0 {
             let (output, state) = call.finish();
-            return Ok((self.in_callers_layout(output), state));
+            return Ok((self.in_callers_layout(output)?, state));
         }
         for packing in self.parts(&engine.network, steps, batch, lengths)? {
             let tuning = match self.tuning {
@@ -39,7 +60,7 @@ impl Lstm {
             self.run_part(engine, &packing, tuning, &mut call, wait).await?;
         }
         let (output, state) = call.finish();
-        Ok((self.in_callers_layout(output), state))
+        Ok((self.in_callers_layout(output)?, state))
     }
 
     /// Runs one part of the batch.
@@ -53,24 +74,32 @@ impl Lstm {
     ) -> Result<(), Error> {
         let GpuEngine { gpu, network, pipelines, weights, cache, .. } = engine;
         let key = Key::new(packing, self.memory_budget, tuning);
-        let mut prepared = match cache.take(&key) {
-            Some(prepared) => prepared,
+        let mut ready = match cache.take(&key) {
+            Some(ready) => ready,
             None => {
                 let chosen = self.chosen(engine, packing, tuning);
-                let program = schedule(network, packing, self.memory_budget, chosen)?;
-                match gpu.prepare(program.clone(), pipelines, weights).await {
+                let program =
+                    schedule(network, packing, self.memory_budget, chosen, kept_lists(self.memory_budget))?;
+                let prepared = match gpu.prepare(&program, pipelines, weights).await {
                     // What is kept for other shapes must not be what is missing here.
                     Err(Error::OutOfMemory { .. }) if cache.clear() => {
                         gpu.poll();
-                        gpu.prepare(program, pipelines, weights).await?
+                        gpu.prepare(&program, pipelines, weights).await?
                     }
                     result => result?,
-                }
+                };
+                Ready { program, schedule: chosen, prepared }
             }
         };
         let mut host = call.of_part(packing, network);
-        gpu.run(&mut prepared, pipelines, &mut host, wait).await?;
-        cache.put(key, prepared, self.memory_budget.saturating_mul(2));
+        let Ready { program, schedule, prepared } = &mut ready;
+        if program.is_kept() {
+            gpu.run(prepared, program.submissions.iter(), pipelines, &mut host, wait).await?;
+        } else {
+            let submissions = Scheduler::new(network, packing, self.memory_budget, *schedule)?;
+            gpu.run(prepared, submissions, pipelines, &mut host, wait).await?;
+        }
+        cache.put(key, ready, self.memory_budget.saturating_mul(2));
         Ok(())
     }
 

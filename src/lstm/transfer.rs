@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ndarray::{Array3, ArrayView1, ArrayView3, ArrayViewMut1, ArrayViewMut3, s};
 
-use crate::check::host_out_of_memory;
+use crate::check::zeros;
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::plan::{HostData, Network, Packing};
@@ -51,14 +51,6 @@ impl<'a> Call<'a> {
         let state = LstmState { h: self.h, c: self.c };
         (self.output, state)
     }
-}
-
-fn zeros(shape: [usize; 3]) -> Result<Array3<f32>, Error> {
-    let len = shape.iter().product(); // checked not to overflow before any array is made
-    let mut data = Vec::new();
-    data.try_reserve_exact(len).map_err(host_out_of_memory)?;
-    data.resize(len, 0.0);
-    Array3::from_shape_vec(shape, data).map_err(|error| Error::OutOfMemory { reason: error.to_string() })
 }
 
 /// A row, padded with zeros to `width`: to whole vec4f, or not at all. Subnormal numbers become zeros.

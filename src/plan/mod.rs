@@ -27,4 +27,4 @@ pub(crate) use cost::costs;
 pub(crate) use limits::most_sequences;
 pub(crate) use network::Network;
 pub(crate) use packing::Packing;
-pub(crate) use schedule::{HostData, admits, schedule};
+pub(crate) use schedule::{HostData, Scheduler, admits, schedule};

@@ -81,6 +81,17 @@ impl Network {
         }
     }
 
+    /// Bytes that packing the largest layer's weights takes on the host: its f32, put together from those of each
+    /// direction, and as they are uploaded.
+    pub fn packing_bytes(&self) -> usize {
+        let parts_of_layer = self.parts.len() / self.config.num_layers();
+        let words =
+            |parts: &[ResidentRef]| parts.iter().fold(0usize, |sum, part| sum.saturating_add(part.len));
+        let largest = self.parts.chunks(parts_of_layer).map(words).max().unwrap_or(0);
+        let f32_of_word = VEC4 / self.words_of_element();
+        largest.saturating_mul(3 * f32_of_word * size_of::<f32>())
+    }
+
     /// f32 of one row of what enters `layer`, padded.
     pub fn input_row(&self, layer: usize) -> usize {
         if layer == 0 { padded(self.config.input_size()) } else { self.output_row() }

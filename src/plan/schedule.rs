@@ -1,5 +1,6 @@
 //! Walks layers, directions and blocks of time, and lists what the device is to do.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::limits::BlockRows;
@@ -7,7 +8,10 @@ use super::network::{Network, Stage};
 use super::packing::Packing;
 use crate::error::Error;
 use crate::kernels::{SLOTS, TileShape};
-use crate::spec::{BindSet, BufferRef, Program, ProgramBuilder, ResidentRef, SubmissionLimits, VEC4, padded};
+use crate::spec::{
+    BindSet, BufferRef, Needs, Program, ProgramBuilder, ResidentRef, Submission, SubmissionLimits, VEC4,
+    padded,
+};
 use crate::tuning::Schedule;
 
 /// What a buffer that is uploaded or read back holds.
@@ -65,44 +69,40 @@ pub(crate) fn admits(network: &Network, packing: &Packing, schedule: Schedule) -
     }
 }
 
-/// Lists everything that one call on the packed sequences does. They must be no more than
-/// [`most_sequences`](super::most_sequences), and the schedule one that [`admits`] them.
+/// What one call on the packed sequences does. The program keeps its submissions if their lists take no more
+/// than `keep` bytes of the host's memory; else a [`Scheduler`] lists them again, one after the other.
 pub(crate) fn schedule(
     network: &Network,
     packing: &Packing,
     budget: u64,
     schedule: Schedule,
+    keep: u64,
 ) -> Result<Program<HostData>, Error> {
-    let mut scheduler = Scheduler::new(network, packing, budget, schedule)?;
-    scheduler.upload_states();
-    if network.config.num_directions() == 1 {
-        scheduler.walk_blocks();
-    } else {
-        scheduler.walk_layers();
-    }
-    scheduler.download_states();
-    Ok(scheduler.builder.finish())
+    Scheduler::new(network, packing, budget, schedule).map(|scheduler| scheduler.into_program(keep))
 }
 
-pub(super) struct Scheduler<'a> {
-    pub network: &'a Network,
-    pub packing: &'a Packing,
-    pub builder: ProgramBuilder<HostData>,
+/// Lists what one call on the packed sequences does, submission by submission: an iterator.
+pub(crate) struct Scheduler<'a> {
+    pub(super) network: &'a Network,
+    pub(super) packing: &'a Packing,
+    pub(super) builder: ProgramBuilder<HostData>,
     schedule: Schedule,
-    pub blocks: Vec<Range<usize>>,
+    /// What is still to be walked, the next one first.
+    tasks: VecDeque<Task>,
+    pub(super) blocks: Vec<Range<usize>>,
     /// Whether the directions share dispatches.
-    pub fused: bool,
+    pub(super) fused: bool,
     /// Rows of gates_x for each direction of a dispatch.
-    pub gates_rows: usize,
+    pub(super) gates_rows: usize,
     /// [rows, I padded]: one for every block, or one that all blocks use in turn.
     input: Vec<usize>,
     /// [rows, D, O padded] of even and odd groups, likewise.
     outputs: [Vec<usize>; 2],
     /// Where the input is projected ahead.
-    pub gates_x: Option<usize>,
-    pub groups: Vec<Group>,
+    pub(super) gates_x: Option<usize>,
+    pub(super) groups: Vec<Group>,
     /// [slots, B, H padded]: what hidden_projection reads, where there is one.
-    pub unprojected: Option<usize>,
+    pub(super) unprojected: Option<usize>,
 }
 
 /// Layers whose states lie together, as one dispatch may compute them: one, but for a diagonal.
@@ -114,8 +114,45 @@ pub(super) struct Group {
     pub c: usize,
 }
 
+/// A part of a call that is walked at once: no more than one block of time.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    UploadStates,
+    UploadInput {
+        block: usize,
+    },
+    /// A group of layers over one block, in some directions.
+    Compute {
+        group: usize,
+        directions: [usize; 2],
+        block: usize,
+    },
+    DownloadOutput {
+        block: usize,
+    },
+    DownloadStates,
+}
+
+impl Iterator for Scheduler<'_> {
+    type Item = Submission<HostData>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(submission) = self.builder.next_closed() {
+                return Some(submission);
+            }
+            match self.tasks.pop_front() {
+                Some(task) => self.walk(task),
+                None => return self.builder.last(),
+            }
+        }
+    }
+}
+
 impl<'a> Scheduler<'a> {
-    fn new(
+    /// The sequences must be no more than [`most_sequences`](super::most_sequences), and the schedule one that
+    /// [`admits`] them.
+    pub fn new(
         network: &'a Network,
         packing: &'a Packing,
         budget: u64,
@@ -168,11 +205,12 @@ impl<'a> Scheduler<'a> {
             .collect();
         let unprojected = in_group * pairs * padded(config.hidden_size());
         let unprojected = (config.proj_size() > 0).then(|| builder.buffer("o ∘ tanh(c)", unprojected));
-        Ok(Self {
+        let mut scheduler = Self {
             network,
             packing,
             builder,
             schedule,
+            tasks: VecDeque::new(),
             blocks,
             fused,
             gates_rows,
@@ -181,33 +219,70 @@ impl<'a> Scheduler<'a> {
             gates_x,
             groups,
             unprojected,
-        })
+        };
+        scheduler.tasks = match directions {
+            1 => scheduler.block_by_block(),
+            _ => scheduler.layer_by_layer(),
+        };
+        scheduler.tasks.push_front(Task::UploadStates);
+        scheduler.tasks.push_back(Task::DownloadStates);
+        Ok(scheduler)
+    }
+
+    /// All of it, with the submissions if their lists take no more than `keep` bytes.
+    fn into_program(mut self, keep: u64) -> Program<HostData> {
+        let mut needs = Needs::default();
+        let mut submissions = Vec::new();
+        for submission in self.by_ref() {
+            needs.add(&submission);
+            if needs.lists <= keep || needs.submissions == 1 {
+                submissions.push(submission.shrunk());
+            } else {
+                submissions = Vec::new();
+            }
+        }
+        let (buffers, bind_sets) = self.builder.finish();
+        needs.pipelines.extend(bind_sets.iter().map(|set| set.pipeline));
+        Program { buffers, bind_sets, submissions, needs }
     }
 
     /// One direction: every layer of a block, then the next block.
-    fn walk_blocks(&mut self) {
+    fn block_by_block(&self) -> VecDeque<Task> {
+        let mut tasks = VecDeque::new();
         for block in 0..self.blocks.len() {
-            self.upload_input(block);
-            for group in 0..self.groups.len() {
-                self.block(group, 0..1, block);
-            }
-            self.download_output(block);
+            tasks.push_back(Task::UploadInput { block });
+            let compute = |group| Task::Compute { group, directions: [0, 1], block };
+            tasks.extend((0..self.groups.len()).map(compute));
+            tasks.push_back(Task::DownloadOutput { block });
         }
+        tasks
     }
 
     /// Two directions: every block of a layer, then the next layer.
-    fn walk_layers(&mut self) {
-        let blocks = self.blocks.len();
-        (0..blocks).for_each(|block| self.upload_input(block));
+    fn layer_by_layer(&self) -> VecDeque<Task> {
+        let blocks = 0..self.blocks.len();
+        let mut tasks: VecDeque<Task> = blocks.clone().map(|block| Task::UploadInput { block }).collect();
         for group in 0..self.groups.len() {
             if self.fused {
-                self.block(group, 0..2, 0);
+                tasks.push_back(Task::Compute { group, directions: [0, 2], block: 0 });
             } else {
-                (0..blocks).for_each(|block| self.block(group, 0..1, block));
-                (0..blocks).rev().for_each(|block| self.block(group, 1..2, block));
+                tasks.extend(blocks.clone().map(|block| Task::Compute { group, directions: [0, 1], block }));
+                let reverse = |block| Task::Compute { group, directions: [1, 2], block };
+                tasks.extend(blocks.clone().rev().map(reverse));
             }
         }
-        (0..blocks).for_each(|block| self.download_output(block));
+        tasks.extend(blocks.map(|block| Task::DownloadOutput { block }));
+        tasks
+    }
+
+    fn walk(&mut self, task: Task) {
+        match task {
+            Task::UploadStates => self.upload_states(),
+            Task::UploadInput { block } => self.upload_input(block),
+            Task::Compute { group, directions: [start, end], block } => self.block(group, start..end, block),
+            Task::DownloadOutput { block } => self.download_output(block),
+            Task::DownloadStates => self.download_states(),
+        }
     }
 
     /// A group of layers over one block, in some directions.
@@ -235,7 +310,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Dispatches a stage for `rows` rows in each of `depth` slots.
-    pub fn dispatch<P: bytemuck::Pod>(
+    pub(super) fn dispatch<P: bytemuck::Pod>(
         &mut self,
         stage: &Stage,
         buffers: Vec<BufferRef>,
@@ -250,18 +325,18 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Where a resident part begins, in elements of four numbers.
-    pub fn element(&self, part: ResidentRef, words: usize) -> u32 {
+    pub(super) fn element(&self, part: ResidentRef, words: usize) -> u32 {
         (part.start / words) as u32 // bindings that shaders index in 32 bits
     }
 
     /// What enters a group, in some block.
-    pub fn input_of(&self, group: usize, block: usize) -> BufferRef {
+    pub(super) fn input_of(&self, group: usize, block: usize) -> BufferRef {
         let buffers = if group == 0 { &self.input } else { &self.outputs[(group - 1) % 2] };
         BufferRef::Program(Self::of_block(buffers, block))
     }
 
     /// What leaves it.
-    pub fn output_of(&self, group: usize, block: usize) -> BufferRef {
+    pub(super) fn output_of(&self, group: usize, block: usize) -> BufferRef {
         BufferRef::Program(Self::of_block(&self.outputs[group % 2], block))
     }
 

@@ -1,13 +1,17 @@
 //! Puts programs together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
-use super::{BindSet, BufferSpec, Dispatch, Program, Submission, Transfer};
+use super::{BindSet, BufferSpec, Dispatch, Submission, Transfer};
 
 /// Puts a program together: interns what repeats, and cuts it into submissions.
 pub(crate) struct ProgramBuilder<Tag> {
-    program: Program<Tag>,
-    bind_sets: HashMap<BindSet, usize>,
+    buffers: Vec<BufferSpec>,
+    bind_sets: Vec<BindSet>,
+    known_bind_sets: HashMap<BindSet, usize>,
+    /// Those that nobody has taken yet; the last one is being filled.
+    submissions: VecDeque<Submission<Tag>>,
+    /// Uniforms of the last one.
     params: HashMap<Vec<u8>, u32>,
     alignment: usize,
     operations: u64,
@@ -28,8 +32,10 @@ pub(crate) struct SubmissionLimits {
 impl<Tag> ProgramBuilder<Tag> {
     pub fn new(uniform_alignment: u32, limits: SubmissionLimits) -> Self {
         Self {
-            program: Program { buffers: Vec::new(), bind_sets: Vec::new(), submissions: Vec::new() },
-            bind_sets: HashMap::new(),
+            buffers: Vec::new(),
+            bind_sets: Vec::new(),
+            known_bind_sets: HashMap::new(),
+            submissions: VecDeque::new(),
             params: HashMap::new(),
             alignment: uniform_alignment as usize,
             operations: 0,
@@ -39,12 +45,12 @@ impl<Tag> ProgramBuilder<Tag> {
 
     pub fn buffer(&mut self, label: impl Into<String>, len: usize) -> usize {
         let label = label.into();
-        self.program.buffers.push(BufferSpec { label, len });
-        self.program.buffers.len() - 1
+        self.buffers.push(BufferSpec { label, len });
+        self.buffers.len() - 1
     }
 
     pub fn buffer_len(&self, buffer: usize) -> usize {
-        self.program.buffers[buffer].len
+        self.buffers[buffer].len
     }
 
     pub fn upload(&mut self, buffer: usize, len: usize, tag: Tag) {
@@ -94,23 +100,34 @@ impl<Tag> ProgramBuilder<Tag> {
         bytes > 0 && bytes + more.bytes() > self.limits.transfers
     }
 
-    pub fn finish(self) -> Program<Tag> {
-        self.program
+    /// Takes the first submission that is closed.
+    pub fn next_closed(&mut self) -> Option<Submission<Tag>> {
+        if self.submissions.len() > 1 { self.submissions.pop_front() } else { None }
+    }
+
+    /// Takes the first submission: the last one, closed or not, if no other is left.
+    pub fn last(&mut self) -> Option<Submission<Tag>> {
+        self.submissions.pop_front()
+    }
+
+    /// The buffers and bind sets.
+    pub fn finish(self) -> (Vec<BufferSpec>, Vec<BindSet>) {
+        (self.buffers, self.bind_sets)
     }
 
     /// The submission that is being filled.
     fn open(&mut self) -> &mut Submission<Tag> {
-        if self.program.submissions.is_empty() {
+        if self.submissions.is_empty() {
             self.close();
         }
-        let last = self.program.submissions.len() - 1;
-        &mut self.program.submissions[last]
+        let last = self.submissions.len() - 1;
+        &mut self.submissions[last]
     }
 
     fn close(&mut self) {
         self.operations = 0;
         self.params.clear();
-        self.program.submissions.push(Submission {
+        self.submissions.push_back(Submission {
             uploads: Vec::new(),
             params: Vec::new(),
             dispatches: Vec::new(),
@@ -119,12 +136,12 @@ impl<Tag> ProgramBuilder<Tag> {
     }
 
     fn intern_bind_set(&mut self, set: BindSet) -> usize {
-        if let Some(&known) = self.bind_sets.get(&set) {
+        if let Some(&known) = self.known_bind_sets.get(&set) {
             return known;
         }
-        let index = self.program.bind_sets.len();
-        self.program.bind_sets.push(set.clone());
-        self.bind_sets.insert(set, index);
+        let index = self.bind_sets.len();
+        self.bind_sets.push(set.clone());
+        self.known_bind_sets.insert(set, index);
         index
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Nothing here knows wgpu or what an LSTM is.
 
+use std::collections::BTreeSet;
+
 mod builder;
 
 pub(crate) use builder::{ProgramBuilder, SubmissionLimits};
@@ -214,7 +216,39 @@ pub(crate) struct Submission<Tag> {
 pub(crate) struct Program<Tag> {
     pub buffers: Vec<BufferSpec>,
     pub bind_sets: Vec<BindSet>,
+    /// All of them; or none, if their lists take too much memory to be kept.
     pub submissions: Vec<Submission<Tag>>,
+    pub needs: Needs,
+}
+
+/// What it takes to run a program, summed up over its submissions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Needs {
+    /// Those that a dispatch or a bind set names.
+    pub pipelines: BTreeSet<usize>,
+    pub submissions: usize,
+    /// The most bytes of uniforms that a submission has.
+    pub params: u64,
+    /// The most bytes that a submission uploads, besides its uniforms.
+    pub uploads: u64,
+    /// The most bytes that a submission brings back.
+    pub downloads: u64,
+    /// Bytes that the lists of all submissions take on the host.
+    pub lists: u64,
+    /// Bytes that those of the largest one take.
+    pub largest_list: u64,
+}
+
+impl Needs {
+    pub fn add<Tag>(&mut self, submission: &Submission<Tag>) {
+        self.pipelines.extend(submission.dispatches.iter().map(|dispatch| dispatch.pipeline));
+        self.submissions += 1;
+        self.params = self.params.max(submission.params.len() as u64);
+        self.uploads = self.uploads.max(submission.upload_bytes());
+        self.downloads = self.downloads.max(submission.download_bytes());
+        self.lists += submission.list_bytes();
+        self.largest_list = self.largest_list.max(submission.list_bytes());
+    }
 }
 
 impl<Tag> Submission<Tag> {
@@ -225,6 +259,22 @@ impl<Tag> Submission<Tag> {
     pub fn download_bytes(&self) -> u64 {
         self.downloads.iter().map(Transfer::bytes).sum()
     }
+
+    /// The same, in no more memory than its lists take.
+    pub fn shrunk(mut self) -> Self {
+        self.uploads.shrink_to_fit();
+        self.params.shrink_to_fit();
+        self.dispatches.shrink_to_fit();
+        self.downloads.shrink_to_fit();
+        self
+    }
+
+    /// Bytes that it takes on the host.
+    fn list_bytes(&self) -> u64 {
+        let transfers = self.uploads.len() + self.downloads.len();
+        let lists = transfers * size_of::<Transfer<Tag>>() + self.dispatches.len() * size_of::<Dispatch>();
+        (lists + self.params.len()) as u64
+    }
 }
 
 impl<Tag> Transfer<Tag> {
@@ -234,19 +284,14 @@ impl<Tag> Transfer<Tag> {
 }
 
 impl<Tag> Program<Tag> {
-    /// The most bytes of uniforms of any submission.
-    pub fn params_bytes(&self) -> usize {
-        self.submissions.iter().map(|submission| submission.params.len()).max().unwrap_or(0)
+    /// Whether the submissions are all here, and need not be listed again.
+    pub fn is_kept(&self) -> bool {
+        self.submissions.len() == self.needs.submissions
     }
 
-    /// The most bytes that a submission uploads, besides its uniforms.
-    pub fn upload_bytes(&self) -> u64 {
-        self.submissions.iter().map(Submission::upload_bytes).max().unwrap_or(0)
-    }
-
-    /// The most bytes that a submission brings back.
-    pub fn download_bytes(&self) -> u64 {
-        self.submissions.iter().map(Submission::download_bytes).max().unwrap_or(0)
+    /// Bytes that the lists of submissions take on the host while the program runs.
+    pub fn list_bytes(&self) -> u64 {
+        if self.is_kept() { self.needs.lists } else { self.needs.largest_list }
     }
 }
 

@@ -3,6 +3,7 @@
 use half::f16;
 
 use super::LstmWeights;
+use super::init::check_memory_for;
 use super::names::Name;
 use crate::error::Error;
 
@@ -47,6 +48,7 @@ impl LstmWeights {
     /// # Ok::<(), wgpu_lstm::Error>(())
     /// ```
     pub fn to_precision(&self, precision: Precision) -> Result<Self, Error> {
+        check_memory_for(&self.config)?;
         let mut rounded = Self { precision, ..self.clone() };
         if precision == Precision::F32 {
             return Ok(rounded);

@@ -22,7 +22,7 @@ proptest! {
         if !admits(&network, &packing, case.schedule) {
             return Ok(());
         }
-        let program = schedule(&network, &packing, 1 << 30, case.schedule).unwrap();
+        let program = schedule(&network, &packing, 1 << 30, case.schedule, u64::MAX).unwrap();
         let dispatches: Vec<_> = program.submissions.iter().flat_map(|s| &s.dispatches).collect();
         let told = phases(&network, &packing, case.schedule);
         let sum = |of: fn(&Phase) -> f64| told.iter().map(of).sum::<f64>();
@@ -45,7 +45,7 @@ fn a_scan_of_many_operations_costs_the_dispatches_that_it_takes() {
         let roomy = DeviceLimits { max_binding: 1 << 31, max_buffer: 1 << 31, ..limits(software, None) };
         let network = Network::new(&LstmConfig::new(4, hidden), &roomy, false).unwrap();
         let packing = Packing::new((0..2000).map(|b| (b, 200)).collect());
-        let program = schedule(&network, &packing, 1 << 40, Schedule::Scan).unwrap();
+        let program = schedule(&network, &packing, 1 << 40, Schedule::Scan, u64::MAX).unwrap();
         let dispatches: usize =
             program.submissions.iter().map(|submission| submission.dispatches.len()).sum();
         let told = phases(&network, &packing, Schedule::Scan);

@@ -77,7 +77,7 @@ proptest! {
                 );
                 return Ok(());
             }
-            let program = schedule(&network, &packing, case.budget, case.schedule).unwrap();
+            let program = schedule(&network, &packing, case.budget, case.schedule, u64::MAX).unwrap();
             let dispatches = Walk::new(&network, &packing, &program).run();
             if !case.config.bidirectional() {
                 let labels = ["input", "gates_x", "output of even groups", "output of odd groups"];
@@ -114,7 +114,7 @@ fn dispatches_per_layer(config: &LstmConfig, network: &Network, program: &Progra
 fn plan(config: &LstmConfig, batch: usize, steps: usize, budget: u64) -> (Network, Program<HostData>) {
     let network = Network::new(config, &limits(false, None), false).unwrap();
     let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
-    let program = schedule(&network, &packing, budget, Schedule::Step).unwrap();
+    let program = schedule(&network, &packing, budget, Schedule::Step, u64::MAX).unwrap();
     (network, program)
 }
 
@@ -137,7 +137,7 @@ fn layers_and_directions_share_uniforms() {
     let (network, program) = plan(&config, 2, 50, 256 << 20);
     let alignment = network.limits.uniform_alignment as usize;
     let last = size_of::<crate::kernels::Step>(); // with nothing after it to align
-    assert_eq!(program.params_bytes(), 50 * alignment + last, "one for the block, one a step");
+    assert_eq!(program.needs.params as usize, 50 * alignment + last, "one for the block, one a step");
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn the_work_of_a_ragged_batch_grows_with_the_sum_of_its_lengths() {
         Network::new(&LstmConfig::new(8, 8).with_bidirectional(true), &limits(false, None), false).unwrap();
     let operations = |lengths: &[usize]| -> u64 {
         let packing = Packing::new(lengths.iter().copied().enumerate().collect());
-        let program = schedule(&network, &packing, 256 << 20, Schedule::Step).unwrap();
+        let program = schedule(&network, &packing, 256 << 20, Schedule::Step, u64::MAX).unwrap();
         program.submissions.iter().flat_map(|s| &s.dispatches).map(|d| d.operations).sum()
     };
     // One long sequence among many short ones: as if the short ones did not fill its steps.
@@ -237,7 +237,7 @@ fn programs_keep_to_the_lowest_limits() {
                     let packing = Packing::new((0..batch.min(most)).map(|b| (b, 300)).collect());
                     for way in Schedule::ALL {
                         if admits(&network, &packing, way) {
-                            let program = schedule(&network, &packing, 256 << 20, way).unwrap();
+                            let program = schedule(&network, &packing, 256 << 20, way, u64::MAX).unwrap();
                             Walk::new(&network, &packing, &program).run();
                             planned += 1;
                         }
