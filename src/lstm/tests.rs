@@ -7,12 +7,12 @@ use ndarray::Array3;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Lstm, Wait};
+use super::{DEFAULT_MEMORY_BUDGET, Lstm, Wait};
 use crate::common;
 use crate::common::compare::{FLOOR, TIMES_WRONG, f32_tolerance, worst_error};
 use crate::common::golden::{self, Golden};
 use crate::config::LstmConfig;
-use crate::device::Backend;
+use crate::device::{Backend, Device};
 use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::plan::Network;
@@ -273,11 +273,10 @@ enum Moment {
     InTheWait,
 }
 
-/// Arms `gpu` to be lost within the next call. wgpu itself calls back at each moment: first when that call
-/// submits, since nothing is submitted or polled before.
+/// Arms `gpu` to be lost within the next call; whether it is yet. wgpu itself calls back at each moment: first when
+/// that call submits, since nothing is submitted or polled before.
 fn lose_within_a_call(gpu: &Arc<Gpu>, moment: Moment) -> Arc<AtomicBool> {
     let lost = Arc::new(AtomicBool::new(false));
-    let (device, queue) = gpu.raw();
     let lose = {
         let (gpu, lost) = (Arc::clone(gpu), Arc::clone(&lost));
         move || {
@@ -285,6 +284,7 @@ fn lose_within_a_call(gpu: &Arc<Gpu>, moment: Moment) -> Arc<AtomicBool> {
             lost.store(true, Relaxed);
         }
     };
+    let (device, queue) = gpu.raw();
     if moment != Moment::InTheWait {
         queue.on_submitted_work_done(lose);
         return lost;
@@ -298,12 +298,27 @@ fn lose_within_a_call(gpu: &Arc<Gpu>, moment: Moment) -> Arc<AtomicBool> {
     let gpu = Arc::clone(gpu);
     queue.on_submitted_work_done(move || {
         // No submission uses this buffer: the next look, the call's wait, answers for it before the call's own.
-        idle.map_async(wgpu::MapMode::Read, .., move |_| {
+        let kept = idle.clone(); // one that nobody holds any more is answered for at once
+        idle.map_async(wgpu::MapMode::Read, .., move |result| {
+            result.expect("nothing but the call's wait answers");
             lose();
             gpu.poll(); // frees what the device had, as a real loss would
+            drop(kept);
         });
     });
     lost
+}
+
+/// A device of one's own to lose: one that we open, whose loss wgpu tells us, or a caller's, whose loss shows in
+/// what it refuses.
+fn doomed(ours: bool) -> Arc<Gpu> {
+    if ours {
+        return Arc::new(pollster::block_on(Gpu::open()).unwrap());
+    }
+    let (device, queue) = common::device::open(wgpu::Features::empty(), wgpu::Limits::default());
+    let device = Device::from_wgpu(device, queue).unwrap();
+    let Backend::Gpu(gpu) = device.backend() else { panic!("not a GPU") };
+    Arc::clone(gpu)
 }
 
 #[test]
@@ -311,23 +326,28 @@ fn lose_within_a_call(gpu: &Arc<Gpu>, moment: Moment) -> Arc<AtomicBool> {
 fn a_device_lost_in_the_middle_of_a_call_hangs_nobody() {
     let weights = LstmWeights::uniform(&LstmConfig::new(7, 16), 7).unwrap();
     let input = Array3::zeros((28, 2, 7));
-    for moment in [Moment::BetweenSubmissions, Moment::BeforeTheWait, Moment::InTheWait] {
-        for wait in [Wait::Block, Wait::Async] {
-            let gpu = Arc::new(pollster::block_on(Gpu::open()).unwrap());
+    // tests/steady.rs counts the submissions: three in this budget, one in the default.
+    for (moment, budget) in [
+        (Moment::BetweenSubmissions, 9 << 10),
+        (Moment::BeforeTheWait, DEFAULT_MEMORY_BUDGET),
+        (Moment::InTheWait, DEFAULT_MEMORY_BUDGET),
+    ] {
+        for (wait, ours) in
+            [(Wait::Block, true), (Wait::Block, false), (Wait::Async, true), (Wait::Async, false)]
+        {
+            let what = format!("{moment:?}, {wait:?}, ours: {ours}");
+            let gpu = doomed(ours);
             let lstm = pollster::block_on(Lstm::on_gpu(&gpu, &weights)).unwrap();
-            // tests/steady.rs counts the submissions: three in this budget, one in the default.
-            let budget =
-                if moment == Moment::BetweenSubmissions { 9 << 10 } else { super::DEFAULT_MEMORY_BUDGET };
             let lstm = lstm.with_memory_budget(budget).with_tuning(Tuning::Fixed(Schedule::Step));
             lstm.forward(input.view(), None).unwrap(); // compiles, and makes what the next call reuses
             let lost = lose_within_a_call(&gpu, moment);
-            assert!(!lost.load(Relaxed), "lost before the call");
+            assert!(!lost.load(Relaxed), "{what}: lost before the call");
             let result = pollster::block_on(lstm.run(input.view(), None, None, wait));
-            assert!(lost.load(Relaxed), "{moment:?}, {wait:?}: not lost within the call");
-            assert!(matches!(result, Err(Error::DeviceLost { .. })), "{moment:?}, {wait:?}: {result:?}");
+            assert!(lost.load(Relaxed), "{what}: not lost within the call");
+            assert!(matches!(result, Err(Error::DeviceLost { .. })), "{what}: {result:?}");
             for _ in 0..2 {
                 let result = lstm.forward(input.view(), None);
-                assert!(matches!(result, Err(Error::DeviceLost { .. })), "{moment:?}, {wait:?}: {result:?}");
+                assert!(matches!(result, Err(Error::DeviceLost { .. })), "{what}, afterwards: {result:?}");
             }
         }
     }
