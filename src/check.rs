@@ -95,8 +95,11 @@ pub(crate) fn host_out_of_memory(shortage: impl Into<Shortage>) -> Error {
 /// An array of zeros, where there is memory for it.
 pub(crate) fn zeros(shape: [usize; 3]) -> Result<Array3<f32>, Error> {
     let len = shape.iter().fold(1usize, |len, &size| len.saturating_mul(size));
-    check_memory::<f32>(len).map_err(host_out_of_memory)?;
-    Ok(Array3::zeros(shape))
+    let mut data = Vec::new();
+    let bytes = len.saturating_mul(size_of::<f32>());
+    data.try_reserve_exact(len).map_err(|_| host_out_of_memory(Shortage { bytes: Some(bytes) }))?;
+    data.resize(len, 0.0);
+    Ok(Array3::from_shape_vec(shape, data).expect("as many numbers as the shape has"))
 }
 
 #[cfg(test)]

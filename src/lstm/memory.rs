@@ -126,9 +126,9 @@ const SUBMISSION_BYTES: usize = 48 << 20;
 const SEQUENCE_BYTES: usize = 64;
 
 impl Lstm {
-    /// Refuses a call that the host has no memory for: what `forward` checks before it allocates anything, and
-    /// `memory` before it answers.
-    pub(super) fn check_host(&self, steps: usize, batch: usize) -> Result<(), Error> {
+    /// Refuses a call that the host has no memory for: what it returns, and the lists of its dispatches. A call
+    /// itself allocates the former first, and then [checks the latter](Self::check_lists).
+    fn check_host(&self, steps: usize, batch: usize) -> Result<(), Error> {
         let config = &self.config;
         let slots = config.num_layers() * config.num_directions();
         let output =
@@ -137,13 +137,21 @@ impl Lstm {
         let output = output.saturating_mul(1 + usize::from(self.batch_first));
         let states = batch.saturating_mul(slots.saturating_mul(config.output_size() + config.hidden_size()));
         let arrays = output.saturating_add(states).saturating_mul(size_of::<f32>());
+        check_memory::<u8>(arrays.saturating_add(self.list_bytes(steps, batch))).map_err(host_out_of_memory)
+    }
+
+    /// Refuses a call if the host has no memory for the lists of its dispatches.
+    pub(super) fn check_lists(&self, packing: &Packing) -> Result<(), Error> {
+        check_memory::<u8>(self.list_bytes(packing.steps(), packing.batch())).map_err(host_out_of_memory)
+    }
+
+    /// Bytes that the lists of dispatches and sequences take at most at a time.
+    fn list_bytes(&self, steps: usize, batch: usize) -> usize {
         // A step of a layer is a dispatch or two for each direction.
-        let lists = steps.saturating_mul(2 * slots).saturating_mul(DISPATCH_BYTES);
+        let dispatches = 2 * self.config.num_layers() * self.config.num_directions();
         let kept = usize::try_from(kept_lists(self.memory_budget)).unwrap_or(usize::MAX);
-        let lists = lists.min(SUBMISSION_BYTES.saturating_add(kept));
-        let sequences = batch.saturating_mul(SEQUENCE_BYTES);
-        let bytes = arrays.saturating_add(lists).saturating_add(sequences);
-        check_memory::<u8>(bytes).map_err(host_out_of_memory)
+        let lists = steps.saturating_mul(dispatches).saturating_mul(DISPATCH_BYTES);
+        lists.min(SUBMISSION_BYTES.saturating_add(kept)).saturating_add(batch.saturating_mul(SEQUENCE_BYTES))
     }
 }
 

@@ -46,7 +46,6 @@ impl Lstm {
         if let Some(state) = state {
             check_state_shapes(&self.config, batch, state.h.shape(), state.c.shape())?;
         }
-        self.check_host(steps, batch)?;
         let mut call = Call::new(&self.config, input, state)?;
         if batch == 0 {
             let (output, state) = call.finish();
@@ -78,6 +77,7 @@ impl Lstm {
             Some(ready) => ready,
             None => {
                 let chosen = self.chosen(engine, packing, tuning);
+                self.check_lists(packing)?;
                 let program =
                     schedule(network, packing, self.memory_budget, chosen, kept_lists(self.memory_budget))?;
                 let prepared = match gpu.prepare(&program, pipelines, weights).await {
@@ -96,6 +96,7 @@ impl Lstm {
         if program.is_kept() {
             gpu.run(prepared, program.submissions.iter(), pipelines, &mut host, wait).await?;
         } else {
+            self.check_lists(packing)?;
             let submissions = Scheduler::new(network, packing, self.memory_budget, *schedule)?;
             gpu.run(prepared, submissions, pipelines, &mut host, wait).await?;
         }

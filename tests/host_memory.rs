@@ -1,0 +1,145 @@
+//! Memory that ends: a call is right or refused, in processes whose address space is bounded.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::process::{Command, Output};
+
+use common::compare::FLOOR;
+use ndarray::{Array3, s};
+use wgpu_lstm::{Device, Error, Lstm, LstmConfig, LstmWeights};
+
+/// Runs this program's test `name` again, with `CHILD` set to `case`, under `ulimit -v`.
+fn under_ulimit(kib: Option<u64>, name: &str, case: &str) -> Output {
+    let limit = kib.map_or("unlimited".to_owned(), |kib| kib.to_string());
+    let command = r#"ulimit -v "$1" && exec "$2" --exact "$3" --nocapture --test-threads=1"#;
+    Command::new("sh")
+        .args(["-c", command, "sh", &limit])
+        .arg(std::env::current_exe().unwrap())
+        .arg(name)
+        .env("CHILD", case)
+        // A thread's own arena is 64 MiB of address space, which it may still fill when the limit is reached.
+        .env("MALLOC_ARENA_MAX", "1")
+        .env("RUST_BACKTRACE", "0")
+        .output()
+        .expect("sh")
+}
+
+/// Whether a child gave the right result (or was refused it). An error, if it ended in any other way.
+fn was_right(what: &str, child: &Output) -> Result<bool, String> {
+    let said = String::from_utf8_lossy(&[&child.stdout[..], &child.stderr].concat()).into_owned();
+    let (right, refused) = (said.contains("answer: right"), said.contains("answer: refused"));
+    match child.status.success() && right != refused {
+        true => Ok(right),
+        false => Err(format!("{what}: {}:\n{said}", child.status)),
+    }
+}
+
+/// Panics at whatever was neither right nor refused, and if there was not enough memory for anything.
+#[track_caller]
+fn assert_all_right(answers: Vec<Result<bool, String>>) {
+    assert!(answers.contains(&Ok(true)), "the largest limit is enough: {answers:?}");
+    let wrong: Vec<String> = answers.into_iter().filter_map(Result::err).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Lets this process grow by no more than `bytes`.
+fn bound_growth(bytes: u64) {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = status.split(' ').next().unwrap().parse().unwrap();
+    let status = Command::new("prlimit")
+        .args([format!("--pid={}", std::process::id()), format!("--as={}", pages * 4096 + bytes)])
+        .status()
+        .expect("prlimit, of util-linux");
+    assert!(status.success());
+}
+
+/// Makes a call with an input that takes no memory, and prints its answer. Panics if that is neither right nor
+/// `OutOfMemory`.
+fn answer(lstm: &Lstm, steps: usize, batch: usize) {
+    // The same at every step: its output settles.
+    let one = Array3::from_elem((1, 1, 1), 0.5);
+    let call = |steps| lstm.forward(one.broadcast((steps, batch, 1)).unwrap(), None);
+    // The last step forwards; a reverse direction ends elsewhere.
+    let width = lstm.config().output_size();
+    let last = |output: Array3<f32>| output.slice(s![-1, .., ..width]).to_owned();
+    match call(steps).map(|(output, _)| last(output)) {
+        Ok(end) => {
+            let settled = last(call(1_000).unwrap().0);
+            let apart = end.iter().zip(&settled).map(|(a, b)| f64::from((a - b).abs()));
+            assert!(apart.max_by(f64::total_cmp).unwrap() <= FLOOR);
+            println!("answer: right");
+        }
+        Err(Error::OutOfMemory { reason }) => println!("answer: refused: {reason}"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn lstm(device: &Device, config: &LstmConfig) -> Lstm {
+    Lstm::new(device, &LstmWeights::uniform(config, 7).unwrap()).unwrap()
+}
+
+/// A million steps, and a billion, whose output alone is 4 GB: `memory` refuses what `forward` does, and no more.
+#[test]
+#[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+fn a_long_call_on_the_gpu_is_refused_or_right() {
+    const NAME: &str = "a_long_call_on_the_gpu_is_refused_or_right";
+    if let Ok(steps) = std::env::var("CHILD") {
+        let steps = steps.parse().unwrap();
+        let lstm = lstm(common::device::gpu(), &LstmConfig::new(1, 1));
+        let told = lstm.memory(steps, 1);
+        println!("memory: {}", if told.is_ok() { "enough" } else { "too little" });
+        assert!(matches!(told, Ok(_) | Err(Error::OutOfMemory { .. })), "{told:?}");
+        return answer(&lstm, steps, 1);
+    }
+    for (steps, right) in [("1000000", true), ("1000000000", false)] {
+        let child = under_ulimit(Some(1_500_000), NAME, steps);
+        assert_eq!(was_right(&format!("{steps} steps in 1,500,000 KiB"), &child), Ok(right));
+        let told = String::from_utf8_lossy(&child.stdout).contains("memory: enough");
+        assert_eq!(told, right, "{steps} steps: what memory() said");
+    }
+}
+
+/// 20 million steps: 80 MB of output, and what says at which step how many sequences run.
+#[test]
+fn a_long_call_on_the_cpu_is_refused_or_right() {
+    if std::env::var_os("CHILD").is_some() {
+        return answer(&lstm(&Device::cpu(), &LstmConfig::new(1, 1)), 20_000_000, 1);
+    }
+    let run = |kib| {
+        let child = under_ulimit(Some(kib), "a_long_call_on_the_cpu_is_refused_or_right", "");
+        was_right(&format!("{kib} KiB"), &child)
+    };
+    assert_all_right([170_000, 235_000, 300_000].map(run).into());
+}
+
+/// Wherever memory ends, here for a tenth of the steps, and for networks whose calls start threads.
+#[test]
+fn no_end_of_memory_aborts_a_call_on_the_cpu() {
+    let deep = LstmConfig::new(1, 8).with_num_layers(2).with_bidirectional(true);
+    let cases = [
+        ("long", LstmConfig::new(1, 1), 2_000_000, 1),
+        ("wide", LstmConfig::new(1, 64), 2_000, 64),
+        ("deep", deep, 40_000, 4),
+    ];
+    if let Ok(child) = std::env::var("CHILD") {
+        let (name, growth) = child.split_once(' ').unwrap();
+        let (_, config, steps, batch) = cases.iter().find(|case| case.0 == name).unwrap();
+        let lstm = lstm(&Device::cpu(), config);
+        bound_growth(growth.parse().unwrap());
+        return answer(&lstm, *steps, *batch);
+    }
+    let mut all = Vec::new();
+    for (name, ..) in &cases {
+        let run = |mib: u64| {
+            let case = format!("{name} {}", mib << 20);
+            let child = under_ulimit(None, "no_end_of_memory_aborts_a_call_on_the_cpu", &case);
+            was_right(&format!("{name}, {mib} MiB"), &child)
+        };
+        let answers = [1, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 48, 64, 96, 1_024].map(run);
+        println!("{name}: {:?}", answers.each_ref().map(|right| right.as_ref().ok()));
+        assert_eq!(answers[14], Ok(true), "{name}: 1 GiB is enough");
+        all.extend(answers);
+    }
+    assert_all_right(all);
+}
