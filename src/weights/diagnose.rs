@@ -24,8 +24,8 @@ pub(super) fn changed_parameter(text: &str) -> Option<&'static str> {
     if text.starts_with("_all_weight_values") || text.starts_with("_packed_weight_") {
         return Some(QUANTIZED);
     }
-    if let Some((name, _)) = text.strip_prefix("parametrizations.").and_then(|text| text.split_once('.')) {
-        return parameter(name).then_some(PARAMETRIZATION);
+    if let Some(text) = text.strip_prefix("parametrizations.") {
+        return text.split('.').next().is_some_and(parameter).then_some(PARAMETRIZATION);
     }
     if let Some((name, _)) = text.split_once('.') {
         return parameter(name).then_some(MODULE);

@@ -19,6 +19,9 @@ pub struct FoundLstm {
 }
 
 /// Every LSTM, in the order of the prefixes.
+///
+/// A prefix that does not end in a dot is taken from the names alone: reading with it can refuse other names
+/// that begin so.
 pub(super) fn find_lstms(tensors: impl IntoIterator<Item = Tensor<()>>) -> Vec<FoundLstm> {
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for tensor in tensors {

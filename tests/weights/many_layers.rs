@@ -1,9 +1,10 @@
-//! Reading takes time in proportion to the file, however many layers it has.
+//! Reading takes time in proportion to the file, however many layers or networks it has.
 
 use std::time::{Duration, Instant};
 
 use safetensors::SafeTensors;
-use wgpu_lstm::{LstmConfig, LstmWeights};
+use wgpu_lstm::ndarray::ArrayD;
+use wgpu_lstm::{Error, LstmConfig, LstmWeights};
 
 /// Enough for a reader whose time is quadratic in the layers to take minutes.
 const LAYERS: usize = 40_000;
@@ -20,7 +21,7 @@ fn many_layers_are_read_in_linear_time() {
     let dict: Vec<_> = SafeTensors::deserialize(&file)
         .unwrap()
         .iter()
-        .map(|(name, _)| (name.to_owned(), wgpu_lstm::ndarray::ArrayD::zeros(vec![4, 1])))
+        .map(|(name, _)| (name.to_owned(), ArrayD::zeros(vec![4, 1])))
         .collect();
 
     let start = Instant::now();
@@ -31,4 +32,21 @@ fn many_layers_are_read_in_linear_time() {
     let from_dict = start.elapsed();
     println!("{LAYERS} layers: {from_file:?} from a file, {from_dict:?} from a state dict");
     assert!(from_file < BOUND && from_dict < BOUND, "{from_file:?}, {from_dict:?}");
+}
+
+/// A wrong prefix is compared with all that there are, some of them within one another.
+#[test]
+fn many_networks_are_found_in_linear_time() {
+    for depth in [1, 100] {
+        let tensors = (0..LAYERS).map(|index| {
+            let name = format!("{index}.{}weight_ih_l0", "module.".repeat(index % depth));
+            (name, ArrayD::zeros(vec![4, 1]))
+        });
+        let start = Instant::now();
+        let error = LstmWeights::from_state_dict(tensors, "lstm.").unwrap_err();
+        let time = start.elapsed();
+        println!("{LAYERS} networks: {time:?}");
+        assert!(matches!(error, Error::WrongPrefix { found, .. } if found.len() == LAYERS));
+        assert!(time < BOUND, "{time:?}");
+    }
 }
