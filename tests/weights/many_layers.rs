@@ -7,11 +7,11 @@ use wgpu_lstm::ndarray::ArrayD;
 use wgpu_lstm::{Error, LstmConfig, LstmWeights};
 
 /// Enough for a reader whose time is quadratic in the layers to take minutes.
-const LAYERS: usize = 40_000;
+const LAYERS: usize = 80_000;
 
-/// A linear reader takes a third of a second, in a debug build on one busy core. The bound is 60 times that, so
-/// that no noise reaches it; a quadratic reader took 154 s in a release build.
-const BOUND: Duration = Duration::from_secs(20);
+/// A linear reader takes half a second, in a debug build on one busy core. The bound is 50 times that, so that no
+/// noise reaches it; a quadratic reader took 4 s for 12,000 layers there, which is 180 s for these.
+const BOUND: Duration = Duration::from_secs(25);
 
 #[test]
 fn many_layers_are_read_in_linear_time() {
@@ -37,7 +37,7 @@ fn many_layers_are_read_in_linear_time() {
 /// A wrong prefix is compared with all that there are, some of them within one another.
 #[test]
 fn many_networks_are_found_in_linear_time() {
-    for depth in [1, 100] {
+    for depth in [1, 20] {
         let tensors = (0..LAYERS).map(|index| {
             let name = format!("{index}.{}weight_ih_l0", "module.".repeat(index % depth));
             (name, ArrayD::zeros(vec![4, 1]))
