@@ -1,6 +1,7 @@
 //! From and to the safetensors format.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use half::{bf16, f16};
 use safetensors::Dtype;
@@ -66,7 +67,7 @@ impl LstmWeights {
         let tensors = tensors.into_iter().map(|(name, stored)| Tensor {
             name,
             shape: stored.shape.clone(),
-            unreadable: (!is_read(&stored.dtype)).then(|| stored.dtype.to_string().into()),
+            unreadable: unreadable(&stored.dtype),
             data: stored,
         });
         let dict = StateDict::new(tensors, prefix)?;
@@ -119,8 +120,13 @@ fn told_apart(error: Error, bytes: &[u8]) -> Error {
     }
 }
 
-fn is_read(dtype: &ElementType) -> bool {
-    matches!(dtype, ElementType::Known(Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64))
+/// The name of an element type that is not read.
+fn unreadable(dtype: &ElementType) -> Option<Rc<str>> {
+    match dtype {
+        ElementType::Known(Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64) => None,
+        ElementType::Known(other) => Some(other.to_string().into()),
+        ElementType::Unknown(name) => Some(name.clone()),
+    }
 }
 
 /// A tensor's elements as f32.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use safetensors::{Dtype, SafeTensors};
 use wgpu_lstm::{Error, LstmConfig, LstmWeights};
 
-use crate::support::{StateDict, file_of, file_with_header, state_dict};
+use crate::support::{StateDict, file_of, file_with_header, state_dict, zeros};
 
 /// The file of a dict, with these pairs as its metadata.
 fn with_metadata(dict: &StateDict, pairs: &[(&str, &str)]) -> Vec<u8> {
@@ -75,4 +75,30 @@ fn a_tensor_that_is_tied_to_a_name_given_twice_is_refused() {
         Err(Error::DuplicateTensor { name }) => assert_eq!(name, "x"),
         other => panic!("{other:?}"),
     }
+}
+
+/// Few bytes can stand for many: 200 matrices of 4 MB in a file of one. Where there is no memory for them, that
+/// is an error. The address space belongs to a process: the test runs itself in another one.
+#[test]
+#[cfg(target_os = "linux")]
+fn more_than_there_is_memory_for_is_refused() {
+    const TEST: &str = "tied::more_than_there_is_memory_for_is_refused";
+    let bounded = "WGPU_LSTM_TEST_BOUNDED";
+    if std::env::var_os(bounded).is_none() {
+        let command = "ulimit -v 300000; exec \"$0\" --exact \"$1\" --test-threads 1";
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", command]).arg(std::env::current_exe().unwrap()).arg(TEST).env(bounded, "1");
+        let child = shell.output().unwrap();
+        let said = String::from_utf8_lossy(&[child.stdout, child.stderr].concat()).into_owned();
+        assert!(child.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let names: Vec<_> =
+        (0..100).flat_map(|layer| [format!("weight_ih_l{layer}"), format!("weight_hh_l{layer}")]).collect();
+    let dict = StateDict::from([("stored".to_owned(), zeros(&[2048, 512]))]);
+    let pairs: Vec<_> = names.iter().map(|name| (name.as_str(), "stored")).collect();
+    let read = LstmWeights::from_safetensors(&with_metadata(&dict, &pairs[..4]), "").unwrap();
+    assert_eq!(read.config(), &LstmConfig::new(512, 512).with_num_layers(2).with_bias(false));
+    let result = LstmWeights::from_safetensors(&with_metadata(&dict, &pairs), "");
+    assert!(matches!(result, Err(Error::SizeOverflow { .. })));
 }
