@@ -10,6 +10,24 @@ use crate::error::Error;
 /// The bytes of the widest element that is computed with, f64.
 const ELEMENT_BYTES: usize = size_of::<f64>();
 
+/// Refuses sizes that no network has.
+pub(crate) fn check_config(config: &LstmConfig) -> Result<(), Error> {
+    for (what, size) in [
+        ("input_size", config.input_size()),
+        ("hidden_size", config.hidden_size()),
+        ("num_layers", config.num_layers()),
+    ] {
+        if size == 0 {
+            return Err(Error::ZeroSize { what });
+        }
+    }
+    let (proj_size, hidden_size) = (config.proj_size(), config.hidden_size());
+    if proj_size >= hidden_size {
+        return Err(Error::ProjectionTooLarge { proj_size, hidden_size });
+    }
+    Ok(())
+}
+
 /// Refuses an input of `(T, B, I)` that this network can't take, with the lengths of its sequences
 /// if they differ.
 ///

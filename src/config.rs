@@ -1,7 +1,5 @@
 //! Sizes of a network.
 
-use crate::error::Error;
-
 /// The sizes and options of an LSTM: the arguments of `torch.nn.LSTM`.
 ///
 /// Nothing is checked here; whatever takes a config refuses one with a size of zero or with
@@ -101,25 +99,5 @@ impl LstmConfig {
     /// The width of what enters `layer`: I for the first, D·O for the others.
     pub fn layer_input_size(&self, layer: usize) -> usize {
         if layer == 0 { self.input_size } else { self.num_directions().saturating_mul(self.output_size()) }
-    }
-
-    /// Refuses sizes that no network has.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        for (what, size) in [
-            ("input_size", self.input_size),
-            ("hidden_size", self.hidden_size),
-            ("num_layers", self.num_layers),
-        ] {
-            if size == 0 {
-                return Err(Error::ZeroSize { what });
-            }
-        }
-        if self.proj_size >= self.hidden_size {
-            return Err(Error::ProjectionTooLarge {
-                proj_size: self.proj_size,
-                hidden_size: self.hidden_size,
-            });
-        }
-        Ok(())
     }
 }

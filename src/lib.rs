@@ -49,11 +49,11 @@ mod weights;
 
 pub use config::LstmConfig;
 pub use device::Device;
-pub use error::{Error, StatePart};
+pub use error::{Error, FoundLstm, StatePart};
 pub use lstm::{DEFAULT_MEMORY_BUDGET, Lstm, Memory};
 pub use state::LstmState;
 pub use tuning::{Cost, Schedule, Tuning};
-pub use weights::{FoundLstm, LstmWeights, Precision};
+pub use weights::{LstmWeights, Precision};
 
 pub use {ndarray, wgpu};
 

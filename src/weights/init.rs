@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::LstmWeights;
-use crate::check::{check_memory, host_out_of_memory};
+use crate::check::{check_config, check_memory, host_out_of_memory};
 use crate::config::LstmConfig;
 use crate::error::Error;
 
@@ -53,7 +53,7 @@ impl LstmWeights {
     }
 
     fn filled_with(config: &LstmConfig, mut next: impl FnMut() -> f32) -> Result<Self, Error> {
-        config.check()?;
+        check_config(config)?;
         check_memory_for(config)?;
         Self::build(config.clone(), |_, shape| Ok((0..shape.iter().product()).map(|_| next()).collect()))
     }

@@ -18,8 +18,6 @@ use crate::config::LstmConfig;
 use crate::error::Error;
 use names::{Name, Param, Spelling};
 
-pub use find::FoundLstm;
-pub(crate) use find::WrongPrefix;
 pub use precision::Precision;
 
 /// The parameters of an LSTM: `torch.nn.LSTM`'s state dict, and the sizes that follow from it.

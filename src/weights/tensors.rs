@@ -8,6 +8,7 @@ use super::diagnose::Other;
 use super::find::wrong_prefix;
 use super::names::{self, Kind, Name, Param, Spelling};
 use super::{diagnose, init};
+use crate::check::check_config;
 use crate::config::LstmConfig;
 use crate::error::Error;
 
@@ -224,7 +225,7 @@ impl<'a, D> StateDict<'a, D> {
             .with_bias(self.has.bias)
             .with_bidirectional(self.has.reverse)
             .with_proj_size(proj_size);
-        config.check()?;
+        check_config(&config)?;
         Ok(config)
     }
 

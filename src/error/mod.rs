@@ -1,8 +1,11 @@
 //! The one error type of the crate.
 
+mod found;
+
 use std::fmt;
 
-use crate::weights::{FoundLstm, WrongPrefix};
+pub use self::found::FoundLstm;
+use self::found::WrongPrefix;
 
 /// Which half of an [`LstmState`](crate::LstmState) an error is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

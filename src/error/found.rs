@@ -1,0 +1,90 @@
+//! The LSTMs of a file, as an error lists them.
+
+use std::fmt;
+
+use super::Error;
+use crate::config::LstmConfig;
+
+/// An LSTM among named tensors.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FoundLstm {
+    /// What its tensors' names have before PyTorch's own: the prefix to read it with.
+    pub prefix: String,
+    /// Its sizes, or why it can't be read.
+    pub config: Result<LstmConfig, Error>,
+}
+
+/// How many of a list an error shows, and how much of each name.
+const SHOWN: usize = 8;
+const SHOWN_CHARS: usize = 100;
+
+/// [`Error::WrongPrefix`](super::Error::WrongPrefix) as a sentence.
+pub(super) struct WrongPrefix<'a> {
+    pub(super) prefix: &'a str,
+    pub(super) found: &'a [FoundLstm],
+    pub(super) names: &'a [String],
+}
+
+impl fmt::Display for WrongPrefix<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there is no LSTM under the prefix {:?}", self.prefix)?;
+        let all = if self.found.is_empty() {
+            write!(f, ", and none under another one; the tensors are ")?;
+            list(f, self.names, |f, name| shown(f, name))?;
+            self.names.len()
+        } else {
+            write!(f, "; there is one under ")?;
+            list(f, self.found, |f, lstm| {
+                shown(f, &lstm.prefix)?;
+                match &lstm.config {
+                    Ok(config) => write!(f, " ({})", Sizes(config)),
+                    Err(error) => write!(f, " (which can't be read: {error})"),
+                }
+            })?;
+            self.found.len()
+        };
+        if all > SHOWN { write!(f, " and {} more", all - SHOWN) } else { Ok(()) }
+    }
+}
+
+fn list<T>(
+    f: &mut fmt::Formatter<'_>,
+    items: &[T],
+    show: impl Fn(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
+) -> fmt::Result {
+    for (index, item) in items.iter().take(SHOWN).enumerate() {
+        if index > 0 {
+            write!(f, ", ")?;
+        }
+        show(f, item)?;
+    }
+    Ok(())
+}
+
+fn shown(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    match name.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => write!(f, "{:?}…", &name[..end]),
+        None => write!(f, "{name:?}"),
+    }
+}
+
+/// The sizes that are not PyTorch's defaults, and the two without a default.
+struct Sizes<'a>(&'a LstmConfig);
+
+impl fmt::Display for Sizes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = self.0;
+        write!(f, "input_size {}, hidden_size {}", config.input_size(), config.hidden_size())?;
+        if config.num_layers() > 1 {
+            write!(f, ", num_layers {}", config.num_layers())?;
+        }
+        if config.bidirectional() {
+            write!(f, ", bidirectional")?;
+        }
+        if config.proj_size() > 0 {
+            write!(f, ", proj_size {}", config.proj_size())?;
+        }
+        if config.bias() { Ok(()) } else { write!(f, ", no bias") }
+    }
+}
