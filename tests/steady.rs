@@ -152,6 +152,35 @@ fn alive(device: &wgpu::Device, queue: &wgpu::Queue) -> ([isize; 7], isize) {
     (objects, counters.buffer_memory.read())
 }
 
+/// Networks of equal sizes share what is compiled, and give it back when the last of them goes.
+#[test]
+#[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+fn networks_on_one_device_share_their_pipelines() {
+    let (gpu, queue) = common::device::open(wgpu::Features::SUBGROUP, wgpu::Limits::default());
+    let device = Device::from_wgpu(gpu.clone(), queue.clone()).unwrap();
+    let compiled = || {
+        let ([_, _, layouts, pipeline_layouts, pipelines, modules, _], _) = alive(&gpu, &queue);
+        [layouts, pipeline_layouts, pipelines, modules]
+    };
+    let before = compiled();
+    let case = &cases()[0];
+    let first = case.lstm(&device);
+    case.call(&first);
+    let one = compiled();
+    assert!(one[2] > before[2], "{one:?}");
+    let others = [case.lstm(&device), case.lstm(&device)];
+    others.iter().for_each(|lstm| case.call(lstm));
+    assert_eq!(compiled(), one, "three networks of the same sizes");
+    let wider = Case { config: LstmConfig::new(7, 24), ..case.clone() };
+    wider.call(&wider.lstm(&device));
+    assert_eq!(compiled(), one, "after a wider one that is gone");
+    drop(first);
+    others.iter().for_each(|lstm| case.call(lstm));
+    assert_eq!(compiled(), one, "the first one is gone");
+    drop(others);
+    assert_eq!(compiled(), before, "all are gone");
+}
+
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn the_counters_of_a_device_stand_still_and_memory_is_what_was_said() {

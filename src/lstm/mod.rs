@@ -54,9 +54,9 @@ pub const DEFAULT_MEMORY_BUDGET: u64 = 256 << 20;
 /// [memory budget](Self::with_memory_budget); and it submits once, unless it runs in blocks of time or parts of
 /// the batch.
 ///
-/// On the host a call on a GPU allocates what it returns, and 4·B + T words to order the sequences and tell the
-/// shape; inputs and outputs go straight between the caller's arrays and mapped memory. (Batch first, the
-/// output is copied once.) Besides, wgpu allocates about 400 bytes a dispatch while it records.
+/// On the host a repeated call on a GPU allocates what it returns, and 12·B words to order the sequences and to find
+/// the shape; inputs and outputs are copied once, between the caller's arrays and mapped memory. (Batch first,
+/// the output is copied again.) Besides, wgpu allocates about 400 bytes a dispatch and 50 KB a call while it records.
 ///
 /// # Examples
 ///
