@@ -57,6 +57,26 @@ impl<E: Ends> WithSimd for Product<'_, E> {
     }
 }
 
+/// Links of every chain that are added in one turn of a tile's loop.
+const LINKS: usize = 4;
+
+/// Adds link `m` to the chain of each row and output of a panel.
+#[inline(always)]
+fn add_links<S: Simd, const R: usize>(
+    simd: S,
+    sums: &mut [Sums<S>; R],
+    rows: &[&[f32]; R],
+    m: usize,
+    weights: &Sums<S>,
+) {
+    for (sums, row) in sums.iter_mut().zip(rows) {
+        let x = simd.splat_f32s(row[m]);
+        for (sum, &weight) in sums.iter_mut().zip(weights) {
+            *sum = simd.mul_add_e_f32s(weight, x, *sum);
+        }
+    }
+}
+
 impl<E: Ends> Product<'_, E> {
     #[inline(always)]
     fn tile<S: Simd, const R: usize>(&mut self, simd: S, panel: usize, row: usize) {
@@ -65,13 +85,16 @@ impl<E: Ends> Product<'_, E> {
         let depth = weights.len();
         let rows: [&[f32]; R] = std::array::from_fn(|r| &self.rows[(row + r) * depth..][..depth]);
         let mut sums: [Sums<S>; R] = std::array::from_fn(|r| self.ends.start(simd, panel, row + r));
-        for (m, weights) in weights.iter().enumerate() {
-            for (sums, row) in sums.iter_mut().zip(&rows) {
-                let x = simd.splat_f32s(row[m]);
-                for (sum, &weight) in sums.iter_mut().zip(weights) {
-                    *sum = simd.mul_add_e_f32s(weight, x, *sum);
-                }
+        // Unrolled for one row: a turn of one link is then so short that its speed depends on where the linker puts it.
+        let (turns, rest) = weights.as_chunks::<LINKS>();
+        let (turns, rest) = if R == 1 { (turns, rest) } else { (&turns[..0], weights) };
+        for (turn, weights) in turns.iter().enumerate() {
+            for (k, weights) in weights.iter().enumerate() {
+                add_links(simd, &mut sums, &rows, turn * LINKS + k, weights);
             }
+        }
+        for (k, weights) in rest.iter().enumerate() {
+            add_links(simd, &mut sums, &rows, turns.len() * LINKS + k, weights);
         }
         for (r, sums) in sums.into_iter().enumerate() {
             self.ends.finish(simd, panel, row + r, sums);

@@ -1,16 +1,25 @@
 //! What a product's sums start from and become: the input's part of the gates, cells, outputs.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
 
 use super::activation::{sigmoid, tanh};
 use super::pack::{GUARD, Panels, VECTORS};
 use super::product::{Ends, Sums};
 use super::shared::Shared;
+use crate::subnormal::flush;
 
 #[inline(always)]
 fn load<S: Simd>(numbers: &[f32]) -> Sums<S> {
     let (vectors, _) = S::as_simd_f32s(&numbers[..VECTORS * S::F32_LANES]);
     std::array::from_fn(|k| vectors[k])
+}
+
+/// Sums without the guard that they started from.
+#[inline(always)]
+fn unguarded<S: Simd>(simd: S, [i, f, g, o]: Sums<S>) -> Sums<S> {
+    let guard = simd.splat_f32s(GUARD);
+    // Not `map`: its closure would be compiled without the machine's vectors where it is not inlined.
+    [simd.sub_f32s(i, guard), simd.sub_f32s(f, guard), simd.sub_f32s(g, guard), simd.sub_f32s(o, guard)]
 }
 
 /// bias + W_ih·x with its [`GUARD`], kept until its step comes.
@@ -35,6 +44,27 @@ impl Ends for Gates<'_> {
     }
 }
 
+/// [`flush`] for every number of a slice, by vectors.
+pub(super) struct Flush<'a>(pub(super) &'a mut [f32]);
+
+impl WithSimd for Flush<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (vectors, rest) = S::as_mut_simd_f32s(self.0);
+        let (exponent, zero) = (simd.splat_u32s(0x7f80_0000), simd.splat_u32s(0));
+        for x in vectors {
+            let bits = simd.transmute_u32s_f32s(*x);
+            let subnormal = simd.equal_u32s(simd.and_u32s(bits, exponent), zero);
+            *x = simd.transmute_f32s_u32s(simd.select_u32s(subnormal, zero, bits));
+        }
+        for x in rest {
+            *x = flush(*x);
+        }
+    }
+}
+
 /// c = σ(f)·c + σ(i)·tanh(g), h = σ(o)·tanh(c).
 pub(super) struct Cells<'a> {
     /// bias + W_ih·x of this step, as [`Gates`] left it.
@@ -53,12 +83,12 @@ impl Ends for Cells<'_> {
     }
 
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, panel: usize, row: usize, sums: Sums<S>) {
+    fn finish<S: Simd>(&mut self, simd: S, panel: usize, row: usize, [i, f, g, o]: Sums<S>) {
         let at = row * (self.row_len / VECTORS) + panel * S::F32_LANES;
         let (c, _) = S::as_mut_simd_f32s(&mut self.c[at..][..S::F32_LANES]);
         let guard = simd.splat_f32s(GUARD);
-        let [i, f, g, o] = sums.map(|sum| simd.sub_f32s(sum, guard));
-        let new = simd.mul_add_e_f32s(sigmoid(simd, i), tanh(simd, g), guard);
+        let g = tanh(simd, simd.sub_f32s(g, guard)); // to σ the guard makes no difference
+        let new = simd.mul_add_e_f32s(sigmoid(simd, i), g, guard);
         c[0] = simd.sub_f32s(simd.mul_add_e_f32s(sigmoid(simd, f), c[0], new), guard);
         let h = simd.sub_f32s(simd.mul_add_e_f32s(sigmoid(simd, o), tanh(simd, c[0]), guard), guard);
         self.outputs.write(row, panel * S::F32_LANES, bytemuck::cast_slice(&[h]));
@@ -99,7 +129,7 @@ impl Ends for Outputs<'_> {
 
     #[inline(always)]
     fn finish<S: Simd>(&mut self, simd: S, panel: usize, row: usize, sums: Sums<S>) {
-        let sums = sums.map(|sum| simd.sub_f32s(sum, simd.splat_f32s(GUARD)));
+        let sums = unguarded(simd, sums);
         self.write(row, panel * VECTORS * S::F32_LANES, bytemuck::cast_slice(&sums));
     }
 }

@@ -9,7 +9,7 @@ use super::Network;
 use super::pack::VECTORS;
 use super::product::Product;
 use super::shared::Shared;
-use super::step::{Cells, Gates, Outputs};
+use super::step::{Cells, Flush, Gates, Outputs};
 use super::team::Member;
 use crate::plan::Packing;
 use crate::subnormal::flush;
@@ -83,8 +83,8 @@ impl<'a> Call<'a> {
         }
         let row = self.input.slice(s![t, b, ..]);
         match row.as_slice() {
-            Some(row) => to.extend(row.iter().copied().map(flush)),
-            None => to.extend(row.iter().copied().map(flush)),
+            Some(row) => to.extend_from_slice(row),
+            None => to.extend(row),
         }
     }
 }
@@ -187,6 +187,9 @@ impl<'r, 'c> Run<'r, 'c> {
             self.rows.clear();
             for (t, b) in rows.by_ref().take(ROWS_AT_ONCE) {
                 self.call.read_row(layer, t, b, &mut self.rows);
+            }
+            if layer == 0 {
+                network.arch.dispatch(Flush(&mut self.rows));
             }
             let (these, others) = gates.split_at_mut(self.rows.len() / depth * self.gates_len);
             gates = others;
