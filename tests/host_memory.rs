@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use common::compare::FLOOR;
 use ndarray::{Array3, s};
-use wgpu_lstm::{Device, Error, Lstm, LstmConfig, LstmWeights};
+use wgpu_lstm::{Device, Error, Lstm, LstmConfig, LstmState, LstmWeights, Precision};
 
 /// Runs this program's test `name` again, with `CHILD` set to `case`, under `ulimit -v`.
 fn under_ulimit(kib: Option<u64>, name: &str, case: &str) -> Output {
@@ -142,4 +142,28 @@ fn no_end_of_memory_aborts_a_call_on_the_cpu() {
         all.extend(answers);
     }
     assert_all_right(all);
+}
+
+/// Weights of 134 MB, and no memory for as much again: packing and rounding them is refused.
+#[test]
+fn weights_that_can_not_be_copied_are_refused() {
+    const NAME: &str = "weights_that_can_not_be_copied_are_refused";
+    if std::env::var_os("CHILD").is_some() {
+        let weights = LstmWeights::uniform(&LstmConfig::new(2_048, 2_048), 7).unwrap();
+        bound_growth(16 << 20);
+        let made = Lstm::new(&Device::cpu(), &weights).map(drop);
+        assert!(matches!(made, Err(Error::OutOfMemory { .. })), "{made:?}");
+        let rounded = weights.to_precision(Precision::F16).map(drop);
+        assert!(matches!(rounded, Err(Error::OutOfMemory { .. })), "{rounded:?}");
+        return println!("answer: refused");
+    }
+    assert_eq!(was_right(NAME, &under_ulimit(None, NAME, "weights")), Ok(false));
+}
+
+#[test]
+fn a_state_that_no_memory_holds_panics_as_its_docs_say() {
+    let zeros = || LstmState::zeros(&LstmConfig::new(1, 1), 1 << 50);
+    let payload = std::panic::catch_unwind(zeros).expect_err("4 PiB");
+    let message = payload.downcast_ref::<String>().expect("a message");
+    assert!(message.contains("[1, 1125899906842624, 1]") && message.contains("out of memory"), "{message}");
 }
