@@ -3,7 +3,7 @@
 /// The sizes and options of an LSTM: the arguments of `torch.nn.LSTM`.
 ///
 /// Nothing is checked here; whatever takes a config refuses one with a size of zero or with
-/// P ≥ H ([`Error::ZeroSize`], [`Error::ProjectionTooLarge`]).
+/// P ≥ H ([`Error::ZeroSize`](crate::Error::ZeroSize), [`Error::ProjectionTooLarge`](crate::Error::ProjectionTooLarge)).
 ///
 /// ```
 /// use wgpu_lstm::LstmConfig;

@@ -19,7 +19,7 @@ pub struct FoundLstm {
 const SHOWN: usize = 8;
 const SHOWN_CHARS: usize = 100;
 
-/// [`Error::WrongPrefix`](super::Error::WrongPrefix) as a sentence.
+/// [`Error::WrongPrefix`] as a sentence.
 pub(super) struct WrongPrefix<'a> {
     pub(super) prefix: &'a str,
     pub(super) found: &'a [FoundLstm],
