@@ -8,7 +8,7 @@ use super::{Engine, GpuEngine, Lstm};
 use crate::check::check_input;
 use crate::error::Error;
 use crate::gpu::Wait;
-use crate::plan::{Packing, admits, costs};
+use crate::plan::{Admitted, Packing, admit, admit_or_step, costs};
 use crate::tuning::{Cost, MOST_MEASURED, Schedule, Tuning};
 
 /// Runs of each schedule that are timed, after one that is not; the fastest counts.
@@ -17,18 +17,15 @@ const RUNS: usize = 3;
 
 impl Lstm {
     /// The schedule of a part of the batch; of what has yet to be measured, the model's.
-    pub(super) fn chosen(&self, engine: &GpuEngine, packing: &Packing, tuning: Tuning) -> Schedule {
+    pub(super) fn chosen(&self, engine: &GpuEngine, packing: &Packing, tuning: Tuning) -> Admitted {
         let network = &engine.network;
         let wanted = match tuning {
             Tuning::Model => None,
             Tuning::Measure => known(engine, packing),
             Tuning::Fixed(wanted) => Some(wanted),
         };
-        match wanted {
-            Some(wanted) if admits(network, packing, wanted) => wanted,
-            Some(_) => Schedule::Step,
-            None => costs(network, packing).first().map_or(Schedule::Step, |cost| cost.schedule),
-        }
+        let cheapest = || costs(network, packing).first().map(|cost| cost.schedule);
+        admit_or_step(network, packing, wanted.or_else(cheapest).unwrap_or(Schedule::Step))
     }
 
     /// The fastest schedule for a part of the batch, timed unless it is known of a shape like it.
@@ -45,7 +42,7 @@ impl Lstm {
         }
         let mut fastest = (std::time::Duration::MAX, Schedule::Step);
         for schedule in Schedule::ALL {
-            if !admits(&engine.network, packing, schedule) {
+            if admit(&engine.network, packing, schedule).is_none() {
                 continue;
             }
             for run in 0..=RUNS {
@@ -143,5 +140,5 @@ impl Lstm {
 
 /// The schedule that was measured for a part of the batch, or for one like it, if it can compute this one.
 fn known(engine: &GpuEngine, packing: &Packing) -> Option<Schedule> {
-    engine.measured.get(Shape::of(packing), |schedule| admits(&engine.network, packing, schedule))
+    engine.measured.get(Shape::of(packing), |schedule| admit(&engine.network, packing, schedule).is_some())
 }

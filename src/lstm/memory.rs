@@ -5,9 +5,9 @@ use super::run::kept_lists;
 use super::{Engine, Lstm};
 use crate::check::{check_input, check_memory, host_out_of_memory};
 use crate::error::Error;
-use crate::plan::{HostData, Network, Packing, schedule};
+use crate::plan::{Admitted, HostData, Network, Packing, schedule};
 use crate::spec::Program;
-use crate::tuning::{Schedule, Tuning};
+use crate::tuning::Tuning;
 
 /// Bytes that a call takes, as computed by [`Lstm::memory`](crate::Lstm::memory).
 ///
@@ -119,7 +119,7 @@ impl Lstm {
 /// uniform, as much again to find equal uniforms, and about 400 of wgpu's.
 const DISPATCH_BYTES: usize = 1 << 10;
 
-/// Bytes that a submission's dispatches take at most; see `plan::schedule::SUBMISSION`.
+/// Bytes that a submission's dispatches take at most; see `plan::limits::SUBMISSION`.
 const SUBMISSION_BYTES: usize = 48 << 20;
 
 /// Bytes that a sequence takes: its index and length, packed and in the key of the program.
@@ -161,7 +161,7 @@ fn of_call(
     parts: &[Packing],
     budget: u64,
     tuning: Tuning,
-    choose: impl Fn(&Packing) -> Schedule,
+    choose: impl Fn(&Packing) -> Admitted,
 ) -> Result<Memory, Error> {
     let weights = network.resident.iter().map(|buffer| buffer.bytes()).sum();
     let cache = Cache::new();

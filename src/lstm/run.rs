@@ -1,5 +1,7 @@
 //! A call on a GPU: cut into parts, each with a program that is planned, or kept from an earlier call, and run.
 
+use std::sync::Arc;
+
 use ndarray::{Array3, ArrayView3};
 
 use super::cache::{Bytes, Key};
@@ -8,15 +10,16 @@ use super::{GpuEngine, Lstm};
 use crate::check::check_input;
 use crate::error::Error;
 use crate::gpu::{Prepared, Wait};
-use crate::plan::{HostData, Network, Packing, Scheduler, most_sequences, schedule};
+use crate::plan::{Admitted, HostData, Network, Packing, Scheduler, most_sequences, schedule};
 use crate::spec::Program;
 use crate::state::{LstmState, check_state_shapes};
-use crate::tuning::{Schedule, Tuning};
+use crate::tuning::Tuning;
 
 /// A program, and what it runs in on the device.
 pub(super) struct Ready {
     program: Program<HostData>,
-    schedule: Schedule,
+    /// To list the submissions again, where the program does not keep them.
+    admitted: Admitted,
     prepared: Prepared,
 }
 
@@ -76,10 +79,10 @@ impl Lstm {
         let mut ready = match cache.take(&key) {
             Some(ready) => ready,
             None => {
-                let chosen = self.chosen(engine, packing, tuning);
+                let admitted = self.chosen(engine, packing, tuning);
                 self.check_lists(packing)?;
-                let program =
-                    schedule(network, packing, self.memory_budget, chosen, kept_lists(self.memory_budget))?;
+                let keep = kept_lists(self.memory_budget);
+                let program = schedule(network, packing, self.memory_budget, Arc::clone(&admitted), keep)?;
                 let prepared = match gpu.prepare(&program, pipelines, weights).await {
                     // What is kept for other shapes must not be what is missing here.
                     Err(Error::OutOfMemory { .. }) if cache.clear() => {
@@ -88,16 +91,16 @@ impl Lstm {
                     }
                     result => result?,
                 };
-                Ready { program, schedule: chosen, prepared }
+                Ready { program, admitted, prepared }
             }
         };
         let mut host = call.of_part(packing, network);
-        let Ready { program, schedule, prepared } = &mut ready;
+        let Ready { program, admitted, prepared } = &mut ready;
         if program.is_kept() {
             gpu.run(prepared, program.submissions.iter(), pipelines, &mut host, wait).await?;
         } else {
             self.check_lists(packing)?;
-            let submissions = Scheduler::new(network, packing, self.memory_budget, *schedule)?;
+            let submissions = Scheduler::new(network, packing, self.memory_budget, Arc::clone(admitted))?;
             gpu.run(prepared, submissions, pipelines, &mut host, wait).await?;
         }
         cache.put(key, ready, self.memory_budget.saturating_mul(2));

@@ -1,15 +1,21 @@
-//! What a device and a memory budget allow.
+//! What a device allows of a buffer, a dispatch and a submission.
 
-use super::network::{Layer, Network};
-use super::schedule::SUBMISSION;
 use crate::error::{Error, ON_CPU};
-use crate::kernels::SLOTS;
-use crate::spec::{DeviceLimits, padded};
+use crate::spec::{DeviceLimits, SubmissionLimits};
+
+/// A desktop resets a GPU that is busy with one submission for about 2 s. The slowest device worth
+/// running on, a software adapter on two cores, does some 2·10¹⁰ operations a second, and starts a
+/// dispatch in 20 µs: each bound is about one second there.
+pub(crate) const SUBMISSION: SubmissionLimits = SubmissionLimits {
+    operations: 20_000_000_000,
+    dispatches: 32_768,
+    transfers: 128 << 20,
+    params: 16 << 20, // twice what as many steps take, at the usual alignment
+};
 
 /// The advice about a weight that is too large as f32 and fits as f16.
 pub(crate) const AS_F16: &str =
     "as f16 (LstmWeights::to_precision) the weights would fit, and the CPU device has no such limit";
-const RAISE_BUDGET: &str = "Lstm::with_memory_budget raises it";
 
 /// Refuses a buffer of `len` f32 that the device can't bind whole.
 pub(crate) fn check_binding(limits: &DeviceLimits, what: &str, len: usize) -> Result<(), Error> {
@@ -37,67 +43,4 @@ pub(crate) fn check_workgroups(limits: &DeviceLimits, what: &str, groups: usize)
         });
     }
     Ok(())
-}
-
-/// The most rows (time steps of sequences) that a block may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BlockRows {
-    /// Where both directions share a dispatch, and so need their gates at the same time.
-    pub fused: usize,
-    /// Where the directions run one after the other.
-    pub apart: usize,
-}
-
-impl BlockRows {
-    /// From the limits and a budget in bytes for what a block needs: its input, gates, the outputs of
-    /// two layers, and the host's copies of the first and last.
-    pub fn new(network: &Network, budget: u64) -> Result<Self, Error> {
-        let directions = network.config.num_directions();
-        Ok(Self { fused: most_rows(network, budget, directions)?, apart: most_rows(network, budget, 1)? })
-    }
-}
-
-fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<usize, Error> {
-    let config = &network.config;
-    let limits = &network.limits;
-    let input = 4 * padded(config.input_size()) as u64;
-    let gates = 16 * (gate_directions * config.hidden_size()) as u64;
-    let output = 4 * network.output_row() as u64;
-    let layers = config.num_layers().min(2) as u64;
-    let working_set = 2 * input + gates + (layers + 1) * output;
-    // A sequence's states lie in bindings of their own: D·B rows of h or c, or those of several layers.
-    let slots = config.num_directions().max(config.num_layers().min(SLOTS));
-    let state = 4 * (slots * padded(config.hidden_size())) as u64;
-    let row = input.max(gates).max(output).max(state);
-    let tallest = network.tiling.tallest() as u64;
-    let bounds = [
-        ("memory_budget", budget, working_set),
-        ("max_storage_buffer_binding_size", limits.max_binding, row),
-        ("max_buffer_size", limits.max_buffer, row),
-        ("max_compute_workgroups_per_dimension", u64::from(limits.max_workgroups) * tallest, 1),
-    ];
-    let mut most = u64::from(u32::MAX);
-    for (limit_name, limit, needed) in bounds {
-        if needed > limit {
-            return Err(Error::LimitExceeded {
-                what: "one time step of one sequence".to_owned(),
-                needed,
-                limit_name,
-                limit,
-                advice: Some(if limit_name == "memory_budget" { RAISE_BUDGET } else { ON_CPU }),
-            });
-        }
-        most = most.min(limit / needed);
-    }
-    Ok(most as usize)
-}
-
-/// Sequences that one program can take: all at once, or the batch goes through in parts. One time step of
-/// them fits a block, and keeps within a submission's operations.
-pub(crate) fn most_sequences(network: &Network, budget: u64) -> Result<usize, Error> {
-    let directions = network.config.num_directions() as u64;
-    let step = |layer: &Layer| layer.step.shape.operations(1) * directions;
-    let operations = network.layers.iter().map(step).max().unwrap_or(1);
-    let in_a_step = usize::try_from(SUBMISSION.operations / operations).unwrap_or(usize::MAX).max(1);
-    BlockRows::new(network, budget).map(|rows| rows.apart.min(in_a_step))
 }

@@ -14,17 +14,22 @@
 //! a second or more is several dispatches, and a batch of which one time step would not fit a block goes
 //! through in parts, each a program of its own.
 
+mod blocks;
+mod buffers;
 mod cost;
-mod dispatches;
 mod limits;
 mod network;
 mod packing;
+mod passes;
+mod phase;
 mod schedule;
+mod scheduler;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use blocks::most_sequences;
 pub(crate) use cost::costs;
-pub(crate) use limits::most_sequences;
 pub(crate) use network::Network;
 pub(crate) use packing::Packing;
-pub(crate) use schedule::{HostData, Scheduler, admits, schedule};
+pub(crate) use schedule::{Admitted, admit, admit_or_step};
+pub(crate) use scheduler::{HostData, Scheduler, schedule};

@@ -6,8 +6,9 @@ use super::{cases, dispatches_of};
 use crate::config::LstmConfig;
 use crate::kernels::tests::limits;
 use crate::kernels::{Scan, Step};
-use crate::plan::cost::{Machine, Phase, cost_on, costs, phases};
-use crate::plan::{HostData, Network, Packing, admits, schedule};
+use crate::plan::cost::{Machine, cost_on, costs};
+use crate::plan::phase::Phase;
+use crate::plan::{HostData, Network, Packing, admit, admit_or_step, schedule};
 use crate::spec::{DeviceLimits, Dispatch, Program, SubgroupSizes};
 use crate::tuning::Schedule;
 
@@ -19,12 +20,10 @@ proptest! {
     fn a_schedule_costs_what_its_formulas_say(case in cases()) {
         let network = Network::new(&case.config, &case.limits, case.half_weights).unwrap();
         let packing = Packing::new(case.lengths.iter().copied().enumerate().collect());
-        if !admits(&network, &packing, case.schedule) {
-            return Ok(());
-        }
-        let program = schedule(&network, &packing, 1 << 30, case.schedule, u64::MAX).unwrap();
+        let Some(admitted) = admit(&network, &packing, case.schedule) else { return Ok(()) };
+        let told = admitted.phases(&network, &packing);
+        let program = schedule(&network, &packing, 1 << 30, admitted, u64::MAX).unwrap();
         let dispatches: Vec<_> = program.submissions.iter().flat_map(|s| &s.dispatches).collect();
-        let told = phases(&network, &packing, case.schedule);
         let sum = |of: fn(&Phase) -> f64| told.iter().map(of).sum::<f64>();
         prop_assert_eq!(sum(|phase| phase.dispatches), dispatches.len() as f64);
         let uniform = packing.is_uniform();
@@ -45,10 +44,11 @@ fn a_scan_of_many_operations_costs_the_dispatches_that_it_takes() {
         let roomy = DeviceLimits { max_binding: 1 << 31, max_buffer: 1 << 31, ..limits(software, None) };
         let network = Network::new(&LstmConfig::new(4, hidden), &roomy, false).unwrap();
         let packing = Packing::new((0..2000).map(|b| (b, 200)).collect());
-        let program = schedule(&network, &packing, 1 << 40, Schedule::Scan, u64::MAX).unwrap();
+        let admitted = admit_or_step(&network, &packing, Schedule::Scan);
+        let told = admitted.phases(&network, &packing);
+        let program = schedule(&network, &packing, 1 << 40, admitted, u64::MAX).unwrap();
         let dispatches: usize =
             program.submissions.iter().map(|submission| submission.dispatches.len()).sum();
-        let told = phases(&network, &packing, Schedule::Scan);
         let scans = told.last().unwrap().dispatches;
         let projections = dispatches_of(&network, &program, "input_projection");
         assert_eq!(scans, (dispatches - projections) as f64);
@@ -154,8 +154,8 @@ fn predictions() -> String {
             let sizes = SubgroupSizes { min: 32, max: 32 };
             let limits = DeviceLimits { units: machine.units as u32, ..limits(false, Some(sizes)) };
             let network = Network::new(&config, &limits, false).unwrap();
-            let admitted = Schedule::ALL.into_iter().filter(|&s| admits(&network, &packing, s));
-            let costs: Vec<_> = admitted.map(|s| cost_on(&machine, &network, &packing, s)).collect();
+            let admitted = Schedule::ALL.into_iter().filter_map(|s| admit(&network, &packing, s));
+            let costs: Vec<_> = admitted.map(|it| cost_on(&machine, &network, &packing, &it)).collect();
             let best = costs.iter().min_by(|a, b| a.seconds.total_cmp(&b.seconds)).unwrap();
             let step = costs.iter().find(|cost| cost.schedule == Schedule::Step).unwrap();
             table += &format!(" {} {:.3} ({:.3}) |", best.schedule, best.seconds * 1e3, step.seconds * 1e3);

@@ -6,7 +6,7 @@ mod walk;
 use proptest::prelude::*;
 
 use self::walk::Walk;
-use super::{HostData, Network, Packing, admits, most_sequences, schedule};
+use super::{HostData, Network, Packing, admit, admit_or_step, most_sequences, schedule};
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::kernels::tests::limits;
@@ -70,14 +70,14 @@ proptest! {
         let sequences: Vec<_> = case.lengths.iter().copied().enumerate().collect();
         for part in sequences.chunks(most) {
             let packing = Packing::new(part.to_vec());
-            if !admits(&network, &packing, case.schedule) {
+            let Some(admitted) = admit(&network, &packing, case.schedule) else {
                 prop_assert!(
                     (case.schedule == Schedule::Scan && case.config.proj_size() > 0)
                         || (case.schedule == Schedule::Diagonal && case.config.bidirectional())
                 );
                 return Ok(());
-            }
-            let program = schedule(&network, &packing, case.budget, case.schedule, u64::MAX).unwrap();
+            };
+            let program = schedule(&network, &packing, case.budget, admitted, u64::MAX).unwrap();
             let dispatches = Walk::new(&network, &packing, &program).run();
             if !case.config.bidirectional() {
                 let labels = ["input", "gates_x", "output of even groups", "output of odd groups"];
@@ -114,7 +114,9 @@ fn dispatches_per_layer(config: &LstmConfig, network: &Network, program: &Progra
 fn plan(config: &LstmConfig, batch: usize, steps: usize, budget: u64) -> (Network, Program<HostData>) {
     let network = Network::new(config, &limits(false, None), false).unwrap();
     let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
-    let program = schedule(&network, &packing, budget, Schedule::Step, u64::MAX).unwrap();
+    let program =
+        schedule(&network, &packing, budget, admit_or_step(&network, &packing, Schedule::Step), u64::MAX)
+            .unwrap();
     (network, program)
 }
 
@@ -169,7 +171,14 @@ fn the_work_of_a_ragged_batch_grows_with_the_sum_of_its_lengths() {
         Network::new(&LstmConfig::new(8, 8).with_bidirectional(true), &limits(false, None), false).unwrap();
     let operations = |lengths: &[usize]| -> u64 {
         let packing = Packing::new(lengths.iter().copied().enumerate().collect());
-        let program = schedule(&network, &packing, 256 << 20, Schedule::Step, u64::MAX).unwrap();
+        let program = schedule(
+            &network,
+            &packing,
+            256 << 20,
+            admit_or_step(&network, &packing, Schedule::Step),
+            u64::MAX,
+        )
+        .unwrap();
         program.submissions.iter().flat_map(|s| &s.dispatches).map(|d| d.operations).sum()
     };
     // One long sequence among many short ones: as if the short ones did not fill its steps.
@@ -236,7 +245,7 @@ fn programs_keep_to_the_lowest_limits() {
                 for batch in [1, 9, 100] {
                     let packing = Packing::new((0..batch.min(most)).map(|b| (b, 300)).collect());
                     for way in Schedule::ALL {
-                        if admits(&network, &packing, way) {
+                        if let Some(way) = admit(&network, &packing, way) {
                             let program = schedule(&network, &packing, 256 << 20, way, u64::MAX).unwrap();
                             Walk::new(&network, &packing, &program).run();
                             planned += 1;

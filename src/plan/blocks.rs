@@ -1,0 +1,98 @@
+//! How large a block of time, and a part of the batch, may be.
+
+use std::ops::Range;
+
+use super::limits::SUBMISSION;
+use super::network::{Layer, Network};
+use super::packing::Packing;
+use crate::error::{Error, ON_CPU};
+use crate::kernels::SLOTS;
+use crate::spec::padded;
+
+/// Steps of a block at most: bounds the uniforms, of which each step has one.
+const MAX_STEPS: usize = 16_384;
+
+const RAISE_BUDGET: &str = "Lstm::with_memory_budget raises it";
+
+/// A call's time, cut into blocks.
+pub(crate) struct Blocks {
+    /// The time steps of each block.
+    pub steps: Vec<Range<usize>>,
+    /// Whether the directions share dispatches.
+    pub directions_together: bool,
+}
+
+impl Blocks {
+    /// One block for both directions where the call fits one; else the directions run apart.
+    pub fn new(network: &Network, packing: &Packing, budget: u64) -> Result<Self, Error> {
+        let most = BlockRows::new(network, budget)?;
+        let fits = packing.first_row(packing.steps()) <= most.together && packing.steps() <= MAX_STEPS;
+        let directions_together =
+            network.config.num_directions() == 1 || (fits && network.limits.max_workgroups >= 2); // z: directions
+        let rows = if directions_together { most.together } else { most.apart };
+        Ok(Self { steps: packing.blocks(rows, MAX_STEPS), directions_together })
+    }
+}
+
+/// The most rows (time steps of sequences) that a block may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct BlockRows {
+    /// Where both directions share a dispatch, and so need their gates at the same time.
+    together: usize,
+    /// Where the directions run one after the other.
+    apart: usize,
+}
+
+impl BlockRows {
+    /// From the limits and a budget in bytes for what a block needs: its input, gates, the outputs of
+    /// two layers, and the host's copies of the first and last.
+    fn new(network: &Network, budget: u64) -> Result<Self, Error> {
+        let directions = network.config.num_directions();
+        Ok(Self { together: most_rows(network, budget, directions)?, apart: most_rows(network, budget, 1)? })
+    }
+}
+
+fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<usize, Error> {
+    let config = &network.config;
+    let limits = &network.limits;
+    let input = 4 * padded(config.input_size()) as u64;
+    let gates = 16 * (gate_directions * config.hidden_size()) as u64;
+    let output = 4 * network.output_row() as u64;
+    let layers = config.num_layers().min(2) as u64;
+    let working_set = 2 * input + gates + (layers + 1) * output;
+    // A sequence's states lie in bindings of their own: D·B rows of h or c, or those of several layers.
+    let slots = config.num_directions().max(config.num_layers().min(SLOTS));
+    let state = 4 * (slots * padded(config.hidden_size())) as u64;
+    let row = input.max(gates).max(output).max(state);
+    let tallest = network.tiling.tallest() as u64;
+    let bounds = [
+        ("memory_budget", budget, working_set),
+        ("max_storage_buffer_binding_size", limits.max_binding, row),
+        ("max_buffer_size", limits.max_buffer, row),
+        ("max_compute_workgroups_per_dimension", u64::from(limits.max_workgroups) * tallest, 1),
+    ];
+    let mut most = u64::from(u32::MAX);
+    for (limit_name, limit, needed) in bounds {
+        if needed > limit {
+            return Err(Error::LimitExceeded {
+                what: "one time step of one sequence".to_owned(),
+                needed,
+                limit_name,
+                limit,
+                advice: Some(if limit_name == "memory_budget" { RAISE_BUDGET } else { ON_CPU }),
+            });
+        }
+        most = most.min(limit / needed);
+    }
+    Ok(most as usize)
+}
+
+/// Sequences that one program can take: all at once, or the batch goes through in parts. One time step of
+/// them fits a block, and keeps within a submission's operations.
+pub(crate) fn most_sequences(network: &Network, budget: u64) -> Result<usize, Error> {
+    let directions = network.config.num_directions() as u64;
+    let step = |layer: &Layer| layer.step.shape.operations(1) * directions;
+    let operations = network.layers.iter().map(step).max().unwrap_or(1);
+    let in_a_step = usize::try_from(SUBMISSION.operations / operations).unwrap_or(usize::MAX).max(1);
+    BlockRows::new(network, budget).map(|rows| rows.apart.min(in_a_step))
+}

@@ -1,0 +1,57 @@
+//! The schedules: one file each. It has what the schedule can compute, the buffers that it needs, its dispatches, and
+//! its costs.
+
+mod diagonal;
+mod scan;
+mod single;
+mod slots;
+mod step;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::plan::buffers::Layout;
+use crate::plan::network::Network;
+use crate::plan::packing::Packing;
+use crate::plan::passes::{Part, Passes};
+use crate::plan::phase::Phase;
+use crate::tuning::Schedule;
+
+use self::diagonal::DiagonalSchedule;
+use self::scan::ScanSchedule;
+use self::single::SingleSchedule;
+use self::step::StepSchedule;
+
+/// A schedule that can compute a network on a batch; it has all that its dispatches take.
+pub(crate) trait AdmittedSchedule: fmt::Debug + Send + Sync {
+    fn schedule(&self) -> Schedule;
+    fn layout(&self) -> Layout;
+    /// Dispatches a part of the call.
+    fn dispatch(&self, passes: &mut Passes<'_>, part: &Part);
+    /// What it costs, as phases that follow each other: a call in one block of time, whose directions share
+    /// dispatches.
+    fn phases(&self, network: &Network, packing: &Packing) -> Vec<Phase>;
+}
+
+pub(crate) type Admitted = Arc<dyn AdmittedSchedule>;
+
+/// The schedule, if it can compute the network on this batch.
+pub(crate) fn admit(network: &Network, packing: &Packing, schedule: Schedule) -> Option<Admitted> {
+    match schedule {
+        Schedule::Step => Some(Arc::new(StepSchedule)),
+        Schedule::Scan => {
+            ScanSchedule::admit(network, packing).map(|admitted| Arc::new(admitted) as Admitted)
+        }
+        Schedule::Single => {
+            SingleSchedule::admit(network, packing).map(|admitted| Arc::new(admitted) as Admitted)
+        }
+        Schedule::Diagonal => {
+            DiagonalSchedule::admit(network, packing).map(|admitted| Arc::new(admitted) as Admitted)
+        }
+    }
+}
+
+/// The schedule, or [`Schedule::Step`], which computes every network, where it can't.
+pub(crate) fn admit_or_step(network: &Network, packing: &Packing, schedule: Schedule) -> Admitted {
+    admit(network, packing, schedule).unwrap_or_else(|| Arc::new(StepSchedule))
+}
