@@ -35,6 +35,7 @@ mod common;
 mod config;
 mod cpu;
 mod device;
+mod engine;
 mod error;
 mod gpu;
 mod kernels;
@@ -49,8 +50,9 @@ mod weights;
 
 pub use config::LstmConfig;
 pub use device::Device;
+pub use engine::Memory;
 pub use error::{Error, FoundLstm, StatePart};
-pub use lstm::{DEFAULT_MEMORY_BUDGET, Lstm, Memory};
+pub use lstm::{DEFAULT_MEMORY_BUDGET, Lstm};
 pub use state::LstmState;
 pub use tuning::{Cost, Schedule, Tuning};
 pub use weights::{LstmWeights, Precision};

@@ -7,12 +7,13 @@ use ndarray::Array3;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{DEFAULT_MEMORY_BUDGET, Lstm, Wait};
+use super::{DEFAULT_MEMORY_BUDGET, Lstm, Network as OnDevice, Wait};
 use crate::common;
 use crate::common::compare::{FLOOR, TIMES_WRONG, f32_tolerance, worst_error};
 use crate::common::golden::{self, Golden};
 use crate::config::LstmConfig;
 use crate::device::{Backend, Device};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::plan::Network;
@@ -28,7 +29,12 @@ fn lstm(case: &Golden, limits: impl Fn(DeviceLimits) -> DeviceLimits, edit: impl
     let weights = case.weights();
     let mut network = Network::new(weights.config(), &limits(*gpu.limits()), false).unwrap();
     edit(&mut network);
-    pollster::block_on(Lstm::with_network(gpu, network, &weights)).unwrap()
+    lstm_of(gpu, network, &weights)
+}
+
+fn lstm_of(gpu: &Arc<Gpu>, network: Network, weights: &LstmWeights) -> Lstm {
+    let engine = pollster::block_on(Engine::with_network(gpu, network, weights)).unwrap();
+    Lstm::with(weights, OnDevice::Gpu(Box::new(engine)))
 }
 
 fn forward(case: &Golden, lstm: &Lstm) -> (Array3<f32>, LstmState) {
@@ -131,10 +137,10 @@ fn wrong_kernels_are_seen_on_the_gpu() {
         };
         let hardware = |limits: DeviceLimits| DeviceLimits { software: false, ..twin(limits) };
         let [of_product, of_slab] = {
-            let super::Engine::Gpu(engine) = lstm(&wide, twin, |_| {}).engine else { panic!("not a GPU") };
-            let scan = engine.network.layers[0].scan.as_ref().unwrap();
+            let OnDevice::Gpu(engine) = lstm(&wide, twin, |_| {}).network else { panic!("not a GPU") };
+            let scan = engine.network().layers[0].scan.as_ref().unwrap();
             assert!(scan.tiling.persistent_rows().is_some());
-            [engine.network.tiling, scan.tiling].map(|tiling| tiling.variant.subgroups)
+            [engine.network().tiling, scan.tiling].map(|tiling| tiling.variant.subgroups)
         };
         let of_product = if of_product { &WRONG_SUBGROUP } else { &WRONG_PORTABLE };
         let of_slab = if of_slab { &WRONG_SLAB_SUBGROUP } else { &WRONG_SLAB };
@@ -226,7 +232,7 @@ fn scans_are_right_with_weights_in_registers_or_in_memory() {
             let network = Network::new(&config, &limits, precision == Precision::F16).unwrap();
             let scan = network.layers[0].scan.as_ref().unwrap();
             assert_eq!(scan.tiling.persistent_rows().is_some(), software);
-            let lstm = pollster::block_on(Lstm::with_network(gpu, network, &weights)).unwrap();
+            let lstm = lstm_of(gpu, network, &weights);
             lstm.with_memory_budget(budget).with_tuning(Tuning::Fixed(schedule))
         };
         let steps = lstm(true, 1 << 30, Schedule::Step);
@@ -255,7 +261,7 @@ fn what_wgpu_refuses_is_an_error_of_ours() {
         for pipeline in &mut network.pipelines {
             pipeline.kernel = mutant(pipeline.kernel, pipeline.variant, from, to);
         }
-        let lstm = pollster::block_on(Lstm::with_network(gpu, network, &weights)).unwrap();
+        let lstm = lstm_of(gpu, network, &weights);
         let result = lstm.forward(Array3::zeros((2, 1, weights.config().input_size())).view(), None);
         assert!(matches!(&result, Err(Error::Internal { .. })), "{from} → {to}: {result:?}");
     }
@@ -359,8 +365,8 @@ fn what_a_call_made_serves_the_next_of_its_shape() {
     let case = golden::load("packed_two_layers_bidirectional");
     let mut lstm = lstm(&case, |l| l, |_| {});
     let idle = |lstm: &Lstm| {
-        let super::Engine::Gpu(engine) = &lstm.engine else { panic!("not a GPU") };
-        engine.cache.len()
+        let OnDevice::Gpu(engine) = &lstm.network else { panic!("not a GPU") };
+        engine.kept_programs()
     };
     let expected = forward(&case, &lstm);
     assert_eq!(idle(&lstm), 1);

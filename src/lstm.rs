@@ -1,32 +1,23 @@
-//! The face: check, plan, run.
+//! The public type: options, and methods of a few lines.
 
-mod cache;
-mod choice;
-mod measured;
-mod memory;
-mod run;
 #[cfg(test)]
 mod tests;
-mod transfer;
 
 use std::fmt;
 use std::sync::Arc;
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
+use serde_json::{Value, json};
 
-use self::cache::Cache;
-use self::measured::Measured;
-pub use self::memory::Memory;
-use self::run::Ready;
-use crate::check::{check_memory, host_out_of_memory};
+use crate::check::{check_input, check_memory, host_out_of_memory};
 use crate::config::LstmConfig;
 use crate::cpu;
 use crate::device::{Backend, Device, block_on};
+use crate::engine::{Engine, Memory, Options, from_json};
 use crate::error::Error;
-use crate::gpu::{Gpu, Pipelines, Resident, Wait};
-use crate::plan::Network;
+use crate::gpu::{Gpu, Wait};
 use crate::state::LstmState;
-use crate::tuning::Tuning;
+use crate::tuning::{Cost, Tuning};
 use crate::weights::{LstmWeights, Precision};
 
 /// Memory that one block of time steps may take, on the device and in the host's copies, unless
@@ -81,25 +72,14 @@ pub const DEFAULT_MEMORY_BUDGET: u64 = 256 << 20;
 pub struct Lstm {
     config: LstmConfig,
     precision: Precision,
-    batch_first: bool,
-    memory_budget: u64,
-    tuning: Tuning,
-    engine: Engine,
-}
-
-enum Engine {
-    Cpu(cpu::Network),
-    Gpu(Box<GpuEngine>),
-}
-
-/// What a network keeps on the GPU.
-struct GpuEngine {
-    gpu: Arc<Gpu>,
+    options: Options,
     network: Network,
-    pipelines: Pipelines,
-    weights: Resident,
-    cache: Cache<Ready>,
-    measured: Measured,
+}
+
+/// The network on its device.
+enum Network {
+    Cpu(cpu::Network),
+    Gpu(Box<Engine>),
 }
 
 impl Lstm {
@@ -133,45 +113,23 @@ impl Lstm {
     }
 
     fn on_cpu(weights: &LstmWeights) -> Result<Self, Error> {
-        let network = cpu::Network::new(weights)?;
-        Ok(Self::with_engine(weights, Engine::Cpu(network)))
+        Ok(Self::with(weights, Network::Cpu(cpu::Network::new(weights)?)))
     }
 
     async fn on_gpu(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
-        let network = Network::new(weights.config(), gpu.limits(), weights.precision() == Precision::F16)?;
-        Self::with_network(gpu, network, weights).await
+        Ok(Self::with(weights, Network::Gpu(Box::new(Engine::new(gpu, weights).await?))))
     }
 
-    async fn with_network(gpu: &Arc<Gpu>, network: Network, weights: &LstmWeights) -> Result<Self, Error> {
-        let pipelines = Pipelines::new(network.pipelines.clone());
-        check_memory::<u8>(network.packing_bytes()).map_err(host_out_of_memory)?;
-        let resident = gpu.upload_resident(&network.resident, &network.parts, weights.pack()).await?;
-        let engine = GpuEngine {
-            gpu: Arc::clone(gpu),
-            network,
-            pipelines,
-            weights: resident,
-            cache: Cache::new(),
-            measured: Measured::default(),
-        };
-        Ok(Self::with_engine(weights, Engine::Gpu(Box::new(engine))))
-    }
-
-    fn with_engine(weights: &LstmWeights, engine: Engine) -> Self {
-        Self {
-            config: weights.config().clone(),
-            precision: weights.precision(),
-            batch_first: false,
-            memory_budget: DEFAULT_MEMORY_BUDGET,
-            tuning: Tuning::Model,
-            engine,
-        }
+    fn with(weights: &LstmWeights, network: Network) -> Self {
+        let options =
+            Options { batch_first: false, memory_budget: DEFAULT_MEMORY_BUDGET, tuning: Tuning::Model };
+        Self { config: weights.config().clone(), precision: weights.precision(), options, network }
     }
 
     /// Whether input and output are (B, T, ·) and not (T, B, ·). States are never batch first.
     #[must_use]
     pub fn with_batch_first(mut self, yes: bool) -> Self {
-        self.batch_first = yes;
+        self.options.batch_first = yes;
         self
     }
 
@@ -192,7 +150,7 @@ impl Lstm {
     /// [`DEFAULT_MEMORY_BUDGET`] unless set. The CPU has no use for it.
     #[must_use]
     pub fn with_memory_budget(mut self, bytes: u64) -> Self {
-        self.memory_budget = bytes;
+        self.options.memory_budget = bytes;
         self
     }
 
@@ -200,7 +158,7 @@ impl Lstm {
     /// to the bit. The CPU has no use for it.
     #[must_use]
     pub fn with_tuning(mut self, tuning: Tuning) -> Self {
-        self.tuning = tuning;
+        self.options.tuning = tuning;
         self
     }
 
@@ -272,7 +230,7 @@ impl Lstm {
         input: ArrayView2<'_, f32>,
         state: Option<&LstmState>,
     ) -> Result<(Array2<f32>, LstmState), Error> {
-        let batch_axis = Axis(usize::from(!self.batch_first));
+        let batch_axis = Axis(usize::from(!self.options.batch_first));
         let (output, state) = self.forward(input.insert_axis(batch_axis), state)?;
         Ok((output.index_axis_move(batch_axis, 0), state))
     }
@@ -316,15 +274,122 @@ impl Lstm {
         self.run(input, Some(lengths), state, Wait::Async).await
     }
 
+    /// Bytes that the first call of [`forward`](Self::forward) with T = `steps` and B = `batch` takes at most
+    /// at a time; computed without touching the device. All are 0 on the CPU, and with B = 0 there are only
+    /// the weights.
+    ///
+    /// What is kept for calls of other shapes, up to twice the memory budget, comes on top of it; so does what
+    /// other calls take that run at the same time.
+    ///
+    /// # Errors
+    ///
+    /// Those with which [`forward`](Self::forward) refuses such a call before it computes anything:
+    /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`], [`Error::LimitExceeded`]; [`Error::OutOfMemory`] if
+    /// the host has not the memory for the arrays that the call returns and for the lists of its dispatches.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights};
+    ///
+    /// let weights = LstmWeights::uniform(&LstmConfig::new(40, 256), 42)?;
+    /// let memory = Lstm::new(&Device::best(), &weights)?.memory(160, 8)?;
+    /// println!("{} MiB, {} of them weights", memory.total() >> 20, memory.weights >> 20);
+    /// # Ok::<(), wgpu_lstm::Error>(())
+    /// ```
+    pub fn memory(&self, steps: usize, batch: usize) -> Result<Memory, Error> {
+        self.memory_of(steps, batch, None)
+    }
+
+    /// As [`memory`](Self::memory), for [`forward_padded`](Self::forward_padded) with these lengths.
+    ///
+    /// # Errors
+    ///
+    /// As for [`memory`](Self::memory), and [`Error::LengthOutOfRange`].
+    pub fn memory_padded(&self, lengths: &[usize]) -> Result<Memory, Error> {
+        let steps = lengths.iter().copied().max().unwrap_or(1); // padding takes no memory on the device
+        self.memory_of(steps.max(1), lengths.len(), Some(lengths))
+    }
+
+    fn memory_of(&self, steps: usize, batch: usize, lengths: Option<&[usize]>) -> Result<Memory, Error> {
+        match &self.network {
+            Network::Gpu(engine) => engine.memory(self.options, steps, batch, lengths),
+            Network::Cpu(_) => {
+                check_input(&self.config, (steps, batch, self.config.input_size()), lengths)?;
+                Ok(Memory::default())
+            }
+        }
+    }
+
+    /// What each schedule that can compute it costs a call of [`forward`](Self::forward) with T = `steps` and
+    /// B = `batch`, by the model that [`Tuning::Model`] chooses by: the first is the cheapest. A call is taken
+    /// to be one block of time and one part of the batch. On the CPU there are no schedules.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`].
+    pub fn costs(&self, steps: usize, batch: usize) -> Result<Vec<Cost>, Error> {
+        check_input(&self.config, (steps, batch, self.config.input_size()), None)?;
+        match &self.network {
+            Network::Cpu(_) => Ok(Vec::new()),
+            Network::Gpu(engine) => Ok(engine.costs(steps, batch)),
+        }
+    }
+
+    /// The schedules that [`Tuning::Measure`] has chosen so far, as JSON, to be loaded by
+    /// [`load_tuning`](Self::load_tuning) the next time: for each shape that was measured the time steps,
+    /// sequences and the sum of their lengths, the oldest first. On the CPU there are none.
+    pub fn tuning_record(&self) -> String {
+        let choices = match &self.network {
+            Network::Cpu(_) => Vec::new(),
+            Network::Gpu(engine) => engine.measured(),
+        };
+        json!({ "made_for": self.made_for(), "choices": choices }).to_string()
+    }
+
+    /// Takes over what [`tuning_record`](Self::tuning_record) gave, so that [`Tuning::Measure`] need not time
+    /// these shapes again, nor those that are alike. Of a record with more shapes than are kept, 1,024, the last
+    /// count.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TuningRecord`] for text that is no such record, or one of another network, adapter or driver;
+    /// then nothing is taken over.
+    pub fn load_tuning(&self, record: &str) -> Result<(), Error> {
+        let wrong = |reason: String| Error::TuningRecord { reason };
+        let record: Value = serde_json::from_str(record).map_err(|error| wrong(error.to_string()))?;
+        let made_for = record["made_for"].as_str().unwrap_or("nothing");
+        if made_for != self.made_for() {
+            return Err(wrong(format!("it was made for {made_for}, and this is {}", self.made_for())));
+        }
+        let choices = record["choices"].as_array().ok_or_else(|| wrong("it has no choices".to_owned()))?;
+        let choices: Option<Vec<_>> = choices.iter().map(from_json).collect();
+        let choices = choices
+            .ok_or_else(|| wrong("a choice lacks a size, or a schedule of this version".to_owned()))?;
+        if let Network::Gpu(engine) = &self.network {
+            engine.take_over(choices);
+        }
+        Ok(())
+    }
+
+    /// The network and device that a measurement holds for.
+    fn made_for(&self) -> String {
+        let device = match &self.network {
+            Network::Cpu(_) => "CPU".to_owned(),
+            Network::Gpu(engine) => engine.made_for(),
+        };
+        format!("{:?} on {device}", self.config)
+    }
+
     fn blocking<T>(
         &self,
         what: &'static str,
         instead: &'static str,
         future: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        match self.engine {
-            Engine::Cpu(_) => pollster::block_on(future), // nothing in it waits
-            Engine::Gpu(_) => block_on(what, instead, future),
+        match self.network {
+            Network::Cpu(_) => pollster::block_on(future), // nothing in it waits
+            Network::Gpu(_) => block_on(what, instead, future),
         }
     }
 
@@ -335,20 +400,18 @@ impl Lstm {
         state: Option<&LstmState>,
         wait: Wait,
     ) -> Result<(Array3<f32>, LstmState), Error> {
-        let input = if self.batch_first { input.permuted_axes([1, 0, 2]) } else { input };
-        match &self.engine {
-            Engine::Cpu(network) => {
-                let state = state.map(|state| (state.h.view(), state.c.view()));
-                let (output, h, c) = network.forward(input, lengths, state)?;
-                Ok((self.in_callers_layout(output)?, LstmState { h, c }))
-            }
-            Engine::Gpu(engine) => self.run_on_gpu(engine, input, lengths, state, wait).await,
-        }
+        let input = if self.options.batch_first { input.permuted_axes([1, 0, 2]) } else { input };
+        let state = state.map(|state| (state.h.view(), state.c.view()));
+        let (output, h, c) = match &self.network {
+            Network::Cpu(network) => network.forward(input, lengths, state)?,
+            Network::Gpu(engine) => engine.forward(self.options, input, lengths, state, wait).await?,
+        };
+        Ok((self.in_callers_layout(output)?, LstmState { h, c }))
     }
 
     /// (T, B, D·O) → what the caller asked for.
     fn in_callers_layout(&self, output: Array3<f32>) -> Result<Array3<f32>, Error> {
-        if !self.batch_first {
+        if !self.options.batch_first {
             return Ok(output);
         }
         let output = output.permuted_axes([1, 0, 2]);
@@ -362,17 +425,17 @@ impl Lstm {
 
 impl fmt::Debug for Lstm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let device = match &self.engine {
-            Engine::Cpu(_) => "CPU",
-            Engine::Gpu(engine) => &engine.gpu.info().name,
+        let device = match &self.network {
+            Network::Cpu(_) => "CPU",
+            Network::Gpu(engine) => engine.adapter(),
         };
         f.debug_struct("Lstm")
             .field("config", &self.config)
             .field("device", &device)
             .field("precision", &self.precision)
-            .field("batch_first", &self.batch_first)
-            .field("memory_budget", &self.memory_budget)
-            .field("tuning", &self.tuning)
+            .field("batch_first", &self.options.batch_first)
+            .field("memory_budget", &self.options.memory_budget)
+            .field("tuning", &self.options.tuning)
             .finish()
     }
 }

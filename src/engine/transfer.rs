@@ -12,10 +12,13 @@ use crate::spec::{Host, VEC4, padded};
 use crate::state::LstmState;
 use crate::subnormal::flush;
 
+/// h and c before the first step, (L·D, B, O) and (L·D, B, H).
+pub(super) type State<'a> = (ArrayView3<'a, f32>, ArrayView3<'a, f32>);
+
 /// The arrays of one call.
 pub(super) struct Call<'a> {
     input: ArrayView3<'a, f32>,
-    state: Option<&'a LstmState>,
+    state: Option<State<'a>>,
     output: Array3<f32>,
     h: Array3<f32>,
     c: Array3<f32>,
@@ -26,7 +29,7 @@ impl<'a> Call<'a> {
     pub fn new(
         config: &LstmConfig,
         input: ArrayView3<'a, f32>,
-        state: Option<&'a LstmState>,
+        state: Option<State<'a>>,
     ) -> Result<Self, Error> {
         let (steps, batch, _) = input.dim();
         let [h, c] = LstmState::shapes(config, batch);
@@ -40,16 +43,16 @@ impl<'a> Call<'a> {
             network,
             packing,
             input: self.input.view(),
-            state: self.state,
+            state: self.state.as_ref().map(|(h, c)| (h.view(), c.view())),
             output: self.output.view_mut(),
             h: self.h.view_mut(),
             c: self.c.view_mut(),
         }
     }
 
-    pub fn finish(self) -> (Array3<f32>, LstmState) {
-        let state = LstmState { h: self.h, c: self.c };
-        (self.output, state)
+    /// Output, h_n and c_n.
+    pub fn finish(self) -> (Array3<f32>, Array3<f32>, Array3<f32>) {
+        (self.output, self.h, self.c)
     }
 }
 
@@ -81,7 +84,7 @@ pub(super) struct Part<'a> {
     network: &'a Network,
     packing: &'a Packing,
     input: ArrayView3<'a, f32>,
-    state: Option<&'a LstmState>,
+    state: Option<State<'a>>,
     output: ArrayViewMut3<'a, f32>,
     h: ArrayViewMut3<'a, f32>,
     c: ArrayViewMut3<'a, f32>,
@@ -92,10 +95,10 @@ impl Host<HostData> for Part<'_> {
         match tag {
             HostData::Input { steps } => self.pack_input(steps, put),
             HostData::Hidden { layers, .. } => {
-                self.pack_state(self.state.map(|state| &state.h), layers, padded(self.h.dim().2), put);
+                self.pack_state(self.state.as_ref().map(|(h, _)| h), layers, padded(self.h.dim().2), put);
             }
             HostData::Cell { layers } => {
-                self.pack_state(self.state.map(|state| &state.c), layers, self.c.dim().2, put);
+                self.pack_state(self.state.as_ref().map(|(_, c)| c), layers, self.c.dim().2, put);
             }
             HostData::Output { .. } => {} // only ever read back
         }
@@ -122,7 +125,7 @@ impl Part<'_> {
     /// [layers, D, B, width]; zeros where no state was given.
     fn pack_state(
         &self,
-        state: Option<&Array3<f32>>,
+        state: Option<&ArrayView3<'_, f32>>,
         layers: &Range<usize>,
         width: usize,
         put: &mut dyn FnMut(&[f32]),

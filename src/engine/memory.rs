@@ -1,13 +1,12 @@
-//! What a call takes on the device, told before it runs.
+//! What a call takes on the device and on the host, computed before it runs.
 
 use super::cache::{Bytes, Cache, Key};
 use super::run::kept_lists;
-use super::{Engine, Lstm};
+use super::{Engine, Options};
 use crate::check::{check_input, check_memory, host_out_of_memory};
 use crate::error::Error;
 use crate::plan::{Admitted, HostData, Network, Packing, schedule};
 use crate::spec::Program;
-use crate::tuning::Tuning;
 
 /// Bytes that a call takes, as computed by [`Lstm::memory`](crate::Lstm::memory).
 ///
@@ -61,57 +60,19 @@ impl Bytes for Memory {
     }
 }
 
-impl Lstm {
-    /// Bytes that the first call of [`forward`](Self::forward) with T = `steps` and B = `batch` takes at most
-    /// at a time; computed without touching the device. All are 0 on the CPU, and with B = 0 there are only
-    /// the weights.
-    ///
-    /// What is kept for calls of other shapes, up to twice the memory budget, comes on top of it; so does what
-    /// other calls take that run at the same time.
-    ///
-    /// # Errors
-    ///
-    /// Those with which [`forward`](Self::forward) refuses such a call before it computes anything:
-    /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`], [`Error::LimitExceeded`]; [`Error::OutOfMemory`] if
-    /// the host has not the memory for the arrays that the call returns and for the lists of its dispatches.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights};
-    ///
-    /// let weights = LstmWeights::uniform(&LstmConfig::new(40, 256), 42)?;
-    /// let memory = Lstm::new(&Device::best(), &weights)?.memory(160, 8)?;
-    /// println!("{} MiB, {} of them weights", memory.total() >> 20, memory.weights >> 20);
-    /// # Ok::<(), wgpu_lstm::Error>(())
-    /// ```
-    pub fn memory(&self, steps: usize, batch: usize) -> Result<Memory, Error> {
-        self.memory_of(steps, batch, None)
-    }
-
-    /// As [`memory`](Self::memory), for [`forward_padded`](Self::forward_padded) with these lengths.
-    ///
-    /// # Errors
-    ///
-    /// As for [`memory`](Self::memory), and [`Error::LengthOutOfRange`].
-    pub fn memory_padded(&self, lengths: &[usize]) -> Result<Memory, Error> {
-        let steps = lengths.iter().copied().max().unwrap_or(1); // padding takes no memory on the device
-        self.memory_of(steps.max(1), lengths.len(), Some(lengths))
-    }
-
-    fn memory_of(&self, steps: usize, batch: usize, lengths: Option<&[usize]>) -> Result<Memory, Error> {
-        check_input(&self.config, (steps, batch, self.config.input_size()), lengths)?;
-        match &self.engine {
-            Engine::Cpu(_) => Ok(Memory::default()),
-            Engine::Gpu(engine) => {
-                let network = &engine.network;
-                self.check_host(steps, batch)?;
-                let parts = self.parts(network, steps, batch, lengths)?;
-                of_call(network, &parts, self.memory_budget, self.tuning, |packing| {
-                    self.chosen(engine, packing, self.tuning)
-                })
-            }
-        }
+impl Engine {
+    /// What the first call of these sizes takes at most at a time.
+    pub fn memory(
+        &self,
+        options: Options,
+        steps: usize,
+        batch: usize,
+        lengths: Option<&[usize]>,
+    ) -> Result<Memory, Error> {
+        check_input(&self.network.config, (steps, batch, self.network.config.input_size()), lengths)?;
+        self.check_host(options, steps, batch)?;
+        let parts = self.parts(options, steps, batch, lengths)?;
+        of_call(&self.network, &parts, options, |packing| self.chosen(packing, options.tuning))
     }
 }
 
@@ -125,31 +86,33 @@ const SUBMISSION_BYTES: usize = 48 << 20;
 /// Bytes that a sequence takes: its index and length, packed and in the key of the program.
 const SEQUENCE_BYTES: usize = 64;
 
-impl Lstm {
+impl Engine {
     /// Refuses a call that the host has no memory for: what it returns, and the lists of its dispatches. A call
     /// itself allocates the former first, and then [checks the latter](Self::check_lists).
-    fn check_host(&self, steps: usize, batch: usize) -> Result<(), Error> {
-        let config = &self.config;
+    fn check_host(&self, options: Options, steps: usize, batch: usize) -> Result<(), Error> {
+        let config = &self.network.config;
         let slots = config.num_layers() * config.num_directions();
         let output =
             steps.saturating_mul(batch).saturating_mul(config.num_directions() * config.output_size());
         // Batch first it is copied into the caller's layout.
-        let output = output.saturating_mul(1 + usize::from(self.batch_first));
+        let output = output.saturating_mul(1 + usize::from(options.batch_first));
         let states = batch.saturating_mul(slots.saturating_mul(config.output_size() + config.hidden_size()));
         let arrays = output.saturating_add(states).saturating_mul(size_of::<f32>());
-        check_memory::<u8>(arrays.saturating_add(self.list_bytes(steps, batch))).map_err(host_out_of_memory)
+        check_memory::<u8>(arrays.saturating_add(self.list_bytes(options, steps, batch)))
+            .map_err(host_out_of_memory)
     }
 
     /// Refuses a call if the host has no memory for the lists of its dispatches.
-    pub(super) fn check_lists(&self, packing: &Packing) -> Result<(), Error> {
-        check_memory::<u8>(self.list_bytes(packing.steps(), packing.batch())).map_err(host_out_of_memory)
+    pub(super) fn check_lists(&self, options: Options, packing: &Packing) -> Result<(), Error> {
+        check_memory::<u8>(self.list_bytes(options, packing.steps(), packing.batch()))
+            .map_err(host_out_of_memory)
     }
 
     /// Bytes that the lists of dispatches and sequences take at most at a time.
-    fn list_bytes(&self, steps: usize, batch: usize) -> usize {
+    fn list_bytes(&self, options: Options, steps: usize, batch: usize) -> usize {
         // A step of a layer is a dispatch or two for each direction.
-        let dispatches = 2 * self.config.num_layers() * self.config.num_directions();
-        let kept = usize::try_from(kept_lists(self.memory_budget)).unwrap_or(usize::MAX);
+        let dispatches = 2 * self.network.config.num_layers() * self.network.config.num_directions();
+        let kept = usize::try_from(kept_lists(options.memory_budget)).unwrap_or(usize::MAX);
         let lists = steps.saturating_mul(dispatches).saturating_mul(DISPATCH_BYTES);
         lists.min(SUBMISSION_BYTES.saturating_add(kept)).saturating_add(batch.saturating_mul(SEQUENCE_BYTES))
     }
@@ -159,10 +122,10 @@ impl Lstm {
 fn of_call(
     network: &Network,
     parts: &[Packing],
-    budget: u64,
-    tuning: Tuning,
+    options: Options,
     choose: impl Fn(&Packing) -> Admitted,
 ) -> Result<Memory, Error> {
+    let Options { memory_budget: budget, tuning, .. } = options;
     let weights = network.resident.iter().map(|buffer| buffer.bytes()).sum();
     let cache = Cache::new();
     let mut most = Memory::default();

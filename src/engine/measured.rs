@@ -16,7 +16,7 @@ pub(super) struct Measured {
 
 /// What a choice depends on, besides the network and the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     steps: usize,
     batch: usize,
     /// The sum of the lengths.
@@ -75,7 +75,7 @@ impl Measured {
 }
 
 /// One choice of [`Measured::to_json`]; `None` for anything else, and for sizes that no call has.
-pub(super) fn from_json(choice: &Value) -> Option<(Shape, Schedule)> {
+pub(crate) fn from_json(choice: &Value) -> Option<(Shape, Schedule)> {
     let number = |name: &str| choice[name].as_u64().and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0);
     let schedule = Schedule::ALL.into_iter().find(|s| choice["schedule"].as_str() == Some(s.name()))?;
     let shape = Shape { steps: number("steps")?, batch: number("batch")?, rows: number("rows")? };

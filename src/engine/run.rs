@@ -5,14 +5,14 @@ use std::sync::Arc;
 use ndarray::{Array3, ArrayView3};
 
 use super::cache::{Bytes, Key};
-use super::transfer::Call;
-use super::{GpuEngine, Lstm};
+use super::transfer::{Call, State};
+use super::{Engine, Options};
 use crate::check::check_input;
 use crate::error::Error;
 use crate::gpu::{Prepared, Wait};
-use crate::plan::{Admitted, HostData, Network, Packing, Scheduler, most_sequences, schedule};
+use crate::plan::{Admitted, HostData, Packing, Scheduler, most_sequences, schedule};
 use crate::spec::Program;
-use crate::state::{LstmState, check_state_shapes};
+use crate::state::check_state_shapes;
 use crate::tuning::Tuning;
 
 /// A program, and what it runs in on the device.
@@ -35,54 +35,54 @@ pub(super) fn kept_lists(memory_budget: u64) -> u64 {
     memory_budget / 8
 }
 
-impl Lstm {
-    pub(super) async fn run_on_gpu(
+impl Engine {
+    /// What [`reference::forward`](crate::reference::forward) says: (output, h_n, c_n). `input` is (T, B, I).
+    pub async fn forward(
         &self,
-        engine: &GpuEngine,
+        options: Options,
         input: ArrayView3<'_, f32>,
         lengths: Option<&[usize]>,
-        state: Option<&LstmState>,
+        state: Option<State<'_>>,
         wait: Wait,
-    ) -> Result<(Array3<f32>, LstmState), Error> {
+    ) -> Result<(Array3<f32>, Array3<f32>, Array3<f32>), Error> {
         let (steps, batch, _) = input.dim();
-        check_input(&self.config, input.dim(), lengths)?;
-        if let Some(state) = state {
-            check_state_shapes(&self.config, batch, state.h.shape(), state.c.shape())?;
+        let config = &self.network.config;
+        check_input(config, input.dim(), lengths)?;
+        if let Some((h, c)) = &state {
+            check_state_shapes(config, batch, h.shape(), c.shape())?;
         }
-        let mut call = Call::new(&self.config, input, state)?;
+        let mut call = Call::new(config, input, state)?;
         if batch == 0 {
-            let (output, state) = call.finish();
-            return Ok((self.in_callers_layout(output)?, state));
+            return Ok(call.finish());
         }
-        for packing in self.parts(&engine.network, steps, batch, lengths)? {
-            let tuning = match self.tuning {
-                Tuning::Measure => Tuning::Fixed(self.measure(engine, &packing, &mut call, wait).await?),
+        for packing in self.parts(options, steps, batch, lengths)? {
+            let tuning = match options.tuning {
+                Tuning::Measure => Tuning::Fixed(self.measure(options, &packing, &mut call, wait).await?),
                 tuning => tuning,
             };
-            self.run_part(engine, &packing, tuning, &mut call, wait).await?;
+            self.run_part(Options { tuning, ..options }, &packing, &mut call, wait).await?;
         }
-        let (output, state) = call.finish();
-        Ok((self.in_callers_layout(output)?, state))
+        Ok(call.finish())
     }
 
     /// Runs one part of the batch.
     pub(super) async fn run_part(
         &self,
-        engine: &GpuEngine,
+        options: Options,
         packing: &Packing,
-        tuning: Tuning,
         call: &mut Call<'_>,
         wait: Wait,
     ) -> Result<(), Error> {
-        let GpuEngine { gpu, network, pipelines, weights, cache, .. } = engine;
-        let key = Key::new(packing, self.memory_budget, tuning);
+        let Self { gpu, network, pipelines, weights, cache, .. } = self;
+        let budget = options.memory_budget;
+        let key = Key::new(packing, budget, options.tuning);
         let mut ready = match cache.take(&key) {
             Some(ready) => ready,
             None => {
-                let admitted = self.chosen(engine, packing, tuning);
-                self.check_lists(packing)?;
-                let keep = kept_lists(self.memory_budget);
-                let program = schedule(network, packing, self.memory_budget, Arc::clone(&admitted), keep)?;
+                let admitted = self.chosen(packing, options.tuning);
+                self.check_lists(options, packing)?;
+                let keep = kept_lists(budget);
+                let program = schedule(network, packing, budget, Arc::clone(&admitted), keep)?;
                 let prepared = match gpu.prepare(&program, pipelines, weights).await {
                     // What is kept for other shapes must not be what is missing here.
                     Err(Error::OutOfMemory { .. }) if cache.clear() => {
@@ -99,18 +99,18 @@ impl Lstm {
         if program.is_kept() {
             gpu.run(prepared, program.submissions.iter(), pipelines, &mut host, wait).await?;
         } else {
-            self.check_lists(packing)?;
-            let submissions = Scheduler::new(network, packing, self.memory_budget, Arc::clone(admitted))?;
+            self.check_lists(options, packing)?;
+            let submissions = Scheduler::new(network, packing, budget, Arc::clone(admitted))?;
             gpu.run(prepared, submissions, pipelines, &mut host, wait).await?;
         }
-        cache.put(key, ready, self.memory_budget.saturating_mul(2));
+        cache.put(key, ready, budget.saturating_mul(2));
         Ok(())
     }
 
     /// The batch, in parts that a program can take each.
     pub(super) fn parts(
         &self,
-        network: &Network,
+        options: Options,
         steps: usize,
         batch: usize,
         lengths: Option<&[usize]>,
@@ -118,7 +118,7 @@ impl Lstm {
         let length = |b: usize| (b, lengths.map_or(steps, |lengths| lengths[b]));
         let mut sequences: Vec<(usize, usize)> = (0..batch).map(length).collect();
         sequences.sort_by_key(|&(_, length)| std::cmp::Reverse(length));
-        let most = most_sequences(network, self.memory_budget)?;
+        let most = most_sequences(&self.network, options.memory_budget)?;
         Ok(sequences.chunks(most).map(|part| Packing::new(part.to_vec())).collect())
     }
 }

@@ -1,0 +1,103 @@
+//! Which schedule computes a call: by the model, or by timing those that can.
+
+use serde_json::Value;
+
+use super::measured::Shape;
+use super::transfer::Call;
+use super::{Engine, Options};
+use crate::error::Error;
+use crate::gpu::Wait;
+use crate::plan::{Admitted, Packing, admit, admit_or_step, costs};
+use crate::tuning::{Cost, MOST_MEASURED, Schedule, Tuning};
+
+/// Runs of each schedule that are timed, after one that is not; the fastest counts.
+#[cfg(not(target_family = "wasm"))]
+const RUNS: usize = 3;
+
+impl Engine {
+    /// The schedule of a part of the batch; of what has yet to be measured, the model's.
+    pub(super) fn chosen(&self, packing: &Packing, tuning: Tuning) -> Admitted {
+        let network = &self.network;
+        let wanted = match tuning {
+            Tuning::Model => None,
+            Tuning::Measure => self.known(packing),
+            Tuning::Fixed(wanted) => Some(wanted),
+        };
+        let cheapest = || costs(network, packing).first().map(|cost| cost.schedule);
+        admit_or_step(network, packing, wanted.or_else(cheapest).unwrap_or(Schedule::Step))
+    }
+
+    /// The fastest schedule for a part of the batch, timed unless it is known of a shape like it.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) async fn measure(
+        &self,
+        options: Options,
+        packing: &Packing,
+        call: &mut Call<'_>,
+        wait: Wait,
+    ) -> Result<Schedule, Error> {
+        if let Some(known) = self.known(packing) {
+            return Ok(known);
+        }
+        let mut fastest = (std::time::Duration::MAX, Schedule::Step);
+        for schedule in Schedule::ALL {
+            if admit(&self.network, packing, schedule).is_none() {
+                continue;
+            }
+            let options = Options { tuning: Tuning::Fixed(schedule), ..options };
+            for run in 0..=RUNS {
+                let start = std::time::Instant::now();
+                self.run_part(options, packing, call, wait).await?;
+                if run > 0 {
+                    fastest = fastest.min((start.elapsed(), schedule));
+                }
+            }
+        }
+        self.measured.set(Shape::of(packing), fastest.1);
+        Ok(fastest.1)
+    }
+
+    /// A browser's clock is not std's.
+    #[cfg(target_family = "wasm")]
+    pub(super) async fn measure(
+        &self,
+        _: Options,
+        _: &Packing,
+        _: &mut Call<'_>,
+        _: Wait,
+    ) -> Result<Schedule, Error> {
+        Err(Error::Unsupported { what: "Tuning::Measure in a browser", reason: "use Tuning::Model" })
+    }
+
+    /// What each admitted schedule costs a call in one part, the cheapest first.
+    pub fn costs(&self, steps: usize, batch: usize) -> Vec<Cost> {
+        if batch == 0 {
+            return Vec::new();
+        }
+        costs(&self.network, &Packing::new((0..batch).map(|b| (b, steps)).collect()))
+    }
+
+    /// What was measured, as JSON.
+    pub fn measured(&self) -> Vec<Value> {
+        self.measured.to_json()
+    }
+
+    /// Takes over what was measured earlier.
+    pub fn take_over(&self, choices: Vec<(Shape, Schedule)>) {
+        let too_old = choices.len().saturating_sub(MOST_MEASURED);
+        let kept = choices.into_iter().skip(too_old);
+        kept.for_each(|(shape, schedule)| self.measured.set(shape, schedule));
+    }
+
+    /// The device that a measurement holds for.
+    pub fn made_for(&self) -> String {
+        let info = self.gpu.info();
+        let half = if self.network.tiling.variant.half_weights { ", f16" } else { "" };
+        format!("{} ({:?}, {} {}){half}", info.name, info.backend, info.driver, info.driver_info)
+    }
+
+    /// The schedule that was measured for a part of the batch, or for one like it, if it can compute this one.
+    fn known(&self, packing: &Packing) -> Option<Schedule> {
+        self.measured.get(Shape::of(packing), |schedule| admit(&self.network, packing, schedule).is_some())
+    }
+}

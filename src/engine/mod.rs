@@ -1,0 +1,84 @@
+//! The GPU device: what a network keeps on a GPU, and how its calls run there.
+
+mod cache;
+mod choice;
+mod measured;
+mod memory;
+mod run;
+mod transfer;
+
+use std::sync::Arc;
+
+use self::cache::Cache;
+use self::measured::Measured;
+pub(crate) use self::measured::from_json;
+pub use self::memory::Memory;
+use self::run::Ready;
+use crate::check::{check_memory, host_out_of_memory};
+use crate::error::Error;
+use crate::gpu::{Gpu, Pipelines, Resident};
+use crate::plan::Network;
+use crate::tuning::Tuning;
+use crate::weights::{LstmWeights, Precision};
+
+/// A network on a GPU.
+pub(crate) struct Engine {
+    gpu: Arc<Gpu>,
+    network: Network,
+    pipelines: Pipelines,
+    weights: Resident,
+    cache: Cache<Ready>,
+    measured: Measured,
+}
+
+/// How a call runs, besides its arrays.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// Whether the caller's input and output are (B, T, ·).
+    pub batch_first: bool,
+    /// Bytes.
+    pub memory_budget: u64,
+    pub tuning: Tuning,
+}
+
+impl Engine {
+    /// Uploads the weights. Pipelines are compiled when a call first needs them.
+    pub async fn new(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
+        let network = Network::new(weights.config(), gpu.limits(), weights.precision() == Precision::F16)?;
+        Self::with_network(gpu, network, weights).await
+    }
+
+    pub(crate) async fn with_network(
+        gpu: &Arc<Gpu>,
+        network: Network,
+        weights: &LstmWeights,
+    ) -> Result<Self, Error> {
+        let pipelines = Pipelines::new(network.pipelines.clone());
+        check_memory::<u8>(network.packing_bytes()).map_err(host_out_of_memory)?;
+        let resident = gpu.upload_resident(&network.resident, &network.parts, weights.pack()).await?;
+        Ok(Self {
+            gpu: Arc::clone(gpu),
+            network,
+            pipelines,
+            weights: resident,
+            cache: Cache::new(),
+            measured: Measured::default(),
+        })
+    }
+
+    /// The adapter's name.
+    pub fn adapter(&self) -> &str {
+        &self.gpu.info().name
+    }
+
+    /// Programs that wait for a call of their shape.
+    #[cfg(test)]
+    pub fn kept_programs(&self) -> usize {
+        self.cache.len()
+    }
+
+    #[cfg(test)]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+}
