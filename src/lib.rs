@@ -28,6 +28,7 @@
 #[cfg(test)]
 extern crate self as wgpu_lstm; // tests/common names the crate as its users do
 
+mod batch;
 mod check;
 #[cfg(test)]
 #[path = "../tests/common/mod.rs"]
@@ -41,8 +42,8 @@ mod gpu;
 mod kernels;
 mod lstm;
 mod plan;
+mod program;
 pub mod reference;
-mod spec;
 mod state;
 mod subnormal;
 mod tuning;

@@ -164,7 +164,7 @@ fn the_arrows_of_the_page_are_those_of_the_code() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let lines = of_text(&std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap());
     let code = of_code(&root.join("src/lib.rs"));
-    assert!(code.len() > 10 && code["kernels"].contains("spec"), "{code:?}");
+    assert!(code.len() > 10 && code["kernels"].contains("program"), "{code:?}");
     let mut wrong = up(&lines);
     let page: Arrows = lines.into_iter().collect();
     for module in code.keys().chain(page.keys()).collect::<BTreeSet<_>>() {

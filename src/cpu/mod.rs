@@ -28,10 +28,10 @@ use self::pack::{Parameters, lanes};
 use self::shared::Shared;
 use self::team::Team;
 use self::walk::{Call, walk};
+use crate::batch::Packing;
 use crate::check::{check_input, check_memory, host_out_of_memory};
 use crate::config::LstmConfig;
 use crate::error::Error;
-use crate::plan::Packing;
 use crate::state::{LstmState, check_state_shapes};
 use crate::weights::LstmWeights;
 

@@ -11,7 +11,7 @@ use super::product::Product;
 use super::shared::Shared;
 use super::step::{Cells, Flush, Gates, Outputs};
 use super::team::Member;
-use crate::plan::Packing;
+use crate::batch::Packing;
 use crate::subnormal::flush;
 
 /// Rows of the input that are multiplied at once: enough that weights from afar are worth their way,

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use crate::plan::Packing;
+use crate::batch::Packing;
 use crate::tuning::Tuning;
 
 /// Programs that are kept at most: each is a shape of calls, and a ragged batch is rarely met twice.

@@ -5,9 +5,10 @@ use serde_json::Value;
 use super::measured::Shape;
 use super::transfer::Call;
 use super::{Engine, Options};
+use crate::batch::Packing;
 use crate::error::Error;
 use crate::gpu::Wait;
-use crate::plan::{Admitted, Packing, admit, admit_or_step, costs};
+use crate::plan::{Admitted, admit, admit_or_step, costs};
 use crate::tuning::{Cost, MOST_MEASURED, Schedule, Tuning};
 
 /// Runs of each schedule that are timed, after one that is not; the fastest counts.

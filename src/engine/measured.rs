@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
-use crate::plan::Packing;
+use crate::batch::Packing;
 use crate::tuning::{MOST_MEASURED, Schedule};
 
 /// Measured choices, the oldest first, [`MOST_MEASURED`] at most.

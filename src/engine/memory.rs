@@ -3,10 +3,11 @@
 use super::cache::{Bytes, Cache, Key};
 use super::run::kept_lists;
 use super::{Engine, Options};
+use crate::batch::Packing;
 use crate::check::{check_input, check_memory, host_out_of_memory};
 use crate::error::Error;
-use crate::plan::{Admitted, HostData, Network, Packing, schedule};
-use crate::spec::Program;
+use crate::plan::{Admitted, HostData, Network, schedule};
+use crate::program::Program;
 
 /// Bytes that a call takes, as computed by [`Lstm::memory`](crate::Lstm::memory).
 ///

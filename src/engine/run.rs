@@ -7,11 +7,12 @@ use ndarray::{Array3, ArrayView3};
 use super::cache::{Bytes, Key};
 use super::transfer::{Call, State};
 use super::{Engine, Options};
+use crate::batch::Packing;
 use crate::check::check_input;
 use crate::error::Error;
 use crate::gpu::{Prepared, Wait};
-use crate::plan::{Admitted, HostData, Packing, Scheduler, most_sequences, schedule};
-use crate::spec::Program;
+use crate::plan::{Admitted, HostData, Scheduler, most_sequences, schedule};
+use crate::program::Program;
 use crate::state::check_state_shapes;
 use crate::tuning::Tuning;
 

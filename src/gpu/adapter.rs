@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::wishes::Wishes;
 use super::{Gpu, Kernels};
 use crate::error::{Error, ON_CPU};
-use crate::spec::{DeviceLimits, SubgroupSizes};
+use crate::program::{DeviceLimits, SubgroupSizes};
 
 /// Bytes of a binding that shaders can index in 32 bits, whatever the adapter says: Metal names the
 /// largest buffer, and clamps the sizes that it tells shaders.

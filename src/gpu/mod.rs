@@ -14,7 +14,7 @@ mod wishes;
 use std::sync::{Arc, OnceLock};
 
 use crate::error::Error;
-use crate::spec::{BufferSpec, DeviceLimits, ResidentRef};
+use crate::program::{BufferSpec, DeviceLimits, ResidentRef};
 
 use pipelines::Kernels;
 pub(crate) use pipelines::Pipelines;

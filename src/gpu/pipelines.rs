@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::Gpu;
 use crate::error::Error;
-use crate::spec::{Access, KernelSpec, Needs, PipelineSpec};
+use crate::program::{Access, KernelSpec, Needs, PipelineSpec};
 
 /// A network's pipelines, in the order of their specs: compiled when a program first needs them, unless another
 /// network on the device has the same.

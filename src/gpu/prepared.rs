@@ -3,7 +3,7 @@
 use super::staging::Upload;
 use super::{Gpu, Pipelines};
 use crate::error::Error;
-use crate::spec::{BindSet, BufferRef, BufferSpec, Program};
+use crate::program::{BindSet, BufferRef, BufferSpec, Program};
 
 /// Everything that a program runs in. One run at a time.
 #[derive(Debug)]

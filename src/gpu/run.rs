@@ -6,7 +6,7 @@ use super::prepared::Prepared;
 use super::staging::{Mapping, Upload, Wait};
 use super::{Gpu, Pipelines};
 use crate::error::Error;
-use crate::spec::{Host, Submission};
+use crate::program::{Host, Submission};
 
 impl Gpu {
     /// Runs the submissions of the program that was prepared, in order, and hands everything that comes back to

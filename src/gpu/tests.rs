@@ -3,12 +3,12 @@
 use super::adapter::NEEDS;
 use crate::kernels::tests::limits;
 use crate::kernels::{HiddenProjection, InputProjection, KERNELS, RecurrentStep, Tiling};
-use crate::spec::{Access, SubgroupSizes};
+use crate::program::{Access, SubgroupSizes};
 
 #[test]
 fn a_device_is_asked_for_what_the_kernels_need_and_no_more() {
     let most = |count: fn(&Access) -> bool| {
-        let of = |bindings: &[crate::spec::Binding]| bindings.iter().filter(|b| count(&b.access)).count();
+        let of = |bindings: &[crate::program::Binding]| bindings.iter().filter(|b| count(&b.access)).count();
         KERNELS.iter().map(|kernel| of(kernel.bindings)).max().unwrap()
     };
     assert_eq!(most(|_| true), NEEDS.bindings as usize);

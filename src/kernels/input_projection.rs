@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::tile::{CHAIN, PRODUCT, TILE, TileShape, Tiling, WEIGHTS};
-use crate::spec::{Binding, KernelSpec, PipelineSpec, Text, VEC4, padded};
+use crate::program::{Binding, KernelSpec, PipelineSpec, Text, VEC4, padded};
 
 pub(super) const INPUT_PROJECTION: KernelSpec = KernelSpec {
     name: "input_projection",

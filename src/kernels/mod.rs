@@ -12,7 +12,7 @@ pub(crate) use step::{FusedStep, HiddenProjection, RecurrentStep, SLOTS, Slot, S
 pub(crate) use tile::{TileShape, Tiling};
 
 #[cfg(test)]
-use crate::spec::KernelSpec;
+use crate::program::KernelSpec;
 
 #[cfg(test)]
 /// Every kernel, in the order of `shaders/README.md`.

@@ -5,7 +5,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::step::{ACTIVATION, CELL};
 use super::tile::{CHAIN, PRODUCT, SLAB, TILE, TileShape, Tiling, WEIGHTS};
-use crate::spec::{Binding, KernelSpec, PipelineSpec, Text, VEC4};
+use crate::program::{Binding, KernelSpec, PipelineSpec, Text, VEC4};
 
 pub(super) const RECURRENT_SCAN: KernelSpec = KernelSpec {
     name: "recurrent_scan",

@@ -4,7 +4,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::tile::{CHAIN, PRODUCT, TILE, TileShape, Tiling, WEIGHTS};
-use crate::spec::{Binding, KernelSpec, PipelineSpec, Text, VEC4, padded};
+use crate::program::{Binding, KernelSpec, PipelineSpec, Text, VEC4, padded};
 
 pub(super) const ACTIVATION: Text = Text::Of(include_str!("../../shaders/common/activation.wgsl"));
 pub(super) const CELL: Text = Text::Of(include_str!("../../shaders/common/cell.wgsl"));

@@ -13,7 +13,7 @@ use super::{
     Block, FusedStep, HiddenProjection, InputProjection, KERNELS, Moment, RecurrentScan, RecurrentStep, Scan,
     Slot, Step, TileShape, Tiling,
 };
-use crate::spec::{Access, DeviceLimits, PipelineSpec, SubgroupSizes, Variant};
+use crate::program::{Access, DeviceLimits, PipelineSpec, SubgroupSizes, Variant};
 
 /// Every way to put a kernel together.
 fn variants() -> impl Iterator<Item = Variant> {

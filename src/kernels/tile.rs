@@ -1,6 +1,6 @@
 //! `shaders/common/tile.wgsl`: the register tile that every kernel computes, and its shape.
 
-use crate::spec::{DeviceLimits, KernelSpec, PipelineSpec, Text, VEC4, Variant, padded};
+use crate::program::{DeviceLimits, KernelSpec, PipelineSpec, Text, VEC4, Variant, padded};
 
 /// `shaders/common/tile.wgsl` and its twins: what every product is put together from.
 pub(super) const TILE: Text = Text::Of(include_str!("../../shaders/common/tile.wgsl"));

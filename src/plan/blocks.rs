@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use super::limits::SUBMISSION;
 use super::network::{Layer, Network};
-use super::packing::Packing;
+use crate::batch::Packing;
 use crate::error::{Error, ON_CPU};
 use crate::kernels::SLOTS;
-use crate::spec::padded;
+use crate::program::padded;
 
 /// Steps of a block at most: bounds the uniforms, of which each step has one.
 const MAX_STEPS: usize = 16_384;

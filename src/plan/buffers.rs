@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::blocks::Blocks;
 use super::network::Network;
-use super::packing::Packing;
-use crate::spec::{BufferRef, padded};
+use crate::batch::Packing;
+use crate::program::{BufferRef, padded};
 
 /// What a schedule needs of the buffers.
 #[derive(Clone, Copy, Debug)]

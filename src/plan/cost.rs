@@ -2,10 +2,10 @@
 //! The tests hold them to a count over the programs that are run.
 
 use super::network::Network;
-use super::packing::Packing;
 use super::phase::Phase;
 use super::schedule::{Admitted, admit};
-use crate::spec::DeviceLimits;
+use crate::batch::Packing;
+use crate::program::DeviceLimits;
 use crate::tuning::{Cost, Schedule};
 
 /// What a class of devices takes for it.

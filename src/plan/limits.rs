@@ -1,7 +1,7 @@
 //! What a device allows of a buffer, a dispatch and a submission.
 
 use crate::error::{Error, ON_CPU};
-use crate::spec::{DeviceLimits, SubmissionLimits};
+use crate::program::{DeviceLimits, SubmissionLimits};
 
 /// A desktop resets a GPU that is busy with one submission for about 2 s. The slowest device worth
 /// running on, a software adapter on two cores, does some 2·10¹⁰ operations a second, and starts a

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::kernels::{
     FusedStep, HiddenProjection, InputProjection, RecurrentScan, RecurrentStep, TileShape, Tiling,
 };
-use crate::spec::{BufferSpec, DeviceLimits, PipelineSpec, ResidentRef, VEC4, padded};
+use crate::program::{BufferSpec, DeviceLimits, PipelineSpec, ResidentRef, VEC4, padded};
 
 /// The device's side of a network: made once, from the sizes and the device's limits.
 #[derive(Clone, Debug)]

@@ -6,10 +6,10 @@ use super::blocks::Blocks;
 use super::buffers::Buffers;
 use super::limits::SUBMISSION;
 use super::network::{Network, Stage};
-use super::packing::Packing;
 use super::scheduler::HostData;
+use crate::batch::Packing;
 use crate::kernels::{Block, Step};
-use crate::spec::{BindSet, BufferRef, ProgramBuilder, ResidentRef};
+use crate::program::{BindSet, BufferRef, ProgramBuilder, ResidentRef};
 
 pub(crate) struct Passes<'a> {
     pub network: &'a Network,

@@ -1,7 +1,7 @@
 //! Dispatches that are alike, counted: what costs are computed from.
 
 use super::network::{Network, Stage};
-use super::packing::Packing;
+use crate::batch::Packing;
 use crate::kernels::TileShape;
 
 /// Dispatches that are alike.

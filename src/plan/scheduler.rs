@@ -7,11 +7,11 @@ use super::blocks::Blocks;
 use super::buffers::{Buffers, Group, Hidden};
 use super::limits::SUBMISSION;
 use super::network::Network;
-use super::packing::Packing;
 use super::passes::{Part, Passes};
 use super::schedule::Admitted;
+use crate::batch::Packing;
 use crate::error::Error;
-use crate::spec::{Needs, Program, ProgramBuilder, Submission, SubmissionLimits};
+use crate::program::{Needs, Program, ProgramBuilder, Submission, SubmissionLimits};
 
 /// What a buffer that is uploaded or read back holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use half::f16;
 use ndarray::ArrayView2;
 
 use super::{LayerWeights, LstmWeights, Precision};
-use crate::spec::padded;
+use crate::program::padded;
 use crate::subnormal::flush;
 
 impl LstmWeights {

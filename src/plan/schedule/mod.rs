@@ -10,9 +10,9 @@ mod step;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::batch::Packing;
 use crate::plan::buffers::Layout;
 use crate::plan::network::Network;
-use crate::plan::packing::Packing;
 use crate::plan::passes::{Part, Passes};
 use crate::plan::phase::Phase;
 use crate::tuning::Schedule;

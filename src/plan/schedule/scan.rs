@@ -2,14 +2,14 @@
 //! the weights in registers where they fit.
 
 use super::AdmittedSchedule;
+use crate::batch::Packing;
 use crate::kernels::{Moment, RecurrentScan, SCAN_STEPS, Scan};
 use crate::plan::buffers::Layout;
 use crate::plan::limits::SUBMISSION;
 use crate::plan::network::{Network, Stage};
-use crate::plan::packing::Packing;
 use crate::plan::passes::{Part, Passes};
 use crate::plan::phase::{self, Phase, product};
-use crate::spec::BufferRef;
+use crate::program::BufferRef;
 use crate::tuning::Schedule;
 
 #[derive(Debug)]

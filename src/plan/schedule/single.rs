@@ -3,10 +3,10 @@
 
 use super::AdmittedSchedule;
 use super::slots::{FusedSteps, input_shape, slot_of};
+use crate::batch::Packing;
 use crate::kernels::Slot;
 use crate::plan::buffers::Layout;
 use crate::plan::network::Network;
-use crate::plan::packing::Packing;
 use crate::plan::passes::{Part, Passes};
 use crate::plan::phase::{self, Phase};
 use crate::tuning::Schedule;

@@ -1,12 +1,12 @@
 //! What `single` and `diagonal` share: dispatches of `fused_step`, whose slots have the input's part in the same
 //! reduction, for several layers or both directions.
 
+use crate::batch::Packing;
 use crate::kernels::{SLOTS, Slot, Step, TileShape};
 use crate::plan::limits::SUBMISSION;
 use crate::plan::network::{Network, Stage};
-use crate::plan::packing::Packing;
 use crate::plan::passes::{Part, Passes, rows_of};
-use crate::spec::{BufferRef, ResidentRef, VEC4};
+use crate::program::{BufferRef, ResidentRef, VEC4};
 
 /// What a dispatch of `fused_step` takes.
 #[derive(Debug)]

@@ -3,13 +3,13 @@
 
 use super::AdmittedSchedule;
 use super::slots::matrix;
+use crate::batch::Packing;
 use crate::kernels::{Slot, Step};
 use crate::plan::buffers::Layout;
 use crate::plan::network::Network;
-use crate::plan::packing::Packing;
 use crate::plan::passes::{Part, Passes, rows_of};
 use crate::plan::phase::{self, Phase};
-use crate::spec::BufferRef;
+use crate::program::BufferRef;
 use crate::tuning::Schedule;
 
 /// It computes every network on every batch.

@@ -3,13 +3,14 @@
 use proptest::prelude::*;
 
 use super::{cases, dispatches_of};
+use crate::batch::Packing;
 use crate::config::LstmConfig;
 use crate::kernels::tests::limits;
 use crate::kernels::{Scan, Step};
 use crate::plan::cost::{Machine, cost_on, costs};
 use crate::plan::phase::Phase;
-use crate::plan::{HostData, Network, Packing, admit, admit_or_step, schedule};
-use crate::spec::{DeviceLimits, Dispatch, Program, SubgroupSizes};
+use crate::plan::{HostData, Network, admit, admit_or_step, schedule};
+use crate::program::{DeviceLimits, Dispatch, Program, SubgroupSizes};
 use crate::tuning::Schedule;
 
 proptest! {

@@ -6,11 +6,12 @@ mod walk;
 use proptest::prelude::*;
 
 use self::walk::Walk;
-use super::{HostData, Network, Packing, admit, admit_or_step, most_sequences, schedule};
+use super::{HostData, Network, admit, admit_or_step, most_sequences, schedule};
+use crate::batch::Packing;
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::kernels::tests::limits;
-use crate::spec::{DeviceLimits, Dispatch, Program, SubgroupSizes};
+use crate::program::{DeviceLimits, Dispatch, Program, SubgroupSizes};
 use crate::tuning::Schedule;
 
 #[derive(Clone, Debug)]

@@ -1,8 +1,9 @@
 //! A program is walked f32 by f32, as the kernels would go through it.
 
+use crate::batch::Packing;
 use crate::kernels::{Block, Scan, Slot, Step};
-use crate::plan::{HostData, Network, Packing};
-use crate::spec::{Access, BufferRef, Dispatch, Program, VEC4, padded};
+use crate::plan::{HostData, Network};
+use crate::program::{Access, BufferRef, Dispatch, Program, VEC4, padded};
 
 /// What is known of one f32 on the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,12 @@
 use std::collections::BTreeSet;
 
 mod builder;
+mod kernel;
+mod limits;
 
 pub(crate) use builder::{ProgramBuilder, SubmissionLimits};
+pub(crate) use kernel::{Access, Binding, KernelSpec, PipelineSpec, Text, Variant};
+pub(crate) use limits::{DeviceLimits, SubgroupSizes};
 
 /// Lanes of a vec4f. Rows of every matrix on the device are padded to whole vec4f with zeros.
 pub(crate) const VEC4: usize = 4;
@@ -14,130 +18,6 @@ pub(crate) const VEC4: usize = 4;
 /// The length of a row of `len` f32 on the device.
 pub(crate) fn padded(len: usize) -> usize {
     len.next_multiple_of(VEC4)
-}
-
-/// A compute shader: its text and what it binds, in the order of the binding numbers.
-#[derive(Debug)]
-pub(crate) struct KernelSpec {
-    /// File stem, entry point and label.
-    pub name: &'static str,
-    pub text: &'static [Text],
-    /// Binding k of group 0.
-    pub bindings: &'static [Binding],
-}
-
-/// A part of a kernel's text.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Text {
-    /// A file, whatever the variant.
-    Of(&'static str),
-    /// One of two twins, which declare the same functions.
-    Twins {
-        /// Whether the second is used.
-        choose: fn(Variant) -> bool,
-        twins: [&'static str; 2],
-    },
-}
-
-/// Which twins a kernel is put together from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Variant {
-    /// Operands are shared by subgroup broadcasts and not through workgroup memory.
-    pub subgroups: bool,
-    /// Weights are f16 and not f32.
-    pub half_weights: bool,
-}
-
-impl KernelSpec {
-    /// The whole text.
-    pub fn source(&self, variant: Variant) -> String {
-        let part = |text: &Text| match text {
-            Text::Of(text) => *text,
-            Text::Twins { choose, twins } => twins[usize::from(choose(variant))],
-        };
-        self.text.iter().map(part).collect()
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Binding {
-    /// The variable's name in the shader.
-    pub name: &'static str,
-    pub access: Access,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// A uniform of this many bytes, at an offset that each dispatch gives.
-    Uniform(u32),
-    /// A storage buffer that is only read.
-    Read,
-    /// A storage buffer that is read and written, or only written.
-    ReadWrite,
-}
-
-impl Binding {
-    pub const fn uniform<T>(name: &'static str) -> Self {
-        let access = Access::Uniform(size_of::<T>() as u32);
-        Self { name, access }
-    }
-
-    pub const fn read(name: &'static str) -> Self {
-        let access = Access::Read;
-        Self { name, access }
-    }
-
-    pub const fn read_write(name: &'static str) -> Self {
-        let access = Access::ReadWrite;
-        Self { name, access }
-    }
-}
-
-/// A kernel with its `override` constants: what one pipeline is made of.
-#[derive(Clone, Debug)]
-pub(crate) struct PipelineSpec {
-    pub kernel: &'static KernelSpec,
-    pub variant: Variant,
-    pub constants: Vec<(&'static str, f64)>,
-}
-
-impl PartialEq for PipelineSpec {
-    fn eq(&self, other: &Self) -> bool {
-        self.kernel.name == other.kernel.name
-            && self.variant == other.variant
-            && self.constants == other.constants
-    }
-}
-
-/// What a device allows, as far as programs need to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DeviceLimits {
-    /// Bytes of one storage binding.
-    pub max_binding: u64,
-    /// Bytes of one buffer.
-    pub max_buffer: u64,
-    /// Workgroups in one dimension of a dispatch.
-    pub max_workgroups: u32,
-    /// Alignment in bytes of a uniform's offset.
-    pub uniform_alignment: u32,
-    /// Alignment in bytes of a storage binding's offset.
-    pub storage_alignment: u32,
-    /// Invocations of a workgroup.
-    pub max_invocations: u32,
-    /// Bytes of workgroup memory.
-    pub max_workgroup_bytes: u32,
-    /// Sizes of subgroups, where shaders may use them.
-    pub subgroups: Option<SubgroupSizes>,
-    /// Whether the adapter is a processor that emulates a GPU.
-    pub software: bool,
-    /// Workgroups that run side by side, as far as can be known.
-    pub units: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SubgroupSizes {
-    pub min: u32,
-    pub max: u32,
 }
 
 /// A buffer that a dispatch binds.

@@ -1,0 +1,32 @@
+//! What a device allows.
+
+/// What a device allows, as far as programs need to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DeviceLimits {
+    /// Bytes of one storage binding.
+    pub max_binding: u64,
+    /// Bytes of one buffer.
+    pub max_buffer: u64,
+    /// Workgroups in one dimension of a dispatch.
+    pub max_workgroups: u32,
+    /// Alignment in bytes of a uniform's offset.
+    pub uniform_alignment: u32,
+    /// Alignment in bytes of a storage binding's offset.
+    pub storage_alignment: u32,
+    /// Invocations of a workgroup.
+    pub max_invocations: u32,
+    /// Bytes of workgroup memory.
+    pub max_workgroup_bytes: u32,
+    /// Sizes of subgroups, where shaders may use them.
+    pub subgroups: Option<SubgroupSizes>,
+    /// Whether the adapter is a processor that emulates a GPU.
+    pub software: bool,
+    /// Workgroups that run side by side, as far as can be known.
+    pub units: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SubgroupSizes {
+    pub min: u32,
+    pub max: u32,
+}
