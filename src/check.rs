@@ -93,7 +93,8 @@ impl From<TryReserveError> for Shortage {
     }
 }
 
-/// Whether memory for `len` elements is to be had: asking for what is not would end the process.
+/// Checks that `len` elements can be allocated. A failed allocation of a `Vec` aborts the process, so this tries
+/// first.
 pub(crate) fn check_memory<T>(len: usize) -> Result<(), Shortage> {
     let mut probe = Vec::<T>::new();
     let reserved = probe.try_reserve_exact(len);

@@ -36,18 +36,20 @@ pub const DEFAULT_MEMORY_BUDGET: u64 = 256 << 20;
 ///
 /// Many processors compute 10 to 100 times slower with subnormal numbers, those below 2⁻¹²⁶ (1.2e-38), than with
 /// others. So each one in the input, the weights or a state is taken as zero, on every device, and none is
-/// returned. Results stay within the same error of the exact ones.
+/// returned. Results stay within the same error of the exact ones. Products of larger numbers can still be
+/// subnormal where a processor has no fused multiply-add, and on software adapters, which round them apart.
 ///
 /// # Memory
 ///
-/// [`memory`](Self::memory) tells what a call takes on a GPU. A call of a shape that came lately makes nothing
-/// there, not even a staging buffer, if its buffers fit twice the
-/// [memory budget](Self::with_memory_budget); and it submits once, unless it runs in blocks of time or parts of
+/// [`memory`](Self::memory) computes what a call takes on a GPU. A call of a recently used shape allocates nothing
+/// there, not even a staging buffer, if the kept buffers are within twice the
+/// [memory budget](Self::with_memory_budget). It submits once, unless it runs in blocks of time or parts of
 /// the batch.
 ///
 /// On the host a repeated call on a GPU allocates what it returns, and 12·B words to order the sequences and to find
 /// the shape; inputs and outputs are copied once, between the caller's arrays and mapped memory. (Batch first,
-/// the output is copied again.) Besides, wgpu allocates about 400 bytes a dispatch and 50 KB a call while it records.
+/// the output is copied again.) Before, it checks that there is memory for all of this, by one allocation that it
+/// frees. Besides, wgpu allocates about 400 bytes a dispatch and 50 KB a call while it records.
 ///
 /// # Examples
 ///
@@ -327,12 +329,12 @@ impl Lstm {
     ///
     /// # Errors
     ///
-    /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`].
+    /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`]; [`Error::OutOfMemory`] for more than the host can run.
     pub fn costs(&self, steps: usize, batch: usize) -> Result<Vec<Cost>, Error> {
         check_input(&self.config, (steps, batch, self.config.input_size()), None)?;
         match &self.network {
             Network::Cpu(_) => Ok(Vec::new()),
-            Network::Gpu(engine) => Ok(engine.costs(steps, batch)),
+            Network::Gpu(engine) => engine.costs(self.options, steps, batch),
         }
     }
 
@@ -348,8 +350,8 @@ impl Lstm {
     }
 
     /// Takes over what [`tuning_record`](Self::tuning_record) gave, so that [`Tuning::Measure`] need not time
-    /// these shapes again, nor those that are alike. Of a record with more shapes than are kept, 1,024, the last
-    /// count.
+    /// these shapes again, nor those that are alike. At most 1,024 shapes are kept: of a longer record, the
+    /// last 1,024.
     ///
     /// # Errors
     ///

@@ -61,8 +61,8 @@ pub enum Tuning {
     Fixed(Schedule),
 }
 
-/// Shapes whose measured schedules a network keeps: far more than are unlike each other and still met, for each takes
-/// the place of all within a factor of two.
+/// Shapes whose measured schedules a network keeps. Each entry serves all shapes within a factor of two, so that
+/// so many cover any practical range.
 pub(crate) const MOST_MEASURED: usize = 1024;
 
 /// What a call costs under a schedule: the model's account of it.

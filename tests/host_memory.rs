@@ -7,7 +7,9 @@ use std::process::{Command, Output};
 
 use common::compare::FLOOR;
 use ndarray::{Array3, s};
-use wgpu_lstm::{Device, Error, Lstm, LstmConfig, LstmState, LstmWeights, Precision};
+use wgpu_lstm::{
+    DEFAULT_MEMORY_BUDGET, Device, Error, Lstm, LstmConfig, LstmState, LstmWeights, Precision, wgpu,
+};
 
 /// Runs this program's test `name` again, with `CHILD` set to `case`, under `ulimit -v`.
 fn under_ulimit(kib: Option<u64>, name: &str, case: &str) -> Output {
@@ -59,7 +61,7 @@ fn bound_growth(bytes: u64) {
 fn answer(lstm: &Lstm, steps: usize, batch: usize) {
     // The same at every step: its output settles.
     let one = Array3::from_elem((1, 1, 1), 0.5);
-    let call = |steps| lstm.forward(one.broadcast((steps, batch, 1)).unwrap(), None);
+    let call = |steps| lstm.forward(one.broadcast((steps, batch, lstm.config().input_size())).unwrap(), None);
     // The last step forwards; a reverse direction ends elsewhere.
     let width = lstm.config().output_size();
     let last = |output: Array3<f32>| output.slice(s![-1, .., ..width]).to_owned();
@@ -121,9 +123,11 @@ fn no_end_of_memory_aborts_a_call_on_the_cpu() {
         ("long", LstmConfig::new(1, 1), 2_000_000, 1),
         ("wide", LstmConfig::new(1, 64), 2_000, 64),
         ("deep", deep, 40_000, 4),
+        // Rows of the input that a thread copies: 18 MB.
+        ("wide input", LstmConfig::new(100_000, 1).with_bidirectional(true), 96, 1),
     ];
     if let Ok(child) = std::env::var("CHILD") {
-        let (name, growth) = child.split_once(' ').unwrap();
+        let (name, growth) = child.rsplit_once(' ').unwrap();
         let (_, config, steps, batch) = cases.iter().find(|case| case.0 == name).unwrap();
         let lstm = lstm(&Device::cpu(), config);
         bound_growth(growth.parse().unwrap());
@@ -166,4 +170,38 @@ fn a_state_that_no_memory_holds_panics_as_its_docs_say() {
     let payload = std::panic::catch_unwind(zeros).expect_err("4 PiB");
     let message = payload.downcast_ref::<String>().expect("a message");
     assert!(message.contains("[1, 1125899906842624, 1]") && message.contains("out of memory"), "{message}");
+}
+
+/// Many sequences, and blocks of one step: what orders and lists them is refused where there is no memory for it, by
+/// `memory` and by `forward`. On the backend that executes nothing, since a driver may abort by itself.
+#[test]
+fn no_end_of_memory_aborts_what_is_planned_for_a_gpu() {
+    const NAME: &str = "no_end_of_memory_aborts_what_is_planned_for_a_gpu";
+    let cases = [
+        ("many", LstmConfig::new(1, 1), 1, 2_000_000, DEFAULT_MEMORY_BUDGET),
+        ("blocks", LstmConfig::new(1, 1).with_num_layers(8), 50_000, 1, 256),
+        ("directions", LstmConfig::new(1, 1).with_bidirectional(true), 2_000, 1, 256),
+    ];
+    if let Ok(child) = std::env::var("CHILD") {
+        let (name, growth) = child.split_once(' ').unwrap();
+        let (_, config, steps, batch, budget) = cases.iter().find(|case| case.0 == name).unwrap();
+        let lstm = lstm(&common::noop::device(wgpu::Trace::Off), config).with_memory_budget(*budget);
+        let one = Array3::from_elem((1, 1, 1), 0.5);
+        bound_growth(growth.parse().unwrap());
+        let told = lstm.memory(*steps, *batch);
+        let result = lstm.forward(one.broadcast((*steps, *batch, 1)).unwrap(), None);
+        assert!(matches!(told, Ok(_) | Err(Error::OutOfMemory { .. })), "{told:?}");
+        return match result {
+            Ok(_) if told.is_ok() => println!("answer: right"),
+            Err(Error::OutOfMemory { reason }) => println!("answer: refused: {reason}"),
+            other => panic!("{other:?}, but memory() said {told:?}"),
+        };
+    }
+    for (name, ..) in &cases {
+        // Far from what is needed, and far beyond: in between the backend itself may end the process.
+        for (mib, right) in [(1u64, false), (4, false), (3_000, true)] {
+            let child = under_ulimit(None, NAME, &format!("{name} {}", mib << 20));
+            assert_eq!(was_right(&format!("{name}, {mib} MiB"), &child), Ok(right));
+        }
+    }
 }

@@ -9,6 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::Network;
+use crate::common::compare::FLOOR;
 use crate::config::LstmConfig;
 use crate::reference;
 use crate::weights::LstmWeights;
@@ -57,9 +58,6 @@ fn scaled(config: &LstmConfig, seed: u64, matrices: f32, biases: f32) -> LstmWei
     weights
 }
 
-/// Largest error against float64 that the tests of this device allow.
-const TOLERANCE: f64 = 1e-6;
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
 
@@ -98,7 +96,7 @@ proptest! {
         let truth = reference::forward(&weights, wide(&input).view(), None, start).unwrap();
         for (actual, truth) in [(output, truth.0), (h_n, truth.1), (c_n, truth.2)] {
             for (&y, truth) in actual.iter().zip(&truth) {
-                prop_assert!((f64::from(y) - truth).abs() <= TOLERANCE, "{} is not {}", y, truth);
+                prop_assert!((f64::from(y) - truth).abs() <= FLOOR, "{} is not {}", y, truth);
                 prop_assert!(!y.is_subnormal());
             }
         }

@@ -13,7 +13,7 @@ use super::meeting::Meeting;
 
 /// Threads that work on one call.
 pub(super) struct Team {
-    /// 0 until it is known how many threads the system gave.
+    /// Threads in the team; 0 while they are still being started.
     size: AtomicUsize,
     meeting: Meeting,
 }

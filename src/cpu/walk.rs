@@ -21,6 +21,13 @@ pub(super) const ROWS_AT_ONCE: usize = 48;
 /// Rows of a block of time, where the batch has fewer: its gates stay in the second cache.
 pub(super) const BLOCK_ROWS: usize = 96;
 
+/// f32 of the rows that a product reads: some of a layer's input, or one step of h.
+fn rows_len(network: &Network, block_rows: usize, batch: usize) -> usize {
+    let width =
+        (0..network.config.num_layers().min(2)).map(|layer| network.config.layer_input_size(layer)).max();
+    (ROWS_AT_ONCE.min(block_rows) * width.unwrap_or(0)).max(batch * network.config.output_size())
+}
+
 /// Time steps of a block.
 fn block_steps(steps: usize, batch: usize) -> usize {
     (BLOCK_ROWS / batch).clamp(1, steps)
@@ -150,7 +157,7 @@ impl<'r, 'c> Run<'r, 'c> {
             h: vec![0.0; batch * network.config.output_size()],
             c: vec![0.0; batch * units],
             unprojected: vec![0.0; if projection > 0 { batch * hidden } else { 0 }],
-            rows: Vec::new(),
+            rows: Vec::with_capacity(rows_len(network, block_rows, batch)),
         }
     }
 

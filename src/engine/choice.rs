@@ -71,11 +71,12 @@ impl Engine {
     }
 
     /// What each admitted schedule costs a call in one part, the cheapest first.
-    pub fn costs(&self, steps: usize, batch: usize) -> Vec<Cost> {
+    pub fn costs(&self, options: Options, steps: usize, batch: usize) -> Result<Vec<Cost>, Error> {
         if batch == 0 {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        costs(&self.network, &Packing::new((0..batch).map(|b| (b, steps)).collect()))
+        self.check_arrays(options, steps, batch)?;
+        Ok(costs(&self.network, &Packing::new((0..batch).map(|b| (b, steps)).collect())))
     }
 
     /// What was measured, as JSON.

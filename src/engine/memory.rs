@@ -1,4 +1,4 @@
-//! What a call takes on the device and on the host, computed before it runs.
+//! Computes the memory that a call allocates, without running it.
 
 use super::cache::{Bytes, Cache, Key};
 use super::run::kept_lists;
@@ -6,7 +6,7 @@ use super::{Engine, Options};
 use crate::batch::Packing;
 use crate::check::{check_input, check_memory, host_out_of_memory};
 use crate::error::Error;
-use crate::plan::{Admitted, HostData, Network, schedule};
+use crate::plan::{Admitted, HostData, Network, most_blocks, schedule};
 use crate::program::Program;
 
 /// Bytes that a call takes, as computed by [`Lstm::memory`](crate::Lstm::memory).
@@ -84,13 +84,30 @@ const DISPATCH_BYTES: usize = 1 << 10;
 /// Bytes that a submission's dispatches take at most; see `plan::limits::SUBMISSION`.
 const SUBMISSION_BYTES: usize = 48 << 20;
 
-/// Bytes that a sequence takes: its index and length, packed and in the key of the program.
-const SEQUENCE_BYTES: usize = 64;
+/// Bytes that a sequence takes: its index and length, sorted, packed, and in the key of the program.
+const SEQUENCE_BYTES: usize = 128;
 
 impl Engine {
-    /// Refuses a call that the host has no memory for: what it returns, and the lists of its dispatches. A call
-    /// itself allocates the former first, and then [checks the latter](Self::check_lists).
+    /// Refuses a call that the host has no memory for. A call itself does so in two steps: it
+    /// [checks its arrays](Self::check_arrays), allocates them, and [checks its lists](Self::check_lists).
     fn check_host(&self, options: Options, steps: usize, batch: usize) -> Result<(), Error> {
+        let lists = self.list_bytes(options, steps, batch);
+        let bytes = self.array_bytes(options, steps, batch).saturating_add(lists);
+        check_memory::<u8>(bytes).map_err(host_out_of_memory)
+    }
+
+    /// Refuses a call if the host has no memory for what it returns, and for the order of its sequences.
+    pub(super) fn check_arrays(&self, options: Options, steps: usize, batch: usize) -> Result<(), Error> {
+        check_memory::<u8>(self.array_bytes(options, steps, batch)).map_err(host_out_of_memory)
+    }
+
+    /// Refuses a call if the host has no memory for the lists of its dispatches.
+    pub(super) fn check_lists(&self, options: Options, packing: &Packing) -> Result<(), Error> {
+        let bytes = self.list_bytes(options, packing.steps(), packing.batch());
+        check_memory::<u8>(bytes).map_err(host_out_of_memory)
+    }
+
+    fn array_bytes(&self, options: Options, steps: usize, batch: usize) -> usize {
         let config = &self.network.config;
         let slots = config.num_layers() * config.num_directions();
         let output =
@@ -99,23 +116,21 @@ impl Engine {
         let output = output.saturating_mul(1 + usize::from(options.batch_first));
         let states = batch.saturating_mul(slots.saturating_mul(config.output_size() + config.hidden_size()));
         let arrays = output.saturating_add(states).saturating_mul(size_of::<f32>());
-        check_memory::<u8>(arrays.saturating_add(self.list_bytes(options, steps, batch)))
-            .map_err(host_out_of_memory)
+        arrays.saturating_add(batch.saturating_mul(SEQUENCE_BYTES))
     }
 
-    /// Refuses a call if the host has no memory for the lists of its dispatches.
-    pub(super) fn check_lists(&self, options: Options, packing: &Packing) -> Result<(), Error> {
-        check_memory::<u8>(self.list_bytes(options, packing.steps(), packing.batch()))
-            .map_err(host_out_of_memory)
-    }
-
-    /// Bytes that the lists of dispatches and sequences take at most at a time.
+    /// Bytes that the lists of blocks and dispatches take at most at a time.
     fn list_bytes(&self, options: Options, steps: usize, batch: usize) -> usize {
+        let config = &self.network.config;
         // A step of a layer is a dispatch or two for each direction.
-        let dispatches = 2 * self.network.config.num_layers() * self.network.config.num_directions();
+        let dispatches = 2 * config.num_layers() * config.num_directions();
         let kept = usize::try_from(kept_lists(options.memory_budget)).unwrap_or(usize::MAX);
         let lists = steps.saturating_mul(dispatches).saturating_mul(DISPATCH_BYTES);
-        lists.min(SUBMISSION_BYTES.saturating_add(kept)).saturating_add(batch.saturating_mul(SEQUENCE_BYTES))
+        let lists = lists.min(SUBMISSION_BYTES.saturating_add(kept));
+        // In two directions each block has buffers of its own.
+        let block = if config.bidirectional() { 1024 } else { 64 };
+        let blocks = most_blocks(&self.network, options.memory_budget, steps, batch);
+        lists.saturating_add(blocks.saturating_mul(block))
     }
 }
 

@@ -52,6 +52,7 @@ impl Engine {
         if let Some((h, c)) = &state {
             check_state_shapes(config, batch, h.shape(), c.shape())?;
         }
+        self.check_arrays(options, steps, batch)?;
         let mut call = Call::new(config, input, state)?;
         if batch == 0 {
             return Ok(call.finish());

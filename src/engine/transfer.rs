@@ -184,7 +184,7 @@ impl Part<'_> {
         );
     }
 
-    /// Of `rows`, [layers, D, B, width], those that count: told by layer, direction and length.
+    /// Copies those of `rows`, [layers, D, B, width], for which `counts(layer, direction, length)` is true.
     fn unpack_state<'r>(
         packing: &Packing,
         network: &Network,

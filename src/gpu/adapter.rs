@@ -14,7 +14,7 @@ const INDEXABLE_BYTES: u64 = i32::MAX as u64 & !3;
 
 /// The most that any kernel needs of a device, whatever the network is; WebGPU guarantees all of it. A test
 /// holds these to the kernels.
-pub(crate) struct Needs {
+pub(crate) struct KernelNeeds {
     /// Bindings of a group: a uniform and the storage buffers.
     pub bindings: u32,
     pub storage_buffers: u32,
@@ -25,8 +25,13 @@ pub(crate) struct Needs {
     pub workgroup_memory: u32,
 }
 
-pub(crate) const NEEDS: Needs =
-    Needs { bindings: 8, storage_buffers: 7, uniform: 4096, invocations: 64, workgroup_memory: 8 << 10 };
+pub(crate) const NEEDS: KernelNeeds = KernelNeeds {
+    bindings: 8,
+    storage_buffers: 7,
+    uniform: 4096,
+    invocations: 64,
+    workgroup_memory: 8 << 10,
+};
 
 /// What is needed of each limit, and what a device has of it. Storage bindings and buffers grow with the network and
 /// the call: the plan checks these.

@@ -49,12 +49,6 @@ impl Gpu {
         &self.limits
     }
 
-    /// What tests hook callbacks into, and lose.
-    #[cfg(test)]
-    pub fn raw(&self) -> (&wgpu::Device, &wgpu::Queue) {
-        (&self.device, &self.queue)
-    }
-
     /// A buffer for `usage` that can be written.
     fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
         self.device.create_buffer(&wgpu::BufferDescriptor {

@@ -33,8 +33,8 @@ impl Gpu {
         }
     }
 
-    /// Whether the device is lost. Of a device that is the caller's no callback tells: but a lost one
-    /// makes invalid buffers without a word, which only shows when they are used.
+    /// Whether the device is lost. The caller's device has no callback of ours. A lost device creates invalid
+    /// buffers without an error; the probe detects this when it maps one.
     pub(super) fn is_lost(&self) -> bool {
         if self.lost.get().is_some() {
             return true;

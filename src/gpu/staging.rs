@@ -99,84 +99,72 @@ impl Gpu {
 
     pub(super) async fn mapped(&self, mapping: Mapping, wait: Wait) -> Result<(), Error> {
         let Mapping { buffer, answered, mapped, submission } = mapping;
-        let polled = match answered.load(Relaxed) {
-            true => None,
-            false => self.wait_for(submission, answered, buffer, wait),
-        };
+        if !answered.load(Relaxed) {
+            let polled = self.poll_until(submission, wait).await.unwrap_or_else(|panic| resume_unwind(panic));
+            if polled == Polled::Failed && !answered.load(Relaxed) {
+                // wgpu leaves the callback pending if the device is lost while it waits. Unmapping calls it.
+                let _ = catch_unwind(AssertUnwindSafe(|| buffer.unmap()));
+                return Err(self.set_lost("it was lost in a call"));
+            }
+        }
         match mapped.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) if self.is_lost() => Err(self.set_lost("its buffers can't be mapped")),
             Ok(Err(error)) => Err(Error::Internal { reason: error.to_string() }),
-            // A callback of the application panicked in the same poll, so that ours was dropped. The buffer is
-            // mapped all the same.
-            Err(oneshot::Canceled) => match polled {
-                Some(polled) => polled.await.unwrap_or(Ok(())).map_err(|panic| resume_unwind(panic)),
-                None => Ok(()),
-            },
+            // A callback of the application panicked in another thread's poll, so that ours was dropped. The buffer
+            // is mapped all the same.
+            Err(oneshot::Canceled) => Ok(()),
         }
     }
 
-    /// Sees to it that the submission's callbacks are called: in this thread, or in one of its own, of which it
-    /// returns how that ended.
-    fn wait_for(
-        &self,
-        submission: wgpu::SubmissionIndex,
-        answered: Arc<AtomicBool>,
-        buffer: wgpu::Buffer,
-        wait: Wait,
-    ) -> Option<oneshot::Receiver<Polled>> {
+    /// Polls until the submission is done, which runs the callbacks of whoever uses the device: in this thread, or in
+    /// a new one. The error is a panic of one of these callbacks.
+    async fn poll_until(&self, submission: wgpu::SubmissionIndex, wait: Wait) -> Result<Polled, Panic> {
         let device = self.device.clone();
         let until = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
-        let poll = move || {
-            let polled = poll(&device, until);
-            // wgpu leaves the callback pending if the device is lost while it waits: unmapping calls it, with an
-            // error. (If it was called, the buffer may be in another run.)
-            if matches!(polled, Ok(false)) && !answered.load(Relaxed) {
-                let _ = catch_unwind(AssertUnwindSafe(|| buffer.unmap()));
-            }
-            polled.map(drop)
-        };
         match wait {
-            Wait::Block => {
-                poll().unwrap_or_else(|panic| resume_unwind(panic));
-                None
-            }
+            Wait::Block => poll(&device, until),
             #[cfg(not(target_family = "wasm"))]
             Wait::Async => {
                 let (done, polled) = oneshot::channel();
-                let fallback = poll.clone();
-                let poll = move || drop(done.send(poll())); // nobody may wait any more
-                if std::thread::Builder::new().spawn(poll).is_err() {
-                    // No thread to be had: better to block than to never wake up.
-                    fallback().unwrap_or_else(|panic| resume_unwind(panic));
+                let (thread_device, thread_until) = (device.clone(), until.clone());
+                let thread = move || drop(done.send(poll(&thread_device, thread_until))); // the call may be gone
+                match std::thread::Builder::new().spawn(thread) {
+                    Ok(_) => polled.await.unwrap_or(Ok(Polled::Done)),
+                    Err(_) => poll(&device, until), // no thread to be had: better to block than to never wake up
                 }
-                Some(polled)
             }
             #[cfg(target_family = "wasm")]
             Wait::Async => {
-                drop(poll); // the browser calls back by itself
-                None
+                drop((device, until)); // the browser calls back by itself
+                Ok(Polled::Done)
             }
         }
     }
 
-    /// Lets wgpu see to what is finished, without waiting.
+    /// Lets wgpu clean up what is finished, without waiting.
     pub fn poll(&self) {
-        // That the device is lost the next call will tell.
+        // If the device is lost, the next call says so.
         poll(&self.device, wgpu::PollType::Poll).map_or_else(|panic| resume_unwind(panic), drop);
     }
 }
 
-/// How a poll in a thread of its own ended: with the panic of an application's callback, or without.
-type Polled = Result<(), Box<dyn Any + Send>>;
+type Panic = Box<dyn Any + Send>;
 
-/// Polls the device, which runs the callbacks of whoever uses it; `false` if the device failed. The error is a panic
-/// of one of these callbacks.
-fn poll(device: &wgpu::Device, how: wgpu::PollType) -> Result<bool, Box<dyn Any + Send>> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Polled {
+    Done,
+    /// The device failed.
+    Failed,
+}
+
+/// Polls the device. The error is a panic of a callback that it ran.
+fn poll(device: &wgpu::Device, how: wgpu::PollType) -> Result<Polled, Panic> {
     match catch_unwind(AssertUnwindSafe(|| device.poll(how))) {
-        Ok(result) => Ok(result.is_ok()),
+        Ok(Ok(_)) => Ok(Polled::Done),
+        Ok(Err(_)) => Ok(Polled::Failed),
         // How wgpu 30 says that the device is lost.
-        Err(panic) if message_of(&*panic).starts_with("Error in Device::poll") => Ok(false),
+        Err(panic) if message_of(&*panic).starts_with("Error in Device::poll") => Ok(Polled::Failed),
         Err(panic) => Err(panic),
     }
 }

@@ -36,7 +36,7 @@ impl Wishes {
         Ok(Self { backends, name, power_preference })
     }
 
-    /// What may have kept adapters out, as the end of a message.
+    /// The variable that may have excluded adapters, as a suffix for an error message.
     pub fn said(&self) -> String {
         let backends = self.backends.as_ref();
         backends.map(|list| format!(" (WGPU_BACKEND is {list:?})")).unwrap_or_default()

@@ -1,5 +1,5 @@
 //! The kernels' host side as plain data: bindings, uniforms, constants and grid. One file a kernel, but for
-//! those of a single time step, which are told the same and lie together.
+//! those of a single time step, which take the same parameters and share a file.
 
 mod input_projection;
 mod recurrent_scan;

@@ -1,5 +1,5 @@
 //! `shaders/recurrent_scan.wgsl` and `shaders/persistent_scan.wgsl`: many time steps in one dispatch, which
-//! are told the same.
+//! take the same parameters.
 
 use bytemuck::{Pod, Zeroable};
 

@@ -1,5 +1,5 @@
 //! `shaders/recurrent_step.wgsl`, `shaders/fused_step.wgsl` and `shaders/hidden_projection.wgsl`: the kernels of
-//! one time step, which are told the same.
+//! one time step, which take the same parameters.
 
 use bytemuck::{Pod, Zeroable};
 

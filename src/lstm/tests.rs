@@ -286,11 +286,11 @@ fn lose_within_a_call(gpu: &Arc<Gpu>, moment: Moment) -> Arc<AtomicBool> {
     let lose = {
         let (gpu, lost) = (Arc::clone(gpu), Arc::clone(&lost));
         move || {
-            gpu.raw().0.destroy();
+            gpu.wgpu().0.destroy();
             lost.store(true, Relaxed);
         }
     };
-    let (device, queue) = gpu.raw();
+    let (device, queue) = gpu.wgpu();
     if moment != Moment::InTheWait {
         queue.on_submitted_work_done(lose);
         return lost;

@@ -87,6 +87,14 @@ fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<u
     Ok(most as usize)
 }
 
+/// Blocks that a call is cut into at most.
+pub(crate) fn most_blocks(network: &Network, budget: u64, steps: usize, batch: usize) -> usize {
+    let rows = BlockRows::new(network, budget).map_or(1, |rows| rows.apart);
+    // Each is more than half full, or has one step.
+    let full = steps.saturating_mul(batch).div_ceil(rows).saturating_mul(2);
+    full.saturating_add(steps / MAX_STEPS + 2).min(steps)
+}
+
 /// Sequences that one program can take: all at once, or the batch goes through in parts. One time step of
 /// them fits a block, and keeps within a submission's operations.
 pub(crate) fn most_sequences(network: &Network, budget: u64) -> Result<usize, Error> {

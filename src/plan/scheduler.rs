@@ -1,6 +1,5 @@
 //! Walks layers, directions and blocks of time, and lists submissions one after the other.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::blocks::Blocks;
@@ -45,8 +44,8 @@ pub(crate) fn schedule(
 pub(crate) struct Scheduler<'a> {
     passes: Passes<'a>,
     admitted: Admitted,
-    /// What is still to be walked, the next one first.
-    tasks: VecDeque<Task>,
+    /// Tasks that were walked.
+    walked: usize,
 }
 
 /// A part of a call that is walked at once: no more than one block of time.
@@ -67,10 +66,11 @@ impl Iterator for Scheduler<'_> {
             if let Some(submission) = self.passes.builder.next_closed() {
                 return Some(submission);
             }
-            match self.tasks.pop_front() {
+            match task(&self.passes, self.walked) {
                 Some(task) => self.walk(task),
                 None => return self.passes.builder.last(),
             }
+            self.walked += 1;
         }
     }
 }
@@ -93,14 +93,7 @@ impl<'a> Scheduler<'a> {
         let blocks = Blocks::new(network, packing, budget)?;
         let add = |label: &str, len: usize| builder.buffer(label, len);
         let buffers = Buffers::new(network, packing, &blocks, admitted.layout(), add);
-        let passes = Passes { network, packing, blocks, buffers, builder };
-        let mut tasks = match network.config.num_directions() {
-            1 => block_by_block(&passes),
-            _ => layer_by_layer(&passes),
-        };
-        tasks.push_front(Task::UploadStates);
-        tasks.push_back(Task::DownloadStates);
-        Ok(Self { passes, admitted, tasks })
+        Ok(Self { passes: Passes { network, packing, blocks, buffers, builder }, admitted, walked: 0 })
     }
 
     /// All of it, with the submissions if their lists take no more than `keep` bytes.
@@ -189,33 +182,48 @@ fn hidden_data(hidden: Hidden, layers: &Range<usize>) -> impl Iterator<Item = (u
     buffers.into_iter().map(data)
 }
 
-/// One direction: every layer of a block, then the next block.
-fn block_by_block(passes: &Passes<'_>) -> VecDeque<Task> {
-    let mut tasks = VecDeque::new();
-    for block in 0..passes.blocks.steps.len() {
-        tasks.push_back(Task::UploadInput { block });
-        let part = |group| Task::Compute(Part { group, directions: 0..1, block });
-        tasks.extend((0..passes.buffers.groups.len()).map(part));
-        tasks.push_back(Task::DownloadOutput { block });
+/// Task number `number` of a call: the states, then the blocks, then the states again.
+fn task(passes: &Passes<'_>, number: usize) -> Option<Task> {
+    let Some(number) = number.checked_sub(1) else { return Some(Task::UploadStates) };
+    let (tasks, task): (usize, fn(&Passes<'_>, usize) -> Task) = match passes.network.config.num_directions()
+    {
+        1 => (passes.blocks.steps.len() * (passes.buffers.groups.len() + 2), block_by_block),
+        _ => (2 * passes.blocks.steps.len() + passes.buffers.groups.len() * parts(passes), layer_by_layer),
+    };
+    match number {
+        number if number < tasks => Some(task(passes, number)),
+        number if number == tasks => Some(Task::DownloadStates),
+        _ => None,
     }
-    tasks
 }
 
-/// Two directions: every block of a layer, then the next layer.
-fn layer_by_layer(passes: &Passes<'_>) -> VecDeque<Task> {
-    let blocks = 0..passes.blocks.steps.len();
-    let mut tasks: VecDeque<Task> = blocks.clone().map(|block| Task::UploadInput { block }).collect();
-    for group in 0..passes.buffers.groups.len() {
-        let part = |directions: Range<usize>| {
-            move |block| Task::Compute(Part { group, directions: directions.clone(), block })
-        };
-        if passes.blocks.directions_together {
-            tasks.push_back(part(0..2)(0));
-        } else {
-            tasks.extend(blocks.clone().map(part(0..1)));
-            tasks.extend(blocks.clone().rev().map(part(1..2)));
-        }
+/// One direction: every group of a block, then the next block.
+fn block_by_block(passes: &Passes<'_>, number: usize) -> Task {
+    let groups = passes.buffers.groups.len();
+    let (block, number) = (number / (groups + 2), number % (groups + 2));
+    match number {
+        0 => Task::UploadInput { block },
+        number if number <= groups => Task::Compute(Part { group: number - 1, directions: 0..1, block }),
+        _ => Task::DownloadOutput { block },
     }
-    tasks.extend(blocks.map(|block| Task::DownloadOutput { block }));
-    tasks
+}
+
+/// Two directions: every block of a group, then the next group.
+fn layer_by_layer(passes: &Passes<'_>, number: usize) -> Task {
+    let (blocks, parts) = (passes.blocks.steps.len(), parts(passes));
+    let Some(of_groups) = number.checked_sub(blocks) else { return Task::UploadInput { block: number } };
+    let (group, part) = (of_groups / parts, of_groups % parts);
+    match group.checked_sub(passes.buffers.groups.len()) {
+        Some(_) => Task::DownloadOutput { block: of_groups - passes.buffers.groups.len() * parts },
+        None if passes.blocks.directions_together => {
+            Task::Compute(Part { group, directions: 0..2, block: 0 })
+        }
+        None if part < blocks => Task::Compute(Part { group, directions: 0..1, block: part }),
+        None => Task::Compute(Part { group, directions: 1..2, block: 2 * blocks - 1 - part }),
+    }
+}
+
+/// Parts of a group in two directions: both at once, or forward through the blocks and back.
+fn parts(passes: &Passes<'_>) -> usize {
+    if passes.blocks.directions_together { 1 } else { 2 * passes.blocks.steps.len() }
 }
