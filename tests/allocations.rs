@@ -158,7 +158,8 @@ fn a_call_on_the_cpu_allocates_no_more_often_for_more_steps() {
         let lstm = Lstm::new(&Device::cpu(), &LstmWeights::uniform(&case.config, 7).unwrap()).unwrap();
         let more_steps = 3 * case.steps;
         let longer = Case::new(case.config.clone(), case.steps + more_steps, case.batch);
-        let grows = 2 * (longer.returned() - case.returned()) + (4 << 10);
+        // When threads start decides what of their own, some KiB, is there at the same time.
+        let grows = 2 * (longer.returned() - case.returned()) + (32 << 10);
         for (few, many) in case.repeated(&lstm).iter().zip(longer.repeated(&lstm)) {
             assert!(many.count <= few.count + A_FEW && many.count < 200, "{few:?}, {many:?}");
             assert!(many.peak <= few.peak + grows, "{few:?}, {many:?}, by {grows}");
