@@ -42,7 +42,7 @@ impl Sleepers {
     fn free(wanted: usize) -> Option<MutexGuard<'static, Option<Self>>> {
         // A worker of any rayon pool runs other jobs of its pool while it waits for a scope of ours: the
         // caller's own, which may want what the caller holds.
-        if wanted < 2 || rayon_core::current_thread_index().is_some() {
+        if rayon_core::current_thread_index().is_some() {
             return None;
         }
         let mut sleepers = match SLEEPERS.try_lock() {
@@ -65,7 +65,11 @@ impl Sleepers {
 impl Team {
     /// Runs `work` on `wanted` threads, the caller's among them, or on as many as there are.
     pub(super) fn run(wanted: usize, work: impl Fn(&Member<'_>) + Sync) {
-        let team = Self { size: AtomicUsize::new(0), meeting: Meeting::new() };
+        let alone = wanted < 2;
+        let team = Self { size: AtomicUsize::new(usize::from(alone)), meeting: Meeting::new() };
+        if alone {
+            return work(&Member::new(&team, 0));
+        }
         match Sleepers::free(wanted).as_deref() {
             Some(Some(sleepers)) => team.run_on_sleepers(wanted, &sleepers.pool, work),
             _ => team.run_on_new_threads(wanted, work),
