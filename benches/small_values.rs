@@ -46,9 +46,9 @@ fn main() {
     println!("{:28} {:>3} {:>10} {:>10} {:>8}  device", "case", "B", "ordinary", "this, ms", "ratio");
     for device in [Device::cpu(), gpu] {
         for batch in [1, 16] {
-            let ordinary = ordinary(STEPS, batch);
-            let usual = checked(&device, &ordinary);
             for case in cases(STEPS, batch) {
+                let ordinary = ordinary(case.weights.config(), STEPS, batch);
+                let usual = checked(&device, &ordinary);
                 let lstm = checked(&device, &case);
                 let mut times: Vec<_> =
                     (0..CALLS).map(|_| (seconds(&usual, &ordinary), seconds(&lstm, &case))).collect();

@@ -1,12 +1,11 @@
 //! What a product's sums start from and become: the input's part of the gates, cells, outputs.
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use super::activation::{sigmoid, tanh};
 use super::pack::{GUARD, Panels, VECTORS};
 use super::product::{Ends, Sums};
 use super::shared::Shared;
-use crate::subnormal::flush;
 
 #[inline(always)]
 fn load<S: Simd>(numbers: &[f32]) -> Sums<S> {
@@ -41,27 +40,6 @@ impl Ends for Gates<'_> {
     fn finish<S: Simd>(&mut self, _: S, panel: usize, row: usize, sums: Sums<S>) {
         let at = row * self.row_len + panel * VECTORS * S::F32_LANES;
         self.gates[at..][..VECTORS * S::F32_LANES].copy_from_slice(bytemuck::cast_slice(&sums));
-    }
-}
-
-/// [`flush`] for every number of a slice, by vectors.
-pub(super) struct Flush<'a>(pub(super) &'a mut [f32]);
-
-impl WithSimd for Flush<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let (vectors, rest) = S::as_mut_simd_f32s(self.0);
-        let (exponent, zero) = (simd.splat_u32s(0x7f80_0000), simd.splat_u32s(0));
-        for x in vectors {
-            let bits = simd.transmute_u32s_f32s(*x);
-            let subnormal = simd.equal_u32s(simd.and_u32s(bits, exponent), zero);
-            *x = simd.transmute_f32s_u32s(simd.select_u32s(subnormal, zero, bits));
-        }
-        for x in rest {
-            *x = flush(*x);
-        }
     }
 }
 

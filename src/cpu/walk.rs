@@ -9,10 +9,10 @@ use super::Network;
 use super::pack::VECTORS;
 use super::product::Product;
 use super::shared::Shared;
-use super::step::{Cells, Flush, Gates, Outputs};
+use super::step::{Cells, Gates, Outputs};
 use super::team::Member;
 use crate::batch::Packing;
-use crate::subnormal::flush;
+use crate::subnormal::{flush, flush_all};
 
 /// Rows of the input that are multiplied at once: enough that weights from afar are worth their way,
 /// few enough that the rows stay in the second cache.
@@ -196,7 +196,7 @@ impl<'r, 'c> Run<'r, 'c> {
                 self.call.read_row(layer, t, b, &mut self.rows);
             }
             if layer == 0 {
-                network.arch.dispatch(Flush(&mut self.rows));
+                flush_all(&mut self.rows);
             }
             let (these, others) = gates.split_at_mut(self.rows.len() / depth * self.gates_len);
             gates = others;

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::plan::{HostData, Network};
 use crate::program::{Host, VEC4, padded};
 use crate::state::LstmState;
-use crate::subnormal::flush;
+use crate::subnormal::{flush, flush_all};
 
 /// h and c before the first step, (L·D, B, O) and (L·D, B, H).
 pub(super) type State<'a> = (ArrayView3<'a, f32>, ArrayView3<'a, f32>);
@@ -59,11 +59,12 @@ impl<'a> Call<'a> {
 
 /// A row, padded with zeros to `width`: to whole vec4f, or not at all. Subnormal numbers become zeros.
 fn put_row(row: ArrayView1<'_, f32>, width: usize, put: &mut dyn FnMut(&[f32])) {
-    let mut flushed = [0.0; 256];
+    let mut flushed = [0.0; 1024];
     match row.as_slice() {
         Some(row) => row.chunks(flushed.len()).for_each(|chunk| {
             let flushed = &mut flushed[..chunk.len()];
-            flushed.iter_mut().zip(chunk).for_each(|(to, &x)| *to = flush(x));
+            flushed.copy_from_slice(chunk);
+            flush_all(flushed);
             put(flushed);
         }),
         None => row.iter().for_each(|&x| put(&[flush(x)])),

@@ -93,9 +93,8 @@ pub fn cases(steps: usize, batch: usize) -> Vec<Case> {
 }
 
 /// PyTorch's initialisation and an input of ordinary size.
-pub fn ordinary(steps: usize, batch: usize) -> Case {
-    let weights = uniform(&LstmConfig::new(HIDDEN, HIDDEN));
-    Case { name: "ordinary", weights, input: random(steps, batch, 1.0), state: None }
+pub fn ordinary(config: &LstmConfig, steps: usize, batch: usize) -> Case {
+    Case { name: "ordinary", weights: uniform(config), input: random(steps, batch, 1.0), state: None }
 }
 
 impl Case {
