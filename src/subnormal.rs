@@ -3,6 +3,8 @@
 //! Many processors take 100 cycles and more for an operation that reads or makes one, and a network whose state
 //! fades would make them for ever. So inputs, weights and states are flushed: what is smaller becomes zero.
 
+use std::sync::LazyLock;
+
 use pulp::{Arch, Simd, WithSimd};
 
 const EXPONENT: u32 = 0x7f80_0000;
@@ -15,7 +17,9 @@ pub(crate) fn flush(x: f32) -> f32 {
 
 /// [`flush`] for every number of a slice, by the machine's vectors.
 pub(crate) fn flush_all(numbers: &mut [f32]) {
-    Arch::new().dispatch(FlushAll(numbers));
+    // Asking the processor takes longer than a row.
+    static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
+    ARCH.dispatch(FlushAll(numbers));
 }
 
 struct FlushAll<'a>(&'a mut [f32]);

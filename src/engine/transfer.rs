@@ -57,16 +57,23 @@ impl<'a> Call<'a> {
     }
 }
 
+/// Where numbers are flushed on their way; made once for many rows.
+type Scratch = [f32; 1024];
+
+/// Numbers that follow each other; subnormal ones become zeros.
+fn put_flushed(numbers: &[f32], scratch: &mut Scratch, put: &mut dyn FnMut(&[f32])) {
+    for chunk in numbers.chunks(scratch.len()) {
+        let flushed = &mut scratch[..chunk.len()];
+        flushed.copy_from_slice(chunk);
+        flush_all(flushed);
+        put(flushed);
+    }
+}
+
 /// A row, padded with zeros to `width`: to whole vec4f, or not at all. Subnormal numbers become zeros.
-fn put_row(row: ArrayView1<'_, f32>, width: usize, put: &mut dyn FnMut(&[f32])) {
-    let mut flushed = [0.0; 1024];
+fn put_row(row: ArrayView1<'_, f32>, width: usize, scratch: &mut Scratch, put: &mut dyn FnMut(&[f32])) {
     match row.as_slice() {
-        Some(row) => row.chunks(flushed.len()).for_each(|chunk| {
-            let flushed = &mut flushed[..chunk.len()];
-            flushed.copy_from_slice(chunk);
-            flush_all(flushed);
-            put(flushed);
-        }),
+        Some(row) => put_flushed(row, scratch, put),
         None => row.iter().for_each(|&x| put(&[flush(x)])),
     }
     put(&[0.0; VEC4][..width - row.len()]);
@@ -119,8 +126,15 @@ impl Host<HostData> for Part<'_> {
 impl Part<'_> {
     fn pack_input(&self, steps: &Range<usize>, put: &mut dyn FnMut(&[f32])) {
         let width = padded(self.input.dim().2);
+        let mut scratch = [0.0; 1024];
+        // Of equal lengths, all sequences are in the caller's order: without padding the rows are the caller's own.
+        let whole = self.packing.is_uniform() && self.packing.batch() == self.input.dim().1;
+        let block = self.input.slice(s![steps.clone(), .., ..]);
+        if let (true, Some(rows)) = (whole && width == self.input.dim().2, block.as_slice()) {
+            return put_flushed(rows, &mut scratch, put);
+        }
         for (t, b) in self.packing.each_row(steps) {
-            put_row(self.input.slice(s![t, b, ..]), width, put);
+            put_row(self.input.slice(s![t, b, ..]), width, &mut scratch, put);
         }
     }
 
@@ -133,10 +147,11 @@ impl Part<'_> {
         put: &mut dyn FnMut(&[f32]),
     ) {
         let Some(state) = state else { return };
+        let mut scratch = [0.0; 1024];
         let directions = self.network.config.num_directions();
         for slot in layers.start * directions..layers.end * directions {
             for (b, _) in self.packing.sequences() {
-                put_row(state.slice(s![slot, b, ..]), width, put);
+                put_row(state.slice(s![slot, b, ..]), width, &mut scratch, put);
             }
         }
     }
