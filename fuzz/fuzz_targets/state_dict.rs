@@ -44,8 +44,8 @@ enum Prefix {
 
 impl Prefix {
     fn text(&self) -> &str {
-        const COMMON: [&str; 8] =
-            ["", "lstm.", "m.", "module.", "m.module.", "no_dot", "lstm", "module.lstm."];
+        const COMMON: [&str; 9] =
+            ["", "lstm.", "m.", "module.", "m.module.", "no_dot", "lstm", "module.lstm.", "m.base_layer."];
         match self {
             Self::Common(choice) => COMMON[usize::from(*choice) % COMMON.len()],
             Self::Any(text) => text,
@@ -63,7 +63,7 @@ struct Name {
 
 impl Name {
     fn text(&self) -> String {
-        const STEMS: [&str; 14] = [
+        const STEMS: [&str; 19] = [
             "weight_ih",
             "weight_hh",
             "bias_ih",
@@ -77,6 +77,11 @@ impl Name {
             "_packed_params",
             "_all_weight_values",
             "weight_hh.weight_hh",
+            "layernorm_i.weight",
+            "mask_weight_hh",
+            "lora_A.default.weight",
+            "w_ci",
+            "norm.weight",
             "",
         ];
         const SUFFIXES: [&str; 14] = [

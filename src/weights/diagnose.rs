@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::beside::wrapper_of;
 use super::names::{Name, Param};
 
 pub(super) const QUANTIZED: &str = "a quantized LSTM keeps its parameters packed; save the network before it is \
@@ -47,7 +48,7 @@ pub(super) fn changed_parameter(text: &str) -> Option<&'static str> {
 /// Whether a tensor makes the LSTM of this prefix a weight-dropped one: fastai wraps the LSTM as `module`, in
 /// which it leaves the weight of the last training step, and keeps the true one beside it.
 pub(super) fn dropped_outside(prefix: &str, name: &str) -> Option<&'static str> {
-    let wrapper = prefix.strip_suffix("module.")?;
+    let wrapper = wrapper_of(prefix, "module.")?;
     let parameter = name.strip_prefix(wrapper)?.strip_suffix("_raw")?;
     Name::parse(parameter).ok().map(|_| {
         "weight drop keeps the weight before dropout there, and what the LSTM has may lack what was dropped; \

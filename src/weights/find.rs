@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::beside;
 use super::names::{self, Kind};
 use super::tensors::{StateDict, Tensor};
 use crate::error::{Error, FoundLstm};
@@ -11,31 +12,36 @@ use crate::error::{Error, FoundLstm};
 /// A prefix that does not end in a dot is taken from the names alone: reading with it can refuse other names
 /// that begin so.
 pub(super) fn find_lstms(tensors: impl IntoIterator<Item = Tensor<()>>) -> Vec<FoundLstm> {
-    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    for tensor in tensors {
+    let tensors: Vec<_> = tensors.into_iter().collect();
+    let mut groups: BTreeMap<&str, Group<'_>> = BTreeMap::new();
+    for tensor in &tensors {
         if let Some((prefix, kind)) = names::split(&tensor.name) {
-            let group = match groups.get_mut(prefix) {
-                Some(group) => group,
-                None => groups.entry(prefix.to_owned()).or_default(),
-            };
+            let group = groups.entry(prefix).or_default();
             group.is_lstm |= matches!(kind, Kind::Param(..) | Kind::Changed(_));
             group.tensors.push(tensor);
         }
     }
-    let read = |prefix: &str, group: &Group| {
-        // A wrapper's own tensors concern the LSTM in it.
-        let wrapper = prefix.strip_suffix("module.").and_then(|wrapper| groups.get(wrapper));
-        let tensors = group.tensors.iter().chain(wrapper.into_iter().flat_map(|group| &group.tensors));
-        let config = StateDict::new(tensors.map(Tensor::clone), prefix).and_then(|dict| dict.config());
+    groups.retain(|_, group| group.is_lstm);
+    for tensor in &tensors {
+        let own = names::split(&tensor.name).map(|(prefix, _)| prefix);
+        for prefix in beside::near_prefixes(&tensor.name).filter(|prefix| own != Some(prefix)) {
+            if let Some(group) = groups.get_mut(prefix.as_str()) {
+                group.tensors.push(tensor);
+            }
+        }
+    }
+    let read = |(&prefix, group): (&&str, &Group<'_>)| {
+        let tensors = group.tensors.iter().copied().cloned();
+        let config = StateDict::new(tensors, prefix).and_then(|dict| dict.config());
         FoundLstm { prefix: prefix.to_owned(), config }
     };
-    groups.iter().filter(|(_, group)| group.is_lstm).map(|(prefix, group)| read(prefix, group)).collect()
+    groups.iter().map(read).collect()
 }
 
-/// The tensors of one prefix.
+/// The tensors of one prefix, and those near it.
 #[derive(Default)]
-struct Group {
-    tensors: Vec<Tensor<()>>,
+struct Group<'a> {
+    tensors: Vec<&'a Tensor<()>>,
     /// Whether one of them is a parameter, or in place of one.
     is_lstm: bool,
 }

@@ -1,5 +1,6 @@
 //! The parameters of a network, in PyTorch's layout and under PyTorch's names.
 
+mod beside;
 mod diagnose;
 mod find;
 mod header;

@@ -15,11 +15,22 @@ impl LstmWeights {
     /// `""` where the state dict is the LSTM's own. Names of an `LSTMCell` (`weight_ih` without `_l0`) are one
     /// layer. The tensors may lie in memory in any layout.
     ///
-    /// Everything else is left alone: tensors of other modules, whole models under the prefix `""`, learnt
-    /// initial states (`h0`, `c0`) beside the parameters; those are a caller's to pass as an
-    /// [`LstmState`](crate::LstmState). But what changes the parameters is refused (weight norm, weight drop,
-    /// quantization), as is every other name directly under the prefix that starts as a parameter's does
-    /// (`weight…`, `bias…`): without it the results would be wrong.
+    /// Tensors of other modules are left alone, and so are learnt initial states (`h0`, `c_0`, `init_hidden`,
+    /// `state`…) beside the parameters: pass these as an [`LstmState`](crate::LstmState). What changes or extends
+    /// the LSTM is refused, because the results would be wrong without it:
+    ///
+    /// - what stands in place of a parameter: weight norm, weight drop, pruning, quantization;
+    /// - any other name directly under the prefix that starts with `weight`, `bias` or `peephole`;
+    /// - any other tensor directly under the prefix with an axis of H, 3H, 4H or O elements (`w_ci`, `gamma_ih`,
+    ///   `mask_weight_hh`), and a tensor of any shape whose name says that it is a peephole, a rate of zoneout, a
+    ///   bound of the cell state or an adapter's weight;
+    /// - a tensor with such an axis in a module directly under the prefix whose name is a normalization's or
+    ///   another extension's (`layernorm_i.weight`). Under the prefix `""`, and one that does not end in a dot, a
+    ///   whole model's layers can be there: the module's name must also have a gate, a state or a matrix in it, so
+    ///   that `layernorm_i` and `ln_hh` are refused and `norm` and `ln_f` are left alone;
+    /// - an adapter beside the LSTM that it wraps: `lora_A.default.weight` beside `base_layer.weight_ih_l0`.
+    ///
+    /// If one of these has nothing to do with the LSTM, leave it out of `tensors`.
     ///
     /// # Errors
     ///
@@ -28,16 +39,17 @@ impl LstmWeights {
     /// - [`Error::NotAnLstm`]: the names are an LSTM's, but the shapes a GRU's, a plain RNN's, or those of
     ///   Keras (transposed);
     /// - [`Error::ProjectionTooLarge`] for P ≥ H;
-    /// - [`Error::SizeOverflow`] for more parameters than there is memory.
+    /// - [`Error::SizeOverflow`] for parameters of more bytes than an allocation can have;
+    /// - [`Error::OutOfMemory`] for more than this machine has.
     ///
     /// And each of these with the tensor's full name:
     ///
     /// - [`Error::MissingTensor`]: also for a layer left out, for a direction, a bias or a
     ///   projection that only some layers have, and for a state dict without any tensor;
-    /// - [`Error::UnexpectedTensor`]: a tensor changes the parameters, or names of an LSTM and of an
-    ///   LSTMCell are mixed;
+    /// - [`Error::UnexpectedTensor`]: a tensor changes or extends the LSTM, as listed above, or names of an
+    ///   LSTM and of an LSTMCell are mixed;
     /// - [`Error::DuplicateTensor`];
-    /// - [`Error::TensorShape`]: the shape fits no LSTM, or not the other tensors.
+    /// - [`Error::TensorShape`]: the shape fits no LSTM, or does not fit the other tensors.
     ///
     /// # Source
     ///

@@ -7,7 +7,7 @@ use super::LstmWeights;
 use super::diagnose::Other;
 use super::find::wrong_prefix;
 use super::names::{self, Kind, Name, Param, Spelling};
-use super::{diagnose, init};
+use super::{beside, diagnose, init};
 use crate::check::check_config;
 use crate::config::LstmConfig;
 use crate::error::Error;
@@ -52,6 +52,8 @@ pub(super) struct StateDict<'a, D> {
     spelling: Spelling,
     has: Has,
     tensors: BTreeMap<Name, Tensor<D>>,
+    /// Those that can extend the LSTM, by their names.
+    near: Vec<Tensor<()>>,
 }
 
 /// What the names say of the network, read off in one pass: a file can have many layers.
@@ -129,7 +131,7 @@ impl<'a, D> StateDict<'a, D> {
     /// Picks the parameters under the prefix. What is no LSTM's is left alone; what is, in another form, is
     /// refused, since the numbers would be wrong without it.
     pub(super) fn new(tensors: impl IntoIterator<Item = Tensor<D>>, prefix: &'a str) -> Result<Self, Error> {
-        let Sorted { layers, mut cell, changed, doubtful, others } = Sorted::new(tensors, prefix)?;
+        let Sorted { layers, mut cell, changed, doubtful, mut others } = Sorted::new(tensors, prefix)?;
         let nothing = layers.is_empty() && cell.is_empty();
         if let Some(error) = changed.or(if nothing { None } else { doubtful }) {
             return Err(error);
@@ -148,10 +150,11 @@ impl<'a, D> StateDict<'a, D> {
                 return Err(tensor.unexpected(reason));
             }
         };
-        Ok(Self { prefix, spelling, has: Has::of(tensors.keys()), tensors })
+        others.retain(|tensor| beside::is_near(prefix, &tensor.name));
+        Ok(Self { prefix, spelling, has: Has::of(tensors.keys()), tensors, near: others })
     }
 
-    /// The sizes of the network, if all tensors are there and fit.
+    /// The sizes of the network, if all tensors are there and fit, and nothing beside them extends it.
     pub(super) fn config(&self) -> Result<LstmConfig, Error> {
         self.check_names()?;
         let config = self.sizes().and_then(|config| self.check_shapes(&config).map(|()| config));
@@ -164,6 +167,7 @@ impl<'a, D> StateDict<'a, D> {
                 return Err(Error::TensorType { name: tensor.name.clone(), actual: actual.to_string() });
             }
         }
+        beside::check(self.prefix, &self.near, &config)?;
         Ok(config)
     }
 

@@ -1,5 +1,6 @@
 //! Parameters from and to files and state dicts, and every way in which these can be wrong.
 
+mod beside;
 #[path = "../common/mod.rs"]
 mod common;
 mod element_types;

@@ -95,8 +95,8 @@ fn more_than_there_is_memory_for_is_refused() {
     }
     let names: Vec<_> =
         (0..100).flat_map(|layer| [format!("weight_ih_l{layer}"), format!("weight_hh_l{layer}")]).collect();
-    let dict = StateDict::from([("stored".to_owned(), zeros(&[2048, 512]))]);
-    let pairs: Vec<_> = names.iter().map(|name| (name.as_str(), "stored")).collect();
+    let dict = StateDict::from([("head.stored".to_owned(), zeros(&[2048, 512]))]);
+    let pairs: Vec<_> = names.iter().map(|name| (name.as_str(), "head.stored")).collect();
     let read = LstmWeights::from_safetensors(&with_metadata(&dict, &pairs[..4]), "").unwrap();
     assert_eq!(read.config(), &LstmConfig::new(512, 512).with_num_layers(2).with_bias(false));
     let result = LstmWeights::from_safetensors(&with_metadata(&dict, &pairs), "");

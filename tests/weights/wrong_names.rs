@@ -161,12 +161,10 @@ fn what_is_no_lstms_is_left_alone_under_the_prefix() {
             "init_h",
             "fc.weight",
             "head.bias",
-            "num_batches_tracked",
             "",
             "lstm.weight_ih_l0",
             "other.weight_ih_l1",
             "other.bias_ih",
-            "otherweight_ih_l0",
             "conv.parametrizations.weight.original0",
             "fc._packed_params.dtype",
             "other.weight_hh_l0_raw",
@@ -177,6 +175,10 @@ fn what_is_no_lstms_is_left_alone_under_the_prefix() {
             assert_eq!(LstmWeights::from_safetensors(&file, prefix).unwrap(), expected, "{name}");
             assert_eq!(LstmWeights::from_state_dict(dict, prefix).unwrap(), expected, "{name}");
         }
+        // Another LSTM whose prefix does not end in a dot.
+        let mut two = dict.clone();
+        two.extend(state_dict(&LstmConfig::new(2, 3), &format!("{prefix}other")));
+        assert_eq!(LstmWeights::from_state_dict(two, prefix).unwrap(), expected);
         // It is no replacement for what is missing.
         let mut dict = dict;
         dict.insert(format!("{prefix}h0"), zeros(&[1, 1, 3]));
