@@ -47,15 +47,15 @@ pub enum Error {
         /// H, as given.
         hidden_size: usize,
     },
-    /// The bytes of an array overflow what an allocation can have on this machine (`isize::MAX`), whatever
-    /// memory there is. Memory that an array could have but that can't be had is [`OutOfMemory`](Self::OutOfMemory).
+    /// An array needs more bytes than any allocation can have on this machine (`isize::MAX`). A smaller array
+    /// for which there is not enough memory is [`OutOfMemory`](Self::OutOfMemory).
     #[error("{what} would take more than {} bytes, which no allocation can have", isize::MAX)]
     SizeOverflow {
         /// The array whose size overflows.
         what: &'static str,
     },
 
-    /// A weight is finite, but would be infinite in the precision that it is to be stored in.
+    /// A weight is finite, but would be infinite in the precision in which it is stored.
     #[error("{name} has {}, beyond the largest number of that precision, {}", number(*value), number(*largest))]
     PrecisionRange {
         /// The parameter; with its prefix if it comes from a file.
@@ -66,7 +66,7 @@ pub enum Error {
         largest: f64,
     },
 
-    /// A record of measured schedules is not of this network on this device, or no record.
+    /// A record of measured schedules is for another network or device, or is malformed.
     #[error("the tuning record can't be used: {reason}")]
     TuningRecord {
         /// What is wrong with it.
@@ -139,7 +139,8 @@ pub enum Error {
         /// What they are.
         reason: String,
     },
-    /// A tensor under the prefix is in place of an LSTM's parameter, or contradicts the others.
+    /// A tensor changes or extends the LSTM, so that the results would be wrong without it, or it contradicts the
+    /// other tensors.
     #[error("tensor {name:?} is not expected: {reason}")]
     UnexpectedTensor {
         /// Full name, prefix included.
@@ -163,7 +164,7 @@ pub enum Error {
         /// The shape it has.
         actual: Vec<usize>,
     },
-    /// A tensor has an element type that is no floating-point number this crate reads.
+    /// A tensor has an element type that this crate does not read.
     #[error("tensor {name:?} must be F32, F16, BF16 or F64, but is {actual}{}", quantized(actual))]
     TensorType {
         /// Full name, prefix included.
@@ -171,7 +172,7 @@ pub enum Error {
         /// The type in the file.
         actual: String,
     },
-    /// The bytes are no safetensors file, or a truncated or corrupt one.
+    /// The bytes are not a safetensors file, or the file is truncated or corrupt.
     #[error("not a valid safetensors file: {reason}")]
     SafeTensors {
         /// What is wrong with it.
@@ -206,7 +207,7 @@ pub enum Error {
         limit_name: &'static str,
         /// What it allows.
         limit: u64,
-        /// What would help: given only where it is known to.
+        /// Advice, if a remedy is known.
         advice: Option<&'static str>,
     },
     /// The host or the device ran out of memory.
@@ -267,7 +268,7 @@ fn quantized(element_type: &str) -> &'static str {
 }
 
 impl Error {
-    /// By its message alone: a new version of the safetensors crate is not to be one of this.
+    /// Keeps only the message, so that the safetensors crate is not part of this crate's public interface.
     pub(crate) fn safetensors(error: safetensors::SafeTensorError) -> Self {
         Self::SafeTensors { reason: error.to_string() }
     }

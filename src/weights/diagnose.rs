@@ -1,4 +1,4 @@
-//! What people have in place of an LSTM's weights or of a safetensors file, and what to do about it.
+//! Recognizes what is given in place of an LSTM's weights or of a safetensors file, and says what to do about it.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::names::{Name, Param};
 pub(super) const QUANTIZED: &str = "a quantized LSTM keeps its parameters packed; save the network before it is \
     quantized";
 
-/// What a library made of a parameter, read off a name that begins here.
+/// How a library changed a parameter, if a name without its prefix shows that it did.
 pub(super) fn changed_parameter(text: &str) -> Option<&'static str> {
     const WEIGHT_NORM: &str = "weight norm splits a weight into _g and _v; call \
         torch.nn.utils.remove_weight_norm(lstm, name) for each weight before saving";
@@ -51,12 +51,12 @@ pub(super) fn dropped_outside(prefix: &str, name: &str) -> Option<&'static str> 
     let wrapper = wrapper_of(prefix, "module.")?;
     let parameter = name.strip_prefix(wrapper)?.strip_suffix("_raw")?;
     Name::parse(parameter).ok().map(|_| {
-        "weight drop keeps the weight before dropout there, and what the LSTM has may lack what was dropped; \
-         save it under the LSTM's prefix without _raw"
+        "weight drop keeps the weight before dropout under this name, and the LSTM's own weight may have \
+         elements set to zero; save this one under the LSTM's prefix, without _raw"
     })
 }
 
-/// A network that people take for an LSTM, or an LSTM with its axes in another order.
+/// Another recurrent network, or an LSTM with its axes in another order.
 pub(super) struct Other {
     /// How many blocks of H rows a matrix has.
     gates: usize,
@@ -109,16 +109,19 @@ impl fmt::Display for Other {
         } else if *gates == 3 {
             write!(f, "they have a GRU's 3 gates of {hidden} rows, where an LSTM has 4")
         } else {
-            write!(f, "they have a plain RNN's {hidden} rows, where an LSTM has 4 gates of so many")
+            write!(
+                f,
+                "they have a plain RNN's {hidden} rows, where an LSTM has 4 gates of that many rows each"
+            )
         }
     }
 }
 
-/// How most people get from PyTorch's own format to safetensors.
+/// How to convert PyTorch's own format to safetensors.
 const CONVERT: &str = "in Python, safetensors.torch.save_file(torch.load(path, weights_only=True), new_path) \
     converts a state dict";
 
-/// What a file that is no safetensors file is, told by its first bytes, and what to do about it.
+/// The format of a file that is not safetensors, recognized by its first bytes, and what to do about it.
 pub(super) fn file_kind(bytes: &[u8]) -> Option<String> {
     if bytes.is_empty() {
         return Some("the file is empty".to_owned());
@@ -151,7 +154,7 @@ const MAGIC: [(&[u8], &str); 9] = [
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive; extract it first"),
 ];
 
-/// Which of the formats that are zip archives it is, told by the name of the first member.
+/// Which of the formats that are zip archives it is, by the name of the first member.
 fn zip_kind(bytes: &[u8]) -> Option<&'static str> {
     let length =
         bytes.get(26..28).map_or(0, |length| usize::from(u16::from_le_bytes([length[0], length[1]])));
@@ -168,7 +171,7 @@ fn zip_kind(bytes: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// The formats that take more than one look.
+/// The formats that are recognized by more than their first bytes.
 fn binary_kind(bytes: &[u8]) -> Option<&'static str> {
     Some(match bytes {
         [0x80, 2..=5, ..] => "a pickle, as older versions' torch.save writes it",
@@ -180,7 +183,7 @@ fn binary_kind(bytes: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// How much of a text is looked at, and how much of it is shown.
+/// How many bytes are examined to recognize a text, and how many characters of it are shown.
 const TEXT: usize = 512;
 const SHOWN: usize = 40;
 

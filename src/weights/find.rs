@@ -1,4 +1,4 @@
-//! Which LSTMs there are among named tensors.
+//! Finds the LSTMs among named tensors.
 
 use std::collections::BTreeMap;
 

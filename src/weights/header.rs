@@ -1,5 +1,5 @@
 //! A safetensors file's header, read more leniently than the `safetensors` crate does: an element type that
-//! it does not know fails the whole file there, and concerns nobody if the tensor is not the LSTM's.
+//! it does not know fails the whole file there; here it is an error only in a parameter of the LSTM.
 //! Sizes, offsets and the file's length are checked by the crate.
 
 use std::collections::BTreeMap;
@@ -160,7 +160,7 @@ struct Info {
     data_offsets: (usize, usize),
 }
 
-/// What the header has, in its order and as often as it has it.
+/// The header's entries, in its order, with those whose name comes twice.
 struct Header {
     entries: Vec<(String, Info)>,
     metadata: BTreeMap<String, String>,

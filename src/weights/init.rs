@@ -1,4 +1,4 @@
-//! Parameters out of nothing: random ones and constant ones.
+//! Parameters that are not read from a file: random ones and constant ones.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -59,8 +59,8 @@ impl LstmWeights {
     }
 }
 
-/// Refuses a network whose parameters are more than there is memory: what overflows nothing can still be that,
-/// and allocating them one by one would end the process after many of them.
+/// Refuses a network whose parameters need more memory than there is. Allocated one by one, they would end the
+/// process once memory runs out.
 pub(super) fn check_memory_for(config: &LstmConfig) -> Result<(), Error> {
     let bytes = bytes(config).filter(|&bytes| bytes <= isize::MAX as usize);
     let bytes = bytes.ok_or(Error::SizeOverflow { what: "the whole of the parameters" })?;
@@ -72,7 +72,7 @@ fn plus_minus_one(word: u32) -> f32 {
     (word >> 8) as f32 / (1 << 23) as f32 - 1.0
 }
 
-/// The bytes of all parameters, if that is a number.
+/// The bytes of all parameters; `None` if the count overflows.
 fn bytes(config: &LstmConfig) -> Option<usize> {
     let (hidden, output) = (config.hidden_size(), config.output_size());
     let directions = config.num_directions();

@@ -46,12 +46,12 @@ pub(super) enum Spelling {
     Cell,
 }
 
-/// What a name is to the LSTM under whose prefix it stands.
+/// How a name relates to the LSTM whose prefix it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// One of its parameters.
     Param(Spelling, Name),
-    /// Something in place of a parameter, and what: the LSTM can't be computed without regard to it.
+    /// Something in place of a parameter, and why it is refused.
     Changed(&'static str),
     /// Packed parameters of it, if it is an LSTM: other quantized layers have such names, too.
     Packed(&'static str),
@@ -60,10 +60,9 @@ pub(super) enum Kind {
     Doubtful(&'static str),
 }
 
-/// The prefix of the LSTM that a full name belongs to, and what it is to this LSTM; nothing for the names of
-/// all other things.
+/// The prefix of the LSTM that a full name belongs to, and how it relates to this LSTM; `None` for all other names.
 ///
-/// What comes after the prefix has, by itself, the empty prefix.
+/// Without its prefix the same name has the empty prefix.
 pub(super) fn split(name: &str) -> Option<(&str, Kind)> {
     let starts = std::iter::once(0).chain(name.match_indices('.').map(|(dot, _)| dot + 1));
     let mut last = 0;
@@ -87,7 +86,7 @@ pub(super) fn split(name: &str) -> Option<(&str, Kind)> {
     doubtful.then_some((&name[..last], Kind::Doubtful("no parameter of an LSTM has such a name")))
 }
 
-/// What begins here, if it is an LSTM's.
+/// The kind of a name without its prefix, if it is an LSTM's.
 fn at_start(text: &str) -> Option<Kind> {
     if text.starts_with("_packed_params") {
         return Some(Kind::Packed(diagnose::QUANTIZED));
@@ -111,7 +110,7 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// Reads a name without its prefix, or says why no LSTM has it.
+    /// Parses a name without its prefix; the error says why no LSTM has it.
     pub(super) fn parse(text: &str) -> Result<(Spelling, Self), &'static str> {
         let Some((param, suffix)) = Param::starting(text) else {
             return Err("no parameter of an LSTM has such a name");
@@ -135,7 +134,7 @@ impl Name {
             digits.bytes().all(|digit| digit.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
         match digits.parse() {
             Ok(layer) if plain => Ok((Spelling::Layers, name(layer, direction))),
-            _ => Err("the layer is no number, as it is in _l0 or _l0_reverse"),
+            _ => Err("the layer must be a decimal number, as in _l0 or _l0_reverse"),
         }
     }
 

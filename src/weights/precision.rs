@@ -15,8 +15,8 @@ pub enum Precision {
     /// IEEE binary32.
     #[default]
     F32,
-    /// IEEE binary16, widened as it is read: half the memory, and half the traffic of what is bound by it.
-    /// Needs no feature of the device.
+    /// IEEE binary16, widened to f32 when a kernel reads it: half the memory and half the memory traffic of the
+    /// matrices. Needs no feature of the device.
     F16,
 }
 
@@ -30,12 +30,12 @@ impl LstmWeights {
     ///
     /// A matrix in [`Precision::F16`] keeps 11 significant bits: each number moves by at most 2⁻¹¹ of itself
     /// (below 6·10⁻⁵ by at most 3·10⁻⁸). Every device computes with the rounded numbers, in f32, so their
-    /// results differ from each other by no more than for f32 weights. Rounding does not come back:
-    /// from F16 to F32 the numbers stay rounded.
+    /// results differ from each other by no more than for f32 weights. Rounding can't be undone:
+    /// converted from F16 to F32 the numbers stay rounded.
     ///
     /// # Errors
     ///
-    /// [`Error::PrecisionRange`] for a finite number that is none in `precision`: beyond ±65,504 in F16.
+    /// [`Error::PrecisionRange`] for a finite number beyond the range of `precision`: ±65,504 in F16.
     ///
     /// # Examples
     ///

@@ -45,8 +45,8 @@ impl LstmWeights {
     ///
     /// Those of [`from_state_dict`](LstmWeights::from_state_dict), and
     ///
-    /// - [`Error::SafeTensors`]: the file is truncated, corrupt or none; for many other formats the error
-    ///   says which it is;
+    /// - [`Error::SafeTensors`]: the bytes are not a safetensors file, or the file is truncated or corrupt; for
+    ///   many other formats the error says which it is;
     /// - [`Error::TensorType`]: a parameter has an element type that is not read;
     /// - [`Error::PrecisionRange`]: a finite F64 number is beyond the range of f32.
     ///
@@ -85,7 +85,7 @@ impl LstmWeights {
     ///
     /// # Errors
     ///
-    /// [`Error::SafeTensors`] if the format can't hold it: its header ends at 100 MB.
+    /// [`Error::SafeTensors`] if the header would exceed the format's limit of 100 MB.
     pub fn to_safetensors(&self, prefix: &str) -> Result<Vec<u8>, Error> {
         let entries: Vec<_> = self
             .params()
@@ -112,7 +112,7 @@ impl LstmWeights {
     }
 }
 
-/// The error of a file that can't be read: what it is instead, if it is known.
+/// Replaces the error of a file that is not safetensors by the name of its format, if that is recognized.
 fn told_apart(error: Error, bytes: &[u8]) -> Error {
     match (error, file_kind(bytes)) {
         (Error::SafeTensors { .. }, Some(reason)) => Error::SafeTensors { reason },

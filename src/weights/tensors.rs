@@ -18,7 +18,7 @@ pub(super) struct Tensor<D> {
     /// Full name, prefix included.
     pub(super) name: String,
     pub(super) shape: Rc<[usize]>,
-    /// The type of its elements, if they are of none that is read.
+    /// The name of its element type, if this crate does not read that type.
     pub(super) unreadable: Option<Rc<str>>,
     pub(super) data: D,
 }
@@ -56,7 +56,7 @@ pub(super) struct StateDict<'a, D> {
     near: Vec<Tensor<()>>,
 }
 
-/// What the names say of the network, read off in one pass: a file can have many layers.
+/// What the names show of the network, collected in one pass, because a file can have many layers.
 #[derive(Default)]
 struct Has {
     last_layer: usize,
@@ -76,7 +76,7 @@ impl Has {
     }
 }
 
-/// Tensors, sorted by what they are to the LSTM under one prefix.
+/// Tensors, sorted by how they relate to the LSTM under one prefix.
 struct Sorted<D> {
     layers: BTreeMap<Name, Tensor<D>>,
     cell: BTreeMap<Name, Tensor<D>>,
@@ -128,8 +128,8 @@ impl<D> Sorted<D> {
 }
 
 impl<'a, D> StateDict<'a, D> {
-    /// Picks the parameters under the prefix. What is no LSTM's is left alone; what is, in another form, is
-    /// refused, since the numbers would be wrong without it.
+    /// Selects the parameters under the prefix. Other modules' tensors are left alone; changed parameters are
+    /// refused, because the results would be wrong without the change.
     pub(super) fn new(tensors: impl IntoIterator<Item = Tensor<D>>, prefix: &'a str) -> Result<Self, Error> {
         let Sorted { layers, mut cell, changed, doubtful, mut others } = Sorted::new(tensors, prefix)?;
         let nothing = layers.is_empty() && cell.is_empty();
@@ -185,7 +185,7 @@ impl<'a, D> StateDict<'a, D> {
         Ok(LstmWeights { spelling: self.spelling, ..weights })
     }
 
-    /// What the matrices consist of, in the caller's terms.
+    /// The data of each matrix.
     pub(super) fn matrices(&self) -> impl Iterator<Item = &D> {
         self.tensors.iter().filter(|(name, _)| !name.param.is_bias()).map(|(_, tensor)| &tensor.data)
     }
