@@ -4,8 +4,6 @@
 mod common;
 
 #[cfg(target_os = "linux")]
-use std::process::Command;
-
 use common::process::in_a_process_of_its_own;
 use ndarray::{Array2, Array3, s};
 use wgpu_lstm::{Device, Error, Lstm, LstmConfig, LstmState, LstmWeights, Precision, StatePart, wgpu};
@@ -179,7 +177,7 @@ fn out_of_memory_on_the_device() {
         let small = Array3::zeros((4, 10, 1));
         let right = lstm.forward(small.view(), None).unwrap();
         let large = Array3::zeros((32, 1000, 1)); // gates of 125 MiB, results of 31 MiB
-        bound_address_space(100 << 20);
+        common::process::bound_growth(100 << 20);
         let result = lstm.forward(large.view(), None);
         assert!(
             matches!(&result, Err(Error::OutOfMemory { reason }) if reason.starts_with("the device: ")),
@@ -187,18 +185,6 @@ fn out_of_memory_on_the_device() {
         );
         assert_eq!(lstm.forward(small.view(), None).unwrap(), right);
     });
-}
-
-/// Lets this process grow by no more than `bytes`.
-#[cfg(target_os = "linux")]
-fn bound_address_space(bytes: u64) {
-    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: u64 = status.split(' ').next().unwrap().parse().unwrap();
-    let status = Command::new("prlimit")
-        .args([format!("--pid={}", std::process::id()), format!("--as={}", pages * 4096 + bytes)])
-        .status()
-        .expect("prlimit, of util-linux");
-    assert!(status.success());
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod common;
 use std::process::{Command, Output};
 
 use common::compare::FLOOR;
+use common::process::bound_growth;
 use ndarray::{Array3, s};
 use wgpu_lstm::{
     DEFAULT_MEMORY_BUDGET, Device, Error, Lstm, LstmConfig, LstmState, LstmWeights, Precision, wgpu,
@@ -43,17 +44,6 @@ fn assert_all_right(answers: Vec<Result<bool, String>>) {
     assert!(answers.contains(&Ok(true)), "the largest limit is enough: {answers:?}");
     let wrong: Vec<String> = answers.into_iter().filter_map(Result::err).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// Lets this process grow by no more than `bytes`.
-fn bound_growth(bytes: u64) {
-    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: u64 = status.split(' ').next().unwrap().parse().unwrap();
-    let status = Command::new("prlimit")
-        .args([format!("--pid={}", std::process::id()), format!("--as={}", pages * 4096 + bytes)])
-        .status()
-        .expect("prlimit, of util-linux");
-    assert!(status.success());
 }
 
 /// Makes a call with an input that takes no memory, and prints its answer. Panics if that is neither right nor

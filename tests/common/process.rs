@@ -20,3 +20,15 @@ pub fn in_a_process_of_its_own<V: AsRef<OsStr>>(test: &str, environment: &[(&str
     let said = String::from_utf8_lossy(&[child.stdout, child.stderr].concat()).into_owned();
     assert!(child.status.success() && said.contains("1 passed"), "{said}");
 }
+
+/// Lets this process grow by no more than `bytes`.
+#[cfg(target_os = "linux")]
+pub fn bound_growth(bytes: u64) {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = status.split(' ').next().unwrap().parse().unwrap();
+    let status = Command::new("prlimit")
+        .args([format!("--pid={}", std::process::id()), format!("--as={}", pages * 4096 + bytes)])
+        .status()
+        .expect("prlimit, of util-linux");
+    assert!(status.success());
+}
