@@ -32,7 +32,8 @@ impl Memory {
         self.weights + self.device + self.staging
     }
 
-    fn of(program: &Program<HostData>) -> Self {
+    /// Of a program that was made to keep lists of up to `keep` bytes.
+    fn of(program: &Program<HostData>, keep: u64) -> Self {
         let buffers: u64 = program.buffers.iter().map(|buffer| buffer.bytes()).sum();
         let needs = &program.needs;
         // Several submissions write their uniforms one after the other.
@@ -41,7 +42,8 @@ impl Memory {
             weights: 0,
             device: buffers + needs.params,
             staging: params_upload + needs.uploads + needs.downloads,
-            host: program.list_bytes(),
+            // Lists that turn out too long to be kept are there until they do.
+            host: needs.lists.min(keep.saturating_add(needs.largest_list)),
         }
     }
 
@@ -142,6 +144,7 @@ fn of_call(
     choose: impl Fn(&Packing) -> Admitted,
 ) -> Result<Memory, Error> {
     let Options { memory_budget: budget, tuning, .. } = options;
+    let keep = kept_lists(budget);
     let weights = network.resident.iter().map(|buffer| buffer.bytes()).sum();
     let cache = Cache::new();
     let mut most = Memory::default();
@@ -149,7 +152,7 @@ fn of_call(
         let key = Key::new(packing, budget, tuning);
         let memory = match cache.take(&key) {
             Some(memory) => memory,
-            None => Memory::of(&schedule(network, packing, budget, choose(packing), kept_lists(budget))?),
+            None => Memory::of(&schedule(network, packing, budget, choose(packing), keep)?, keep),
         };
         let now = cache.fold(memory, Memory::and);
         most = std::cmp::max_by_key(most, now, Memory::total);

@@ -168,11 +168,6 @@ impl<Tag> Program<Tag> {
     pub fn is_kept(&self) -> bool {
         self.submissions.len() == self.needs.submissions
     }
-
-    /// Bytes that the lists of submissions take on the host while the program runs.
-    pub fn list_bytes(&self) -> u64 {
-        if self.is_kept() { self.needs.lists } else { self.needs.largest_list }
-    }
 }
 
 /// The host's side of a program's transfers.
