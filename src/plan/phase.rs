@@ -1,6 +1,6 @@
 //! Dispatches that are alike, counted: what costs are computed from.
 
-use super::network::{Network, Stage};
+use super::network::{Layer, Network, Stage};
 use crate::batch::Packing;
 use crate::kernels::TileShape;
 
@@ -74,9 +74,31 @@ pub(super) fn product(
     }
 }
 
-/// The products of one time step of a layer for its running sequences, and of the hidden projection where there is
-/// one; `x` is the shape of the input's product, where it is in the same dispatch.
-pub(super) fn step_products(network: &Network, layer: usize, x: Option<TileShape>, running: usize) -> Phase {
+/// The rows of a dispatch at time `t`: in two directions the grid has those of the one that has more.
+pub(super) fn rows_at(packing: &Packing, t: usize, directions: usize) -> usize {
+    let reverse = if directions == 1 { 0 } else { packing.running(packing.steps() - 1 - t) };
+    packing.running(t).max(reverse)
+}
+
+/// All time steps of a layer, each with its hidden projection where there is one; `x` is the shape of the input's
+/// product, where that is in the same dispatch.
+pub(super) fn steps_of_layer(
+    network: &Network,
+    packing: &Packing,
+    layer: usize,
+    x: Option<TileShape>,
+) -> Phase {
+    let directions = network.config.num_directions();
+    let mut steps = Phase::default();
+    for (t, alike) in stretches(packing, directions) {
+        let running = rows_at(packing, t, directions);
+        steps = steps.and(step_products(network, layer, x, running).times(alike));
+    }
+    steps
+}
+
+/// The products of one time step of a layer for its running sequences, as in [`steps_of_layer`].
+fn step_products(network: &Network, layer: usize, x: Option<TileShape>, running: usize) -> Phase {
     let directions = network.config.num_directions();
     let layer = &network.layers[layer];
     let mut step = product(network, &layer.step, layer.step.shape, running, directions);
@@ -91,15 +113,10 @@ pub(super) fn step_products(network: &Network, layer: usize, x: Option<TileShape
     }
 }
 
-/// The rows of a dispatch at time `t`: in two directions the grid has those of the one that has more.
-pub(super) fn rows_at(packing: &Packing, t: usize, directions: usize) -> usize {
-    let reverse = if directions == 1 { 0 } else { packing.running(packing.steps() - 1 - t) };
-    packing.running(t).max(reverse)
-}
-
-/// The input's products of a layer for the whole call, ahead of its steps.
-pub(super) fn input_projection(network: &Network, packing: &Packing, layer: usize) -> Phase {
-    let input = &network.layers[layer].input;
+/// The input's products of each layer for the whole call, ahead of its steps.
+pub(super) fn input_projections(network: &Network, packing: &Packing) -> Vec<Phase> {
     let rows = packing.first_row(packing.steps());
-    product(network, input, input.shape, rows, network.config.num_directions())
+    let directions = network.config.num_directions();
+    let of_layer = |layer: &Layer| product(network, &layer.input, layer.input.shape, rows, directions);
+    network.layers.iter().map(of_layer).collect()
 }

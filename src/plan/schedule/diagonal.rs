@@ -49,10 +49,7 @@ impl AdmittedSchedule for DiagonalSchedule {
         let mut steps = Phase::default();
         for layer in 0..network.layers.len() {
             let x = input_shape(network, layer);
-            for (t, alike) in phase::stretches(packing, 1) {
-                let running = phase::rows_at(packing, t, 1);
-                steps = steps.and(phase::step_products(network, layer, Some(x), running).times(alike));
-            }
+            steps = steps.and(phase::steps_of_layer(network, packing, layer, Some(x)));
             if layer % SLOTS > 0 {
                 // Runs along with the layers below it, but for its last step.
                 let passes = 1 + usize::from(network.layers[layer].projection.is_some());

@@ -38,17 +38,15 @@ pub(crate) type Admitted = Arc<dyn AdmittedSchedule>;
 /// The schedule, if it can compute the network on this batch.
 pub(crate) fn admit(network: &Network, packing: &Packing, schedule: Schedule) -> Option<Admitted> {
     match schedule {
-        Schedule::Step => Some(Arc::new(StepSchedule)),
-        Schedule::Scan => {
-            ScanSchedule::admit(network, packing).map(|admitted| Arc::new(admitted) as Admitted)
-        }
-        Schedule::Single => {
-            SingleSchedule::admit(network, packing).map(|admitted| Arc::new(admitted) as Admitted)
-        }
-        Schedule::Diagonal => {
-            DiagonalSchedule::admit(network, packing).map(|admitted| Arc::new(admitted) as Admitted)
-        }
+        Schedule::Step => shared(Some(StepSchedule)),
+        Schedule::Scan => shared(ScanSchedule::admit(network, packing)),
+        Schedule::Single => shared(SingleSchedule::admit(network, packing)),
+        Schedule::Diagonal => shared(DiagonalSchedule::admit(network, packing)),
     }
+}
+
+fn shared(admitted: Option<impl AdmittedSchedule + 'static>) -> Option<Admitted> {
+    admitted.map(|admitted| Arc::new(admitted) as Admitted)
 }
 
 /// The schedule, or [`Schedule::Step`], which computes every network, where it can't.

@@ -49,8 +49,7 @@ impl AdmittedSchedule for ScanSchedule {
 
     fn phases(&self, network: &Network, packing: &Packing) -> Vec<Phase> {
         let directions = network.config.num_directions();
-        let mut phases: Vec<Phase> =
-            (0..network.layers.len()).map(|layer| phase::input_projection(network, packing, layer)).collect();
+        let mut phases = phase::input_projections(network, packing);
         let mut scans = Phase::default();
         for stage in &self.stages {
             scans = scans.and(scans_of_layer(network, packing, stage, directions));

@@ -40,14 +40,10 @@ impl AdmittedSchedule for SingleSchedule {
     }
 
     fn phases(&self, network: &Network, packing: &Packing) -> Vec<Phase> {
-        let directions = network.config.num_directions();
         let mut steps = Phase::default();
         for layer in 0..network.layers.len() {
             let x = input_shape(network, layer);
-            for (t, alike) in phase::stretches(packing, directions) {
-                let running = phase::rows_at(packing, t, directions);
-                steps = steps.and(phase::step_products(network, layer, Some(x), running).times(alike));
-            }
+            steps = steps.and(phase::steps_of_layer(network, packing, layer, Some(x)));
         }
         vec![steps]
     }

@@ -31,16 +31,10 @@ impl AdmittedSchedule for StepSchedule {
     }
 
     fn phases(&self, network: &Network, packing: &Packing) -> Vec<Phase> {
-        let directions = network.config.num_directions();
-        let layers = 0..network.layers.len();
-        let mut phases: Vec<Phase> =
-            layers.clone().map(|layer| phase::input_projection(network, packing, layer)).collect();
+        let mut phases = phase::input_projections(network, packing);
         let mut steps = Phase::default();
-        for layer in layers {
-            for (t, alike) in phase::stretches(packing, directions) {
-                let running = phase::rows_at(packing, t, directions);
-                steps = steps.and(phase::step_products(network, layer, None, running).times(alike));
-            }
+        for layer in 0..network.layers.len() {
+            steps = steps.and(phase::steps_of_layer(network, packing, layer, None));
         }
         phases.push(steps);
         phases
