@@ -4,8 +4,8 @@
 //   z_k = (b_ih + b_hh)[k,j] + Σ_m w_ih[k,j,m]·x_t[b,m] + Σ_m w_hh[k,j,m]·h_{t-1}[b,m]     k in i, f, g, o
 //   c_t, h_t = the cell of z
 //
-// Source  torch.nn.LSTM          Host  src/kernels/step.rs
-// Needs   common/{activation,cell,chain,step,step_cell,tile}.wgsl, a twin of common/weights.wgsl (every layer's
+// Source  torch.nn.LSTM          Host  src/kernels/fused_step.rs
+// Needs   common/{activation,cell,chain,time_step,step_cell,tile}.wgsl, a twin of common/weights.wgsl (every layer's
 //         w_ih and w_hh), a twin of common/tile_product.wgsl
 // Grid    x: tiles of hidden units, y: tiles of sequences, z: slots
 override REDUCTION: u32;   // M, the length of h's rows in vec4f
@@ -13,9 +13,14 @@ override REDUCTION: u32;   // M, the length of h's rows in vec4f
 const FROM_SEQUENCE = 0u;   // x is a row of a sequence
 const FROM_STATE = 1u;      // x is what the layer below left in h, one dispatch ago
 
-@group(0) @binding(2) var<storage, read> h: array<vec4f>;      // [slots, B, M]: h_{t-1}; of the layer below, h_t
-@group(0) @binding(3) var<storage, read> bias: array<vec4f>;   // [H] of (i, f, g, o), for every slot
-@group(0) @binding(7) var<storage, read> x: array<vec4f>;      // [rows, I]
+@group(0) @binding(0) var<uniform> time_step: TimeStep;
+@group(0) @binding(1) var<storage, read> weights: array<Weight>;     // every matrix of the network: see Slot
+@group(0) @binding(2) var<storage, read> h: array<vec4f>;            // [slots, B, M]: h_{t-1}; of the layer below, h_t
+@group(0) @binding(3) var<storage, read> bias: array<vec4f>;         // every bias of the network, [H] of (i, f, g, o) each
+@group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [slots, B, H]: c_{t-1} in, c_t out
+@group(0) @binding(5) var<storage, read_write> h_next: array<f32>;   // [slots, B, STRIDE]: h_t, or o ∘ tanh c_t
+@group(0) @binding(6) var<storage, read_write> output: array<f32>;   // [rows, D, STRIDE]: h_t
+@group(0) @binding(7) var<storage, read> x: array<vec4f>;            // [rows, x_length]: what enters the layers
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn fused_step(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {

@@ -2,15 +2,17 @@
 //
 //   h_t[b,p] = Σ_j w_hr[p,j]·(o ∘ tanh c_t)[b,j]
 //
-// Source  torch.nn.LSTM, proj_size          Host  src/kernels/step.rs
-// Needs   common/{chain,step,tile}.wgsl, a twin of common/weights.wgsl (w_hr), a twin of
-//         common/tile_product.wgsl; a column is four neighbouring p
+// Source  torch.nn.LSTM, proj_size          Host  src/kernels/hidden_projection.rs
+// Needs   common/{chain,time_step,tile}.wgsl, a twin of common/weights.wgsl (w_hr), a twin of
+//         common/tile_product.wgsl; a column n is four neighbouring p
 // Grid    x: tiles of p / 4, y: tiles of sequences, z: slots
 override REDUCTION: u32;   // M, the length of a row before it is projected, in vec4f
 
+@group(0) @binding(0) var<uniform> time_step: TimeStep;
+@group(0) @binding(1) var<storage, read> weights: array<Weight>;       // [D, 4·M, N], or every matrix of the network: w_hr, see Slot
 @group(0) @binding(2) var<storage, read> unprojected: array<vec4f>;    // [slots, B, M]: o ∘ tanh c_t
-@group(0) @binding(3) var<storage, read_write> h_next: array<vec4f>;   // [slots, B, P]: h_t
-@group(0) @binding(4) var<storage, read_write> output: array<vec4f>;   // [rows, D, P]: h_t
+@group(0) @binding(3) var<storage, read_write> h_next: array<vec4f>;   // [slots, B, N]: h_t
+@group(0) @binding(4) var<storage, read_write> output: array<vec4f>;   // [rows, D, N]: h_t
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn hidden_projection(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {

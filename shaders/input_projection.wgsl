@@ -15,6 +15,7 @@ struct Block {
 }
 
 @group(0) @binding(0) var<uniform> block: Block;
+@group(0) @binding(1) var<storage, read> weights: array<Weight>;        // [D, 4·M, H] of (i, f, g, o): w_ih
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;               // [R, M]
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;            // [D, H] of (i, f, g, o)
 @group(0) @binding(4) var<storage, read_write> gates_x: array<vec4f>;   // [D, gates_rows, H] of (i, f, g, o)

@@ -5,7 +5,7 @@
 //   for each t:  z_k = gates_x[d,t,b,k,j] + Σ_m w_hh[d,k,j,m]·h_{t-1}[d,b,m]     k in i, f, g, o
 //                c_t, h_t = the cell of z
 //
-// Source  torch.nn.LSTM          Host  src/kernels/recurrent_scan.rs
+// Source  torch.nn.LSTM          Host  src/kernels/persistent_scan.rs
 // Needs   common/{activation,cell,chain,scan}.wgsl, a twin of common/weights.wgsl (w_hh), a twin of
 //         common/slab.wgsl
 // Grid    x: 1, a workgroup has an invocation for every hidden unit; y: groups of sequences, z: directions
@@ -19,6 +19,8 @@ override H_NEXT: u32;       // 4·H_TILE
 // The weights of eight vec4f of the reduction axis: 32 of each gate.
 alias Slab = array<mat4x4f, 8>;
 
+@group(0) @binding(0) var<uniform> scan: Scan;
+@group(0) @binding(1) var<storage, read> weights: array<Weight>;     // [D, 4·M, H] of (i, f, g, o): w_hh
 @group(0) @binding(2) var<storage, read_write> h: array<f32>;        // [D, B, 4·M]: before and after
 @group(0) @binding(3) var<storage, read> gates_x: array<vec4f>;      // [D, rows, H] of (i, f, g, o)
 @group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [D, B, H]: before and after

@@ -12,6 +12,8 @@ override REDUCTION: u32;    // M, the length of h's rows in vec4f
 override DIRECTIONS: u32;   // D
 override H_TILE: u32;       // ROWS·4·M
 
+@group(0) @binding(0) var<uniform> scan: Scan;
+@group(0) @binding(1) var<storage, read> weights: array<Weight>;     // [D, 4·M, H] of (i, f, g, o): w_hh
 @group(0) @binding(2) var<storage, read_write> h: array<f32>;        // [D, B, 4·M]: before and after
 @group(0) @binding(3) var<storage, read> gates_x: array<vec4f>;      // [D, rows, H] of (i, f, g, o)
 @group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [D, B, H]: before and after

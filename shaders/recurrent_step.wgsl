@@ -3,14 +3,19 @@
 //   z_k = gates_x[d,t,b,k,j] + Σ_m w_hh[d,k,j,m]·h_{t-1}[d,b,m]     k in i, f, g, o
 //   c_t, h_t = the cell of z
 //
-// Source  torch.nn.LSTM          Host  src/kernels/step.rs
-// Needs   common/{activation,cell,chain,step,step_cell,tile}.wgsl, a twin of common/weights.wgsl (w_hh), a twin
+// Source  torch.nn.LSTM          Host  src/kernels/recurrent_step.rs
+// Needs   common/{activation,cell,chain,time_step,step_cell,tile}.wgsl, a twin of common/weights.wgsl (w_hh), a twin
 //         of common/tile_product.wgsl
 // Grid    x: tiles of hidden units, y: tiles of sequences, z: directions
 override REDUCTION: u32;   // M, the length of h's rows in vec4f
 
-@group(0) @binding(2) var<storage, read> h: array<vec4f>;         // [D, B, M]: h_{t-1}
-@group(0) @binding(3) var<storage, read> gates_x: array<vec4f>;   // [D, rows, H] of (i, f, g, o)
+@group(0) @binding(0) var<uniform> time_step: TimeStep;
+@group(0) @binding(1) var<storage, read> weights: array<Weight>;     // [D, 4·M, H] of (i, f, g, o): w_hh
+@group(0) @binding(2) var<storage, read> h: array<vec4f>;            // [D, B, M]: h_{t-1}
+@group(0) @binding(3) var<storage, read> gates_x: array<vec4f>;      // [D, rows, H] of (i, f, g, o)
+@group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [D, B, H]: c_{t-1} in, c_t out
+@group(0) @binding(5) var<storage, read_write> h_next: array<f32>;   // [D, B, STRIDE]: h_t, or o ∘ tanh c_t
+@group(0) @binding(6) var<storage, read_write> output: array<f32>;   // [rows, D, STRIDE]: h_t
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn recurrent_step(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {

@@ -40,6 +40,7 @@ mod engine;
 mod error;
 mod gpu;
 mod kernels;
+mod layout;
 mod lstm;
 mod plan;
 mod program;

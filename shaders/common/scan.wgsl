@@ -1,9 +1,9 @@
-// What a dispatch for many time steps is told.
+// The uniform of a dispatch of many time steps.
 //
 // The sequences of a batch are sorted by falling length, so those that have a given time step are the
 // first ones.
 //
-// Host  src/kernels/recurrent_scan.rs
+// Host  src/kernels/scan.rs
 struct Moment {
     running: u32,      // sequences that have this time step
     gates_row: u32,    // row of sequence 0 in gates_x
@@ -22,5 +22,3 @@ struct Scan {
     unused_2: u32,
     steps: array<array<Moment, 2>, 127>,   // [time steps, directions]
 }
-
-@group(0) @binding(0) var<uniform> scan: Scan;

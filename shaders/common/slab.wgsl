@@ -3,7 +3,7 @@
 //   sum + Σ_m held[place][m]·h_tile[at + m]      m < count, a constant once overrides are set
 //
 // Twin  common/slab_subgroup.wgsl
-// Needs  common/chain.wgsl          Host  src/kernels/recurrent_scan.rs
+// Needs  common/chain.wgsl          Host  src/kernels/persistent_scan.rs
 fn start_slabs() {}
 
 fn chain_slab(place: u32, at: u32, count: u32, start: vec4f) -> vec4f {

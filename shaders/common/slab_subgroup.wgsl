@@ -2,7 +2,7 @@
 // workgroup memory and pay for every load, as software ones do; needs subgroups of eight lanes or more.
 //
 // Twin  common/slab.wgsl
-// Needs  common/chain.wgsl, Features::SUBGROUP          Host  src/kernels/recurrent_scan.rs
+// Needs  common/chain.wgsl, Features::SUBGROUP          Host  src/kernels/persistent_scan.rs
 var<private> lane: u32;   // the invocation's own, of eight
 
 fn start_slabs() {

@@ -1,12 +1,8 @@
-// Where one time step leaves its cells: how recurrent_step and fused_step finish.
+// How recurrent_step and fused_step finish a row: the cell update, and its stores into their bindings c, h_next and output.
 //
-// Needs  common/{cell,step,tile}.wgsl          Host  src/kernels/step.rs
+// Needs  common/{cell,time_step,tile}.wgsl          Host  src/kernels/time_step.rs
 override STRIDE: u32;       // f32 from one row of h_next and output to the next: H or O, padded to vec4f
 override PROJECTED: bool;   // hidden_projection comes next: h_next holds o ∘ tanh(c), output is left to it
-
-@group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [slots, B, H]: c_{t-1} in, c_t out
-@group(0) @binding(5) var<storage, read_write> h_next: array<f32>;   // [slots, B, STRIDE]: h_t
-@group(0) @binding(6) var<storage, read_write> output: array<f32>;   // [rows, D, STRIDE]: h_t
 
 fn finish_row(place: Place, r: u32, z: vec4f) {
     let row = place.row + r;

@@ -8,6 +8,7 @@ use super::{Engine, Options};
 use crate::batch::Packing;
 use crate::error::Error;
 use crate::gpu::Wait;
+use crate::layout::Element;
 use crate::plan::{Admitted, admit, admit_or_step, costs};
 use crate::tuning::{Cost, MOST_MEASURED, Schedule, Tuning};
 
@@ -17,14 +18,16 @@ const RUNS: usize = 3;
 
 impl Engine {
     /// The schedule of a part of the batch; of what has yet to be measured, the model's.
-    pub(super) fn chosen(&self, packing: &Packing, tuning: Tuning) -> Admitted {
+    pub(super) fn chosen(&self, packing: &Packing, options: Options) -> Admitted {
         let network = &self.network;
-        let wanted = match tuning {
+        let wanted = match options.tuning {
             Tuning::Model => None,
             Tuning::Measure => self.known(packing),
             Tuning::Fixed(wanted) => Some(wanted),
         };
-        let cheapest = || costs(network, packing).first().map(|cost| cost.schedule);
+        // Where the call can't be planned at all, planning it with any schedule says why.
+        let costs = || costs(network, packing, options.memory_budget).unwrap_or_default();
+        let cheapest = || costs().first().map(|cost| cost.schedule);
         admit_or_step(network, packing, wanted.or_else(cheapest).unwrap_or(Schedule::Step))
     }
 
@@ -76,7 +79,8 @@ impl Engine {
             return Ok(Vec::new());
         }
         self.check_arrays(options, steps, batch)?;
-        Ok(costs(&self.network, &Packing::new((0..batch).map(|b| (b, steps)).collect())))
+        let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
+        costs(&self.network, &packing, options.memory_budget)
     }
 
     /// What was measured, as JSON.
@@ -94,7 +98,7 @@ impl Engine {
     /// The device that a measurement holds for.
     pub fn made_for(&self) -> String {
         let info = self.gpu.info();
-        let half = if self.network.tiling.variant.half_weights { ", f16" } else { "" };
+        let half = if self.network.element == Element::F16 { ", f16" } else { "" };
         format!("{} ({:?}, {} {}){half}", info.name, info.backend, info.driver, info.driver_info)
     }
 

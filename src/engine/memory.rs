@@ -6,7 +6,7 @@ use super::{Engine, Options};
 use crate::batch::Packing;
 use crate::check::{check_input, check_memory, host_out_of_memory};
 use crate::error::Error;
-use crate::plan::{Admitted, HostData, Network, most_blocks, schedule};
+use crate::plan::{Admitted, Network, most_blocks, schedule};
 use crate::program::Program;
 
 /// Bytes that a call takes, as computed by [`Lstm::memory`](crate::Lstm::memory).
@@ -33,15 +33,15 @@ impl Memory {
     }
 
     /// Of a program that was made to keep lists of up to `keep` bytes.
-    fn of(program: &Program<HostData>, keep: u64) -> Self {
+    fn of(program: &Program, keep: u64) -> Self {
         let buffers: u64 = program.buffers.iter().map(|buffer| buffer.bytes()).sum();
         let needs = &program.needs;
         // Several submissions write their uniforms one after the other.
-        let params_upload = if needs.submissions > 1 { needs.params } else { 0 };
+        let uniforms_upload = if needs.submissions > 1 { needs.uniforms } else { 0 };
         Self {
             weights: 0,
-            device: buffers + needs.params,
-            staging: params_upload + needs.uploads + needs.downloads,
+            device: buffers + needs.uniforms,
+            staging: uniforms_upload + needs.uploads + needs.downloads,
             // Lists that turn out too long to be kept are there until they do.
             host: needs.lists.min(keep.saturating_add(needs.largest_list)),
         }
@@ -75,7 +75,7 @@ impl Engine {
         check_input(&self.network.config, (steps, batch, self.network.config.input_size()), lengths)?;
         self.check_host(options, steps, batch)?;
         let parts = self.parts(options, steps, batch, lengths)?;
-        of_call(&self.network, &parts, options, |packing| self.chosen(packing, options.tuning))
+        of_call(&self.network, &parts, options, |packing| self.chosen(packing, options))
     }
 }
 
@@ -86,7 +86,8 @@ const DISPATCH_BYTES: usize = 1 << 10;
 /// Bytes that a submission's dispatches take at most; see `plan::limits::SUBMISSION`.
 const SUBMISSION_BYTES: usize = 48 << 20;
 
-/// Bytes that a sequence takes: its index and length, sorted, packed, and in the key of the program.
+/// Bytes that a sequence takes: its index and length, sorted, packed, in the key of the program, and where dispatches
+/// change while they are counted.
 const SEQUENCE_BYTES: usize = 128;
 
 impl Engine {

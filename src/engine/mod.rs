@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::gpu::{Gpu, Pipelines, Resident};
 use crate::plan::Network;
 use crate::tuning::Tuning;
-use crate::weights::{LstmWeights, Precision};
+use crate::weights::LstmWeights;
 
 /// A network on a GPU.
 pub(crate) struct Engine {
@@ -44,7 +44,7 @@ pub(crate) struct Options {
 impl Engine {
     /// Uploads the weights. Pipelines are compiled when a call first needs them.
     pub async fn new(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
-        let network = Network::new(weights.config(), gpu.limits(), weights.precision() == Precision::F16)?;
+        let network = Network::new(weights.config(), gpu.limits(), weights.element())?;
         Self::with_network(gpu, network, weights).await
     }
 
@@ -54,8 +54,10 @@ impl Engine {
         weights: &LstmWeights,
     ) -> Result<Self, Error> {
         let pipelines = Pipelines::new(network.pipelines.clone());
-        check_memory::<u8>(network.packing_bytes()).map_err(host_out_of_memory)?;
-        let resident = gpu.upload_resident(&network.resident, &network.parts, weights.pack()).await?;
+        check_memory::<u8>(network.layout_bytes()).map_err(host_out_of_memory)?;
+        let parts: Vec<_> = network.parts.iter().flat_map(|parts| parts.all()).collect();
+        let words = weights.device_words().flat_map(|words| words.all());
+        let resident = gpu.upload_resident(&network.resident, &parts, words).await?;
         Ok(Self {
             gpu: Arc::clone(gpu),
             network,

@@ -11,14 +11,14 @@ use crate::batch::Packing;
 use crate::check::check_input;
 use crate::error::Error;
 use crate::gpu::{Prepared, Wait};
-use crate::plan::{Admitted, HostData, Scheduler, most_sequences, schedule};
+use crate::plan::{Admitted, Scheduler, most_sequences, schedule};
 use crate::program::Program;
 use crate::state::check_state_shapes;
 use crate::tuning::Tuning;
 
 /// A program, and what it runs in on the device.
 pub(super) struct Ready {
-    program: Program<HostData>,
+    program: Program,
     /// To list the submissions again, where the program does not keep them.
     admitted: Admitted,
     prepared: Prepared,
@@ -81,7 +81,7 @@ impl Engine {
         let mut ready = match cache.take(&key) {
             Some(ready) => ready,
             None => {
-                let admitted = self.chosen(packing, options.tuning);
+                let admitted = self.chosen(packing, options);
                 self.check_lists(options, packing)?;
                 let keep = kept_lists(budget);
                 let program = schedule(network, packing, budget, Arc::clone(&admitted), keep)?;

@@ -2,16 +2,16 @@
 
 use std::ops::Range;
 
-use ndarray::{Array3, ArrayView1, ArrayView3, ArrayViewMut1, ArrayViewMut3, s};
+use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
 
 use crate::batch::Packing;
 use crate::check::zeros;
 use crate::config::LstmConfig;
 use crate::error::Error;
-use crate::plan::{HostData, Network};
-use crate::program::{Host, VEC4, padded};
+use crate::layout::{States, put_flushed};
+use crate::plan::Network;
+use crate::program::{Contents, Held, Host, Turn};
 use crate::state::LstmState;
-use crate::subnormal::{flush, flush_all};
 
 /// h and c before the first step, (L·D, B, O) and (L·D, B, H).
 pub(super) type State<'a> = (ArrayView3<'a, f32>, ArrayView3<'a, f32>);
@@ -57,37 +57,6 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Where numbers are flushed on their way; made once for many rows.
-type Scratch = [f32; 1024];
-
-/// Numbers that follow each other; subnormal ones become zeros.
-fn put_flushed(numbers: &[f32], scratch: &mut Scratch, put: &mut dyn FnMut(&[f32])) {
-    for chunk in numbers.chunks(scratch.len()) {
-        let flushed = &mut scratch[..chunk.len()];
-        flushed.copy_from_slice(chunk);
-        flush_all(flushed);
-        put(flushed);
-    }
-}
-
-/// A row, padded with zeros to `width`: to whole vec4f, or not at all. Subnormal numbers become zeros.
-fn put_row(row: ArrayView1<'_, f32>, width: usize, scratch: &mut Scratch, put: &mut dyn FnMut(&[f32])) {
-    match row.as_slice() {
-        Some(row) => put_flushed(row, scratch, put),
-        None => row.iter().for_each(|&x| put(&[flush(x)])),
-    }
-    put(&[0.0; VEC4][..width - row.len()]);
-}
-
-/// A row as the caller has it: `from` without its padding.
-fn take_row(mut to: ArrayViewMut1<'_, f32>, from: &[f32]) {
-    let from = &from[..to.len()];
-    match to.as_slice_mut() {
-        Some(to) => to.copy_from_slice(from),
-        None => to.iter_mut().zip(from).for_each(|(to, &from)| *to = from),
-    }
-}
-
 /// One part of the batch: the host's side of a program.
 pub(super) struct Part<'a> {
     network: &'a Network,
@@ -99,123 +68,106 @@ pub(super) struct Part<'a> {
     c: ArrayViewMut3<'a, f32>,
 }
 
-impl Host<HostData> for Part<'_> {
-    fn upload(&self, tag: &HostData, put: &mut dyn FnMut(&[f32])) {
-        match tag {
-            HostData::Input { steps } => self.pack_input(steps, put),
-            HostData::Hidden { layers, .. } => {
-                self.pack_state(self.state.as_ref().map(|(h, _)| h), layers, padded(self.h.dim().2), put);
-            }
-            HostData::Cell { layers } => {
-                self.pack_state(self.state.as_ref().map(|(_, c)| c), layers, self.c.dim().2, put);
-            }
-            HostData::Output { .. } => {} // only ever read back
+impl Host for Part<'_> {
+    fn upload(&self, contents: &Contents, put: &mut dyn FnMut(&[f32])) {
+        let (h, c) = self.state.as_ref().map(|(h, c)| (h.view(), c.view())).unzip();
+        match contents {
+            Contents::Input { steps } => self.put_input(steps, put),
+            Contents::Hidden { layers, .. } => self.put_state(h, self.layouts().0, layers, put),
+            Contents::Cell { layers } => self.put_state(c, self.layouts().1, layers, put),
+            Contents::Output { .. } => {} // only ever downloaded
         }
     }
 
-    fn download(&mut self, tag: &HostData, data: &[f32]) {
-        match tag {
-            HostData::Output { steps } => self.unpack_output(steps, data),
-            HostData::Hidden { layers, turn } => self.unpack_hidden(layers, *turn, data),
-            HostData::Cell { layers } => self.unpack_cell(layers, data),
-            HostData::Input { .. } => {} // only ever uploaded
+    fn download(&mut self, contents: &Contents, data: &[f32]) {
+        match contents {
+            Contents::Output { steps } => self.take_output(steps, data),
+            Contents::Hidden { layers, held } => self.take_hidden(layers, *held, data),
+            Contents::Cell { layers } => {
+                let layout = self.layouts().1;
+                take_state(self.packing, layout, &mut self.c, layers, data, |_, _, _| true);
+            }
+            Contents::Input { .. } => {} // only ever uploaded
         }
     }
 }
 
 impl Part<'_> {
-    fn pack_input(&self, steps: &Range<usize>, put: &mut dyn FnMut(&[f32])) {
-        let width = padded(self.input.dim().2);
+    /// Of h and c.
+    fn layouts(&self) -> (States, States) {
+        let (layouts, batch) = (&self.network.layouts, self.packing.batch());
+        (layouts.hidden(batch), layouts.cell(batch))
+    }
+
+    fn put_input(&self, steps: &Range<usize>, put: &mut dyn FnMut(&[f32])) {
+        let layout = self.network.layouts.input(0);
         let mut scratch = [0.0; 1024];
         // Of equal lengths, all sequences are in the caller's order: without padding the rows are the caller's own.
         let whole = self.packing.is_uniform() && self.packing.batch() == self.input.dim().1;
         let block = self.input.slice(s![steps.clone(), .., ..]);
-        if let (true, Some(rows)) = (whole && width == self.input.dim().2, block.as_slice()) {
+        if let (true, Some(rows)) = (whole && layout.stride() == layout.width, block.as_slice()) {
             return put_flushed(rows, &mut scratch, put);
         }
         for (t, b) in self.packing.each_row(steps) {
-            put_row(self.input.slice(s![t, b, ..]), width, &mut scratch, put);
+            layout.put(self.input.slice(s![t, b, ..]), &mut scratch, put);
         }
     }
 
-    /// [layers, D, B, width]; zeros where no state was given.
-    fn pack_state(
+    /// Zeros where no state was given.
+    fn put_state(
         &self,
-        state: Option<&ArrayView3<'_, f32>>,
+        state: Option<ArrayView3<'_, f32>>,
+        layout: States,
         layers: &Range<usize>,
-        width: usize,
         put: &mut dyn FnMut(&[f32]),
     ) {
         let Some(state) = state else { return };
         let mut scratch = [0.0; 1024];
-        let directions = self.network.config.num_directions();
-        for slot in layers.start * directions..layers.end * directions {
+        for (layer, d) in layout.of_layers(layers) {
             for (b, _) in self.packing.sequences() {
-                put_row(state.slice(s![slot, b, ..]), width, &mut scratch, put);
+                layout.put(state.slice(s![layer * layout.directions + d, b, ..]), &mut scratch, put);
             }
         }
     }
 
-    fn unpack_output(&mut self, steps: &Range<usize>, data: &[f32]) {
-        let output = self.network.config.output_size();
-        let rows = data.chunks_exact(self.network.output_row());
-        for ((t, b), row) in self.packing.each_row(steps).zip(rows) {
-            let mut to = self.output.slice_mut(s![t, b, ..]);
-            for (to, from) in to.exact_chunks_mut(output).into_iter().zip(row.chunks(padded(output))) {
-                take_row(to, from);
-            }
+    fn take_output(&mut self, steps: &Range<usize>, data: &[f32]) {
+        let layout = self.network.layouts.output();
+        for ((t, b), row) in self.packing.each_row(steps).zip(data.chunks_exact(layout.stride())) {
+            layout.take(self.output.slice_mut(s![t, b, ..]), row);
         }
     }
 
-    /// The buffer of turn `turn` holds the last state of the sequences that ended there: forwards a
-    /// sequence ends after its own length, backwards all end after the longest. A layer on a diagonal is
-    /// one turn behind the layer below.
-    fn unpack_hidden(&mut self, layers: &Range<usize>, turn: Option<usize>, data: &[f32]) {
-        let steps = self.packing.steps();
-        let first = layers.start;
+    /// Of two buffers that take turns, each has the last state of the sequences that ended at its turn: forwards a
+    /// sequence ends after its own length, backwards all end after the longest. A layer on a diagonal is one turn
+    /// behind the layer below.
+    fn take_hidden(&mut self, layers: &Range<usize>, held: Held, data: &[f32]) {
+        let (steps, first) = (self.packing.steps(), layers.start);
         let ended_here = |layer: usize, d: usize, length: usize| {
             let done = if d == 0 { length } else { steps };
-            turn.is_none_or(|turn| (done + layer - first) % 2 == turn)
+            match held {
+                Held::All => true,
+                Held::Turn(turn) => Turn::after(done + layer - first) == turn,
+            }
         };
-        let width = padded(self.h.dim().2);
-        Self::unpack_state(
-            self.packing,
-            self.network,
-            &mut self.h,
-            layers,
-            data.chunks_exact(width),
-            ended_here,
-        );
+        let layout = self.layouts().0;
+        take_state(self.packing, layout, &mut self.h, layers, data, ended_here);
     }
+}
 
-    fn unpack_cell(&mut self, layers: &Range<usize>, data: &[f32]) {
-        let width = self.c.dim().2;
-        Self::unpack_state(
-            self.packing,
-            self.network,
-            &mut self.c,
-            layers,
-            data.chunks_exact(width),
-            |_, _, _| true,
-        );
-    }
-
-    /// Copies those of `rows`, [layers, D, B, width], for which `counts(layer, direction, length)` is true.
-    fn unpack_state<'r>(
-        packing: &Packing,
-        network: &Network,
-        state: &mut ArrayViewMut3<'_, f32>,
-        layers: &Range<usize>,
-        mut rows: impl Iterator<Item = &'r [f32]>,
-        counts: impl Fn(usize, usize, usize) -> bool,
-    ) {
-        let directions = network.config.num_directions();
-        for slot in layers.start * directions..layers.end * directions {
-            for ((b, length), row) in packing.sequences().zip(&mut rows) {
-                if counts(slot / directions, slot % directions, length) {
-                    let to = state.slice_mut(s![slot, b, ..]);
-                    take_row(to, row);
-                }
+/// Copies the rows for which `counts(layer, direction, length)` is true.
+fn take_state(
+    packing: &Packing,
+    layout: States,
+    state: &mut ArrayViewMut3<'_, f32>,
+    layers: &Range<usize>,
+    data: &[f32],
+    counts: impl Fn(usize, usize, usize) -> bool,
+) {
+    let mut rows = data.chunks_exact(layout.stride);
+    for (layer, d) in layout.of_layers(layers) {
+        for ((b, length), row) in packing.sequences().zip(&mut rows) {
+            if counts(layer, d, length) {
+                layout.take(state.slice_mut(s![layer * layout.directions + d, b, ..]), row);
             }
         }
     }

@@ -68,11 +68,11 @@ impl Gpu {
     ) -> Result<Resident, Error> {
         let mut buffers = Vec::with_capacity(specs.len());
         for spec in specs {
-            let create = || self.buffer(&spec.label, spec.bytes(), wgpu::BufferUsages::STORAGE);
+            let create = || self.buffer(&spec.name, spec.bytes(), wgpu::BufferUsages::STORAGE);
             buffers.push(self.scoped(create).await?);
         }
         for (part, data) in parts.iter().zip(data) {
-            debug_assert_eq!(part.len, data.len(), "{}", specs[part.buffer].label);
+            debug_assert_eq!(part.len, data.len(), "{}", specs[part.buffer].name);
             let offset = 4 * part.start as u64;
             let fill = || {
                 self.queue.write_buffer(&buffers[part.buffer], offset, bytemuck::cast_slice(&data));

@@ -9,9 +9,9 @@ use crate::program::{BindSet, BufferRef, BufferSpec, Program};
 #[derive(Debug)]
 pub(crate) struct Prepared {
     /// The uniforms of one submission after the other.
-    pub(super) params: wgpu::Buffer,
+    pub(super) uniforms: wgpu::Buffer,
     /// Where they are written, unless there is one submission alone: then they are there from the start.
-    pub(super) params_upload: Option<Upload>,
+    pub(super) uniforms_upload: Option<Upload>,
     pub(super) buffers: Vec<wgpu::Buffer>,
     pub(super) bind_groups: Vec<wgpu::BindGroup>,
     /// Where what a submission uploads is written.
@@ -24,38 +24,38 @@ impl Prepared {
     /// Bytes of all its buffers, on the device and for the transfers.
     pub fn bytes(&self) -> u64 {
         let buffers: u64 = self.buffers.iter().map(wgpu::Buffer::size).sum();
-        let params_upload = self.params_upload.as_ref().map_or(0, Upload::size);
-        buffers + self.params.size() + params_upload + self.upload.size() + self.download.size()
+        let uniforms_upload = self.uniforms_upload.as_ref().map_or(0, Upload::size);
+        buffers + self.uniforms.size() + uniforms_upload + self.upload.size() + self.download.size()
     }
 }
 
 impl Gpu {
     /// Makes what a program takes on this device, and compiles what of its pipelines is new.
-    pub async fn prepare<Tag>(
+    pub async fn prepare(
         &self,
-        program: &Program<Tag>,
+        program: &Program,
         pipelines: &Pipelines,
         resident: &[wgpu::Buffer],
     ) -> Result<Prepared, Error> {
         let needs = &program.needs;
         self.compile(pipelines, needs).await?;
         self.scoped(|| {
-            let params = self.buffer("params", needs.params, wgpu::BufferUsages::UNIFORM);
+            let uniforms = self.buffer("uniforms", needs.uniforms, wgpu::BufferUsages::UNIFORM);
             let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
-            let create = |spec: &BufferSpec| self.buffer(&spec.label, spec.bytes(), storage);
+            let create = |spec: &BufferSpec| self.buffer(&spec.name, spec.bytes(), storage);
             let buffers: Vec<wgpu::Buffer> = program.buffers.iter().map(create).collect();
-            let bind = |set: &BindSet| self.bind(set, pipelines, &params, &buffers, resident);
+            let bind = |set: &BindSet| self.bind(set, pipelines, &uniforms, &buffers, resident);
             let bind_groups = program.bind_sets.iter().map(bind).collect();
             let upload = self.upload_buffer("upload", needs.uploads);
-            let params_upload = match program.submissions.as_slice() {
+            let uniforms_upload = match program.submissions.as_slice() {
                 [only] => {
-                    self.queue.write_buffer(&params, 0, &only.params);
+                    self.queue.write_buffer(&uniforms, 0, &only.pass.uniforms);
                     None
                 }
-                _ => Some(self.upload_buffer("params upload", needs.params)),
+                _ => Some(self.upload_buffer("uniforms upload", needs.uniforms)),
             };
             let download = self.buffer("download", needs.downloads, wgpu::BufferUsages::MAP_READ);
-            Prepared { params, params_upload, buffers, bind_groups, upload, download }
+            Prepared { uniforms, uniforms_upload, buffers, bind_groups, upload, download }
         })
         .await
     }
@@ -64,13 +64,13 @@ impl Gpu {
         &self,
         set: &BindSet,
         pipelines: &Pipelines,
-        params: &wgpu::Buffer,
+        uniforms: &wgpu::Buffer,
         buffers: &[wgpu::Buffer],
         resident: &[wgpu::Buffer],
     ) -> wgpu::BindGroup {
         let pipeline = pipelines.get(set.pipeline);
         let uniform = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-            buffer: params,
+            buffer: uniforms,
             offset: 0,
             size: wgpu::BufferSize::new(u64::from(pipeline.uniform_bytes)),
         });

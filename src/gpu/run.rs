@@ -6,17 +6,17 @@ use super::prepared::Prepared;
 use super::staging::{Mapping, Upload, Wait};
 use super::{Gpu, Pipelines};
 use crate::error::Error;
-use crate::program::{Host, Submission};
+use crate::program::{Host, Pass, Submission};
 
 impl Gpu {
     /// Runs the submissions of the program that was prepared, in order, and hands everything that comes back to
     /// `host`. After an error `prepared` is of no more use.
-    pub async fn run<Tag, H: Host<Tag>>(
+    pub async fn run(
         &self,
         prepared: &mut Prepared,
-        submissions: impl Iterator<Item = impl Borrow<Submission<Tag>>>,
+        submissions: impl Iterator<Item = impl Borrow<Submission>>,
         pipelines: &Pipelines,
-        host: &mut H,
+        host: &mut dyn Host,
         wait: Wait,
     ) -> Result<(), Error> {
         for submission in submissions {
@@ -24,8 +24,8 @@ impl Gpu {
             if !submission.uploads.is_empty() {
                 self.writable(&mut prepared.upload, wait).await?;
             }
-            if let Some(params) = &mut prepared.params_upload {
-                self.writable(params, wait).await?;
+            if let Some(uniforms) = &mut prepared.uniforms_upload {
+                self.writable(uniforms, wait).await?;
             }
             let submit = || self.submit(submission, prepared, pipelines, host);
             let results = self.scoped(submit).await?.map_err(|error| self.unmappable(&error))?;
@@ -39,12 +39,12 @@ impl Gpu {
     }
 
     /// Uploads, dispatches and the copy of what comes back, as one submit; then what is on its way back.
-    fn submit<Tag, H: Host<Tag>>(
+    fn submit(
         &self,
-        submission: &Submission<Tag>,
+        submission: &Submission,
         prepared: &mut Prepared,
         pipelines: &Pipelines,
-        host: &H,
+        host: &dyn Host,
     ) -> Result<Option<Mapping>, wgpu::MapRangeError> {
         let uploads = !submission.uploads.is_empty();
         let mut encoder = self.device.create_command_encoder(&Default::default());
@@ -57,12 +57,12 @@ impl Gpu {
                 offset += upload.bytes();
             }
         }
-        let bytes = submission.params.len();
-        if let Some(upload) = &prepared.params_upload {
-            upload.write(|mut view| view.slice(..bytes).copy_from_slice(&submission.params))?;
-            encoder.copy_buffer_to_buffer(upload.buffer(), 0, &prepared.params, 0, bytes as u64);
+        let bytes = submission.pass.uniforms.len();
+        if let Some(upload) = &prepared.uniforms_upload {
+            upload.write(|mut view| view.slice(..bytes).copy_from_slice(&submission.pass.uniforms))?;
+            encoder.copy_buffer_to_buffer(upload.buffer(), 0, &prepared.uniforms, 0, bytes as u64);
         }
-        record(&mut encoder, submission, prepared, pipelines);
+        record(&mut encoder, &submission.pass, prepared, pipelines);
         let mut total = 0;
         for download in &submission.downloads {
             let source = &prepared.buffers[download.buffer];
@@ -73,8 +73,8 @@ impl Gpu {
         if uploads {
             prepared.upload.reclaim(&index);
         }
-        if let Some(params) = &mut prepared.params_upload {
-            params.reclaim(&index);
+        if let Some(uniforms) = &mut prepared.uniforms_upload {
+            uniforms.reclaim(&index);
         }
         Ok((total > 0).then(|| Mapping::new(&prepared.download, wgpu::MapMode::Read, total, &index)))
     }
@@ -88,15 +88,15 @@ impl Gpu {
     }
 }
 
-fn write_uploads<Tag, H: Host<Tag>>(
+fn write_uploads(
     upload: &Upload,
-    submission: &Submission<Tag>,
-    host: &H,
+    submission: &Submission,
+    host: &dyn Host,
 ) -> Result<(), wgpu::MapRangeError> {
     upload.write(|mut view| {
         let (mut at, mut end) = (0, 0);
         for transfer in &submission.uploads {
-            host.upload(&transfer.tag, &mut |data| {
+            host.upload(&transfer.contents, &mut |data| {
                 let data: &[u8] = bytemuck::cast_slice(data);
                 view.slice(at..at + data.len()).copy_from_slice(data);
                 at += data.len();
@@ -108,16 +108,16 @@ fn write_uploads<Tag, H: Host<Tag>>(
     })
 }
 
-fn read_back<Tag, H: Host<Tag>>(
+fn read_back(
     buffer: &wgpu::Buffer,
-    submission: &Submission<Tag>,
-    host: &mut H,
+    submission: &Submission,
+    host: &mut dyn Host,
 ) -> Result<(), wgpu::MapRangeError> {
     let view = buffer.get_mapped_range(..submission.download_bytes())?;
     let mut rest: &[f32] = bytemuck::cast_slice(&view);
     for download in &submission.downloads {
         let (data, after) = rest.split_at(download.len);
-        host.download(&download.tag, data);
+        host.download(&download.contents, data);
         rest = after;
     }
     drop(view);
@@ -125,24 +125,20 @@ fn read_back<Tag, H: Host<Tag>>(
     Ok(())
 }
 
-fn record<Tag>(
-    encoder: &mut wgpu::CommandEncoder,
-    submission: &Submission<Tag>,
-    prepared: &Prepared,
-    pipelines: &Pipelines,
-) {
-    if submission.dispatches.is_empty() {
+/// Records a pass, into any encoder of the device.
+fn record(encoder: &mut wgpu::CommandEncoder, pass: &Pass, prepared: &Prepared, pipelines: &Pipelines) {
+    if pass.dispatches.is_empty() {
         return;
     }
-    let mut pass = encoder.begin_compute_pass(&Default::default());
+    let mut compute = encoder.begin_compute_pass(&Default::default());
     let mut current = None;
-    for dispatch in &submission.dispatches {
+    for dispatch in &pass.dispatches {
         if current != Some(dispatch.pipeline) {
-            pass.set_pipeline(&pipelines.get(dispatch.pipeline).pipeline);
+            compute.set_pipeline(&pipelines.get(dispatch.pipeline).pipeline);
             current = Some(dispatch.pipeline);
         }
-        pass.set_bind_group(0, &prepared.bind_groups[dispatch.bind_set], &[dispatch.params]);
+        compute.set_bind_group(0, &prepared.bind_groups[dispatch.bind_set], &[dispatch.uniform]);
         let [x, y, z] = dispatch.grid;
-        pass.dispatch_workgroups(x, y, z);
+        compute.dispatch_workgroups(x, y, z);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::adapter::NEEDS;
 use crate::kernels::tests::limits;
-use crate::kernels::{HiddenProjection, InputProjection, KERNELS, RecurrentStep, Tiling};
+use crate::kernels::{HiddenProjection, InputProjection, KERNELS, RecurrentStep, TileShape, Tiling};
 use crate::program::{Access, SubgroupSizes};
 
 #[test]
@@ -24,15 +24,16 @@ fn a_device_is_asked_for_what_the_kernels_need_and_no_more() {
 /// Of the scans this holds by construction: `Tiling::carrying` is given the device's limits.
 #[test]
 fn a_device_is_asked_for_the_largest_workgroup_and_its_memory() {
+    let shape = |reduction, columns| TileShape { reduction, columns };
     let mut most = [0, 0];
     for software in [false, true] {
         for width in [None, Some(8), Some(32), Some(64), Some(128)] {
             let sizes = width.map(|size| SubgroupSizes { min: size, max: size });
             let tiling = Tiling::of(&limits(software, sizes), false);
             for pipeline in [
-                InputProjection::pipelines(InputProjection::shape(1024, 64), &tiling),
-                RecurrentStep::pipelines(RecurrentStep::shape(1024, 1024), &tiling, 2, false),
-                HiddenProjection::pipelines(HiddenProjection::shape(1024, 512), &tiling, 2),
+                InputProjection::pipelines(shape(256, 64), &tiling),
+                RecurrentStep::pipelines(shape(256, 1024), &tiling, 2, false),
+                HiddenProjection::pipelines(shape(256, 128), &tiling, 2),
             ]
             .concat()
             {

@@ -2,12 +2,19 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::tile::{CHAIN, PRODUCT, TILE, TileShape, Tiling, WEIGHTS};
-use crate::program::{Binding, KernelSpec, PipelineSpec, Text, VEC4, padded};
+use super::common::{CHAIN, TILE, TILE_PRODUCT, WEIGHTS};
+use super::tile::{TileShape, Tiling};
+use crate::program::{Binding, BufferRef, Kernel, KernelSpec, Named, PipelineSpec, Text};
 
 pub(super) const INPUT_PROJECTION: KernelSpec = KernelSpec {
     name: "input_projection",
-    text: &[CHAIN, WEIGHTS, TILE, PRODUCT, Text::Of(include_str!("../../shaders/input_projection.wgsl"))],
+    text: &[
+        CHAIN,
+        WEIGHTS,
+        TILE,
+        TILE_PRODUCT,
+        Text::Of(include_str!("../../shaders/input_projection.wgsl")),
+    ],
     bindings: &[
         Binding::uniform::<Block>("block"),
         Binding::read("weights"),
@@ -31,15 +38,30 @@ pub(crate) struct Block {
     pub gates_rows: u32,
 }
 
+pub(crate) struct InputProjectionBuffers {
+    pub weights: BufferRef,
+    pub x: BufferRef,
+    pub bias: BufferRef,
+    pub gates_x: BufferRef,
+}
+
+impl Named for InputProjectionBuffers {
+    fn named(&self) -> Vec<(&'static str, BufferRef)> {
+        vec![("weights", self.weights), ("x", self.x), ("bias", self.bias), ("gates_x", self.gates_x)]
+    }
+}
+
 /// The kernel for one layer's sizes.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct InputProjection;
 
-impl InputProjection {
-    /// x·W_ihᵀ: `input` f32 in (padded), four gates for each of `hidden` units out.
-    pub fn shape(input: usize, hidden: usize) -> TileShape {
-        TileShape { reduction: padded(input) / VEC4, columns: hidden }
-    }
+impl Kernel for InputProjection {
+    type Uniform = Block;
+    type Buffers = InputProjectionBuffers;
+}
 
+impl InputProjection {
+    /// `shape` is that of x·W_ihᵀ.
     pub fn pipelines(shape: TileShape, tiling: &Tiling) -> Vec<PipelineSpec> {
         shape.pipelines(&INPUT_PROJECTION, tiling, &[])
     }

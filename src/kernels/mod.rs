@@ -1,15 +1,26 @@
-//! The kernels' host side as plain data: bindings, uniforms, constants and grid. One file a kernel, but for
-//! those of a single time step, which take the same parameters and share a file.
+//! The host side of each kernel: its text, bindings, uniform, constants and grid, as plain data. One file a kernel, named
+//! as its shader; `time_step.rs` and `scan.rs` have the uniforms that several share, `tile.rs` has their tile.
 
+mod common;
+mod fused_step;
+mod hidden_projection;
 mod input_projection;
+mod persistent_scan;
 mod recurrent_scan;
-mod step;
+mod recurrent_step;
+mod scan;
 mod tile;
+mod time_step;
 
-pub(crate) use input_projection::{Block, InputProjection};
-pub(crate) use recurrent_scan::{Moment, RecurrentScan, SCAN_STEPS, Scan};
-pub(crate) use step::{FusedStep, HiddenProjection, RecurrentStep, SLOTS, Slot, Step};
+pub(crate) use fused_step::{FusedStep, FusedStepBuffers};
+pub(crate) use hidden_projection::{HiddenProjection, HiddenProjectionBuffers};
+pub(crate) use input_projection::{Block, InputProjection, InputProjectionBuffers};
+pub(crate) use persistent_scan::PersistentScan;
+pub(crate) use recurrent_scan::RecurrentScan;
+pub(crate) use recurrent_step::{RecurrentStep, RecurrentStepBuffers};
+pub(crate) use scan::{Moment, SCAN_STEPS, Scan, ScanBuffers, ScanKernel};
 pub(crate) use tile::{TileShape, Tiling};
+pub(crate) use time_step::{SLOTS, Slot, TimeStep};
 
 #[cfg(test)]
 use crate::program::KernelSpec;
@@ -18,11 +29,11 @@ use crate::program::KernelSpec;
 /// Every kernel, in the order of `shaders/README.md`.
 pub(crate) const KERNELS: [&KernelSpec; 6] = [
     &input_projection::INPUT_PROJECTION,
-    &step::RECURRENT_STEP,
+    &recurrent_step::RECURRENT_STEP,
     &recurrent_scan::RECURRENT_SCAN,
-    &recurrent_scan::PERSISTENT_SCAN,
-    &step::FUSED_STEP,
-    &step::HIDDEN_PROJECTION,
+    &persistent_scan::PERSISTENT_SCAN,
+    &fused_step::FUSED_STEP,
+    &hidden_projection::HIDDEN_PROJECTION,
 ];
 
 #[cfg(test)]

@@ -1,24 +1,7 @@
 //! `shaders/common/tile.wgsl`: the register tile that every kernel computes, and its shape.
 
-use crate::program::{DeviceLimits, KernelSpec, PipelineSpec, Text, VEC4, Variant, padded};
-
-/// `shaders/common/tile.wgsl` and its twins: what every product is put together from.
-pub(super) const TILE: Text = Text::Of(include_str!("../../shaders/common/tile.wgsl"));
-pub(super) const CHAIN: Text = Text::Of(include_str!("../../shaders/common/chain.wgsl"));
-pub(super) const WEIGHTS: Text = Text::Twins {
-    choose: |variant| variant.half_weights,
-    twins: [
-        include_str!("../../shaders/common/weights.wgsl"),
-        include_str!("../../shaders/common/weights_f16.wgsl"),
-    ],
-};
-pub(super) const PRODUCT: Text = Text::Twins {
-    choose: |variant| variant.subgroups,
-    twins: [
-        include_str!("../../shaders/common/tile_product.wgsl"),
-        include_str!("../../shaders/common/tile_product_subgroup.wgsl"),
-    ],
-};
+use crate::layout::Matrix;
+use crate::program::{DeviceLimits, KernelSpec, PipelineSpec, VEC4, Variant, padded};
 
 /// vec4f of the reduction axis that are staged in workgroup memory at a time: with the largest tile,
 /// 32 · 16 rows · 16 bytes = 8 KiB, half of what every WebGPU device has.
@@ -26,7 +9,7 @@ const CHUNK: usize = 32;
 
 /// vec4f of the reduction axis in a slab of persistent weights, and the most slabs.
 pub(super) const SLAB: usize = 8;
-const MAX_SLABS: usize = 8;
+pub(super) const MAX_SLABS: usize = 8;
 
 /// Hidden units whose weights persist on hardware: 4 · 16 registers, which every GPU has. Some have four times as
 /// many; without one to measure on, none is asked to spill.
@@ -54,7 +37,10 @@ pub(crate) struct Tiling {
 
 impl Tiling {
     /// Heights of a tile that the shaders know.
-    const ROWS: [u32; 4] = [1, 4, 8, 16];
+    const ROWS: [u32; 4] = [1, 4, 8, Self::TALLEST as u32];
+
+    /// Rows of the tallest tile, and sequences that a workgroup carries at most.
+    pub(super) const TALLEST: usize = 16;
 
     /// On hardware, workgroup memory broadcasts for free, and a workgroup is about one subgroup, of 32
     /// lanes at least. A software adapter pays about 15 cycles a lane for every load and nearly nothing for
@@ -88,7 +74,7 @@ impl Tiling {
             let wide = limits.subgroups.is_some_and(|sizes| sizes.min as usize >= SLAB);
             let variant = Variant { subgroups: limits.software && wide, ..self.variant };
             let rows = limits.max_workgroup_bytes / (2 * 4 * padded(hidden) as u32);
-            let max_rows = rows.clamp(1, 16);
+            let max_rows = rows.clamp(1, Self::TALLEST as u32);
             return Some(Self { workgroup_size, variant, max_rows, persistent: true, ..*self });
         }
         let row = 4 * padded(hidden) + VEC4 * 4 * CHUNK.min(padded(hidden) / VEC4);
@@ -148,6 +134,11 @@ pub(crate) struct TileShape {
 }
 
 impl TileShape {
+    /// The product with a matrix.
+    pub fn of(matrix: &Matrix) -> Self {
+        Self { reduction: matrix.rows / VEC4, columns: matrix.columns }
+    }
+
     /// The kernel's pipelines, one for each height of a tile.
     pub fn pipelines(
         &self,
@@ -181,6 +172,11 @@ impl TileShape {
             rows.div_ceil(tall) as u32,
             directions as u32,
         ]
+    }
+
+    /// Elements of the matrix, four numbers each.
+    pub fn elements(&self) -> u64 {
+        (VEC4 * self.reduction) as u64 * self.columns as u64
     }
 
     /// Floating-point operations of the product for `rows` rows: a multiply-add counts as two.

@@ -16,6 +16,7 @@ use crate::device::{Backend, Device};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::gpu::Gpu;
+use crate::layout::Element;
 use crate::plan::Network;
 use crate::program::{DeviceLimits, KernelSpec, SubgroupSizes, Text, Variant};
 use crate::reference;
@@ -27,7 +28,7 @@ use crate::weights::{LstmWeights, Precision};
 fn lstm(case: &Golden, limits: impl Fn(DeviceLimits) -> DeviceLimits, edit: impl Fn(&mut Network)) -> Lstm {
     let Backend::Gpu(gpu) = common::device::gpu().backend() else { panic!("not a GPU") };
     let weights = case.weights();
-    let mut network = Network::new(weights.config(), &limits(*gpu.limits()), false).unwrap();
+    let mut network = Network::new(weights.config(), &limits(*gpu.limits()), Element::F32).unwrap();
     edit(&mut network);
     lstm_of(gpu, network, &weights)
 }
@@ -229,7 +230,7 @@ fn scans_are_right_with_weights_in_registers_or_in_memory() {
         let weights = LstmWeights::uniform(&config, 3).unwrap().to_precision(precision).unwrap();
         let lstm = |software, budget, schedule| {
             let limits = DeviceLimits { software, units: 4, ..*gpu.limits() };
-            let network = Network::new(&config, &limits, precision == Precision::F16).unwrap();
+            let network = Network::new(&config, &limits, weights.element()).unwrap();
             let scan = network.layers[0].scan.as_ref().unwrap();
             assert_eq!(scan.tiling.persistent_rows().is_some(), software);
             let lstm = lstm_of(gpu, network, &weights);
@@ -257,7 +258,7 @@ fn what_wgpu_refuses_is_an_error_of_ours() {
     let Backend::Gpu(gpu) = common::device::gpu().backend() else { panic!("not a GPU") };
     let weights = golden::load("single_layer").weights();
     for (from, to) in [("fn chain(", "fn chain)("), ("@binding(4)", "@binding(9)")] {
-        let mut network = Network::new(weights.config(), gpu.limits(), false).unwrap();
+        let mut network = Network::new(weights.config(), gpu.limits(), Element::F32).unwrap();
         for pipeline in &mut network.pipelines {
             pipeline.kernel = mutant(pipeline.kernel, pipeline.variant, from, to);
         }

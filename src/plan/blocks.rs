@@ -55,9 +55,9 @@ impl BlockRows {
 fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<usize, Error> {
     let config = &network.config;
     let limits = &network.limits;
-    let input = 4 * padded(config.input_size()) as u64;
+    let input = 4 * network.layouts.input(0).stride() as u64;
     let gates = 16 * (gate_directions * config.hidden_size()) as u64;
-    let output = 4 * network.output_row() as u64;
+    let output = 4 * network.layouts.output().stride() as u64;
     let layers = config.num_layers().min(2) as u64;
     let working_set = 2 * input + gates + (layers + 1) * output;
     // A sequence's states lie in bindings of their own: D·B rows of h or c, or those of several layers.

@@ -1,11 +1,12 @@
-//! The buffers of a program: which there are, how long, and whose turn it is.
+//! The buffers of a program: which there are, whose they are, and how long.
 
 use std::ops::Range;
 
 use super::blocks::Blocks;
 use super::network::Network;
 use crate::batch::Packing;
-use crate::program::{BufferRef, padded};
+use crate::layout::GateRows;
+use crate::program::{BufferRef, Owner, Turn};
 
 /// What a schedule needs of the buffers.
 #[derive(Clone, Copy, Debug)]
@@ -18,105 +19,136 @@ pub(crate) struct Layout {
     pub gates: bool,
 }
 
-/// Indices of a program's buffers.
+/// A program's buffers, as indices.
 pub(crate) struct Buffers {
-    /// [rows, I padded]: one for every block, or one that all blocks use in turn.
-    input: Vec<usize>,
-    /// [rows, D, O padded] of even and odd groups, likewise.
-    outputs: [Vec<usize>; 2],
-    /// Where the input is projected ahead: [D, rows, H] of (i, f, g, o).
+    /// Of the caller: the input of each block.
+    input: PerBlock,
+    /// Of the caller: what leaves the last group, and every second one below it.
+    output: PerBlock,
+    /// Scratch: what leaves the other groups.
+    between: Option<PerBlock>,
+    /// Scratch: `gates_x`, where the input is projected ahead.
     gates: Option<usize>,
-    /// Rows of `gates` for each direction of a dispatch.
-    pub gates_rows: usize,
+    /// The layout of `gates_x`.
+    pub gate_rows: GateRows,
+    /// The states.
     pub groups: Vec<Group>,
-    /// Where there is a projection: [slots, B, H padded], o ∘ tanh(c) before it.
+    /// Scratch: o ∘ tanh(c), where there is a projection.
     pub unprojected: Option<usize>,
+}
+
+/// A buffer for each block of time, or one that all blocks use in turn.
+struct PerBlock(Vec<usize>);
+
+impl PerBlock {
+    fn of(&self, block: usize) -> BufferRef {
+        BufferRef::Program(self.index(block))
+    }
+
+    fn index(&self, block: usize) -> usize {
+        self.0[block % self.0.len()]
+    }
 }
 
 /// Layers whose states are in the same buffers.
 pub(crate) struct Group {
     pub layers: Range<usize>,
     pub hidden: Hidden,
-    /// [layers, D, B, H].
     pub cell: usize,
 }
 
-/// The buffers of h, [layers, D, B, O padded].
+/// The buffers of h.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Hidden {
     /// One, which a dispatch reads and writes.
     InPlace(usize),
-    /// Two: a step reads one and writes the other. Before the first step h is in the first of them.
-    InTurns([usize; 2]),
+    /// Two: a step reads one and writes the other.
+    InTurns { first: usize, second: usize },
 }
 
 impl Hidden {
-    /// What is read by the step after `done` others, and what it writes.
+    /// The buffer that a step reads after `done` others, and the one that it writes.
     pub fn read_and_write(self, done: usize) -> [BufferRef; 2] {
         let [read, write] = match self {
             Self::InPlace(buffer) => [buffer, buffer],
-            Self::InTurns([first, second]) if done.is_multiple_of(2) => [first, second],
-            Self::InTurns([first, second]) => [second, first],
+            Self::InTurns { first, second } => match Turn::after(done) {
+                Turn::First => [first, second],
+                Turn::Second => [second, first],
+            },
         };
         [BufferRef::Program(read), BufferRef::Program(write)]
     }
 }
 
 impl Buffers {
-    /// `add` adds a buffer of so many f32 to the program.
+    /// `add` adds a buffer of so many f32 to the program, and returns its index.
     pub fn new(
         network: &Network,
         packing: &Packing,
         blocks: &Blocks,
         layout: Layout,
-        mut add: impl FnMut(&str, usize) -> usize,
+        mut add: impl FnMut(Owner, &str, usize) -> usize,
     ) -> Self {
-        let config = &network.config;
+        let (config, layouts) = (&network.config, &network.layouts);
         let (directions, layers) = (config.num_directions(), config.num_layers());
         let in_group = layout.layers_in_group.min(layers);
         let rows: Vec<usize> = blocks.steps.iter().map(|block| packing.rows(block)).collect();
-        let gates_rows = rows.iter().copied().max().unwrap_or(0);
+        let most_rows = rows.iter().copied().max().unwrap_or(0);
         // One direction walks through time once, layer by layer within a block: the next block can use
         // the same buffers. Two directions need the whole sequence of the layer below.
-        let kept = if directions == 1 { vec![gates_rows] } else { rows };
-        let mut sequence = |label: &str, row: usize| -> Vec<usize> {
-            kept.iter().map(|rows| add(label, rows * row)).collect()
+        let kept = if directions == 1 { vec![most_rows] } else { rows };
+        let mut sequence = |owner, name: &str, row: usize| {
+            PerBlock(kept.iter().map(|rows| add(owner, name, rows * row)).collect())
         };
-        let input = sequence("input", network.input_row(0));
-        let even = sequence("output of even groups", network.output_row());
-        let odd = match layers <= in_group {
-            true => Vec::new(),
-            false => sequence("output of odd groups", network.output_row()),
-        };
+        let input = sequence(Owner::Caller, "input", layouts.input(0).stride());
+        let output = sequence(Owner::Caller, "output", layouts.output().stride());
+        let between = (layers > in_group)
+            .then(|| sequence(Owner::Scratch, "between layers", layouts.output().stride()));
+        let gate_rows = layouts.gates(most_rows);
         let gate_directions = if blocks.directions_together { directions } else { 1 };
-        let gates = 4 * config.hidden_size() * gates_rows * gate_directions;
-        let gates = layout.gates.then(|| add("gates_x", gates));
-        let pairs = directions * packing.batch();
+        let gates = layout.gates.then(|| add(Owner::Scratch, "gates_x", gate_rows.len(gate_directions)));
         let mut group = |first: usize| {
             let layers = first..layers.min(first + in_group);
-            let len = layers.len() * pairs * padded(config.output_size());
+            let mut state = |name, len| add(Owner::State, name, len);
+            let len = layouts.hidden(packing.batch()).len(layers.len());
             let hidden = match layout.hidden_in_place {
-                true => Hidden::InPlace(add("h", len)),
-                false => Hidden::InTurns([add("h", len), add("h", len)]),
+                true => Hidden::InPlace(state("h", len)),
+                false => Hidden::InTurns { first: state("h", len), second: state("h", len) },
             };
-            let cell = add("c", layers.len() * pairs * config.hidden_size());
+            let cell = state("c", layouts.cell(packing.batch()).len(layers.len()));
             Group { layers, hidden, cell }
         };
         let groups = (0..layers).step_by(in_group).map(&mut group).collect();
-        let unprojected = in_group * pairs * padded(config.hidden_size());
-        let unprojected = (config.proj_size() > 0).then(|| add("o ∘ tanh(c)", unprojected));
-        Self { input, outputs: [even, odd], gates, gates_rows, groups, unprojected }
+        let unprojected = layouts.unprojected(packing.batch()).len(in_group);
+        let unprojected = (config.proj_size() > 0).then(|| add(Owner::Scratch, "o ∘ tanh(c)", unprojected));
+        Self { input, output, between, gates, gate_rows, groups, unprojected }
     }
 
     /// What enters a group, in some block.
-    pub fn input_of(&self, group: usize, block: usize) -> usize {
-        let buffers = if group == 0 { &self.input } else { &self.outputs[(group - 1) % 2] };
-        Self::of_block(buffers, block)
+    pub fn input_of(&self, group: usize, block: usize) -> BufferRef {
+        match group.checked_sub(1) {
+            Some(below) => self.output_of(below, block),
+            None => self.input.of(block),
+        }
     }
 
     /// What leaves it.
-    pub fn output_of(&self, group: usize, block: usize) -> usize {
-        Self::of_block(&self.outputs[group % 2], block)
+    pub fn output_of(&self, group: usize, block: usize) -> BufferRef {
+        let above = self.groups.len() - 1 - group;
+        match &self.between {
+            Some(between) if !above.is_multiple_of(2) => between.of(block),
+            _ => self.output.of(block),
+        }
+    }
+
+    /// Index of the caller's input, of some block.
+    pub fn input(&self, block: usize) -> usize {
+        self.input.index(block)
+    }
+
+    /// Index of the caller's output, of some block.
+    pub fn output(&self, block: usize) -> usize {
+        self.output.index(block)
     }
 
     /// `gates_x`, of a schedule whose layout has it.
@@ -124,13 +156,8 @@ impl Buffers {
         BufferRef::Program(self.gates.expect("the schedule's layout has gates"))
     }
 
-    /// Where a cell's h goes: to be projected, or to `h_out`, where the next step reads it.
-    pub fn unprojected_or(&self, h_out: BufferRef) -> BufferRef {
-        self.unprojected.map_or(h_out, BufferRef::Program)
-    }
-
-    /// The buffer of a block: its own, or the one that all share.
-    fn of_block(buffers: &[usize], block: usize) -> usize {
-        buffers[block % buffers.len()]
+    /// Where a cell's h goes: to be projected, or to `h_next`, where the next step reads it.
+    pub fn unprojected_or(&self, h_next: BufferRef) -> BufferRef {
+        self.unprojected.map_or(h_next, BufferRef::Program)
     }
 }

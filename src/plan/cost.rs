@@ -1,12 +1,97 @@
-//! What a call costs under each schedule, by the formulas of the schedules' files; `docs/performance.md` writes them out.
-//! The tests hold them to a count over the programs that are run.
+//! What a call costs under each schedule: the dispatches of the program that would run, counted, and what a class of
+//! devices takes for them. `docs/performance.md` writes the sums out.
 
+use super::call::CallPlan;
 use super::network::Network;
-use super::phase::Phase;
+use super::passes::{Passes, Planned, Sink, Steps};
 use super::schedule::{Admitted, admit};
+use super::scheduler::compute;
 use crate::batch::Packing;
-use crate::program::DeviceLimits;
+use crate::error::Error;
+use crate::program::{DeviceLimits, Owner};
 use crate::tuning::{Cost, Schedule};
+
+/// Counts dispatches, and adds up what they take on a machine, one after the other.
+pub(super) struct Counter {
+    machine: Machine,
+    element_bytes: u64,
+    pub total: Total,
+}
+
+/// All dispatches of a program together.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Total {
+    pub dispatches: u64,
+    /// Of dispatches that follow each other and are alike one was looked at: so many were.
+    pub looked_at: u64,
+    pub workgroups: u64,
+    pub operations: u64,
+    pub weight_bytes: u64,
+    /// Time steps that follow each other within a dispatch.
+    pub steps_within: u64,
+    pub seconds: f64,
+}
+
+impl Sink for Counter {
+    fn counts(&self) -> bool {
+        true
+    }
+
+    fn dispatch(&mut self, dispatch: &Planned<'_>, alike: usize) {
+        let alike = alike as u64;
+        let [x, y, z] = dispatch.grid.map(u64::from);
+        let one = Counted {
+            workgroups: x * y * z,
+            operations: dispatch.work.operations,
+            weight_bytes: dispatch.work.elements * self.element_bytes * y,
+            steps: dispatch.work.steps,
+        };
+        let steps_within = match one.steps {
+            Steps::One => 0,
+            Steps::Carried(steps) | Steps::Persistent(steps) => steps as u64,
+        };
+        let total = &mut self.total;
+        total.dispatches += alike;
+        total.looked_at += 1;
+        total.workgroups += alike * one.workgroups;
+        total.operations += alike * one.operations;
+        total.weight_bytes += alike * one.weight_bytes;
+        total.steps_within += alike * steps_within;
+        total.seconds += alike as f64 * self.machine.seconds(&one);
+    }
+}
+
+/// A dispatch, as far as its cost goes.
+pub(super) struct Counted {
+    workgroups: u64,
+    /// Floating-point operations.
+    operations: u64,
+    /// Bytes of weights that the workgroups read.
+    weight_bytes: u64,
+    steps: Steps,
+}
+
+/// The dispatches of the program that [`schedule`](super::schedule()) makes of these, counted.
+pub(super) fn count(
+    machine: &Machine,
+    network: &Network,
+    packing: &Packing,
+    budget: u64,
+    admitted: &Admitted,
+) -> Result<Total, Error> {
+    let mut buffers = 0;
+    let add = |_: Owner, _: &str, _: usize| {
+        buffers += 1;
+        buffers - 1
+    };
+    let plan = CallPlan::new(network, packing, budget, admitted.layout(), add)?;
+    let element_bytes = 4 * network.element.words() as u64;
+    let mut counter = Counter { machine: *machine, element_bytes, total: Total::default() };
+    for part in compute(&plan) {
+        admitted.dispatch(&mut Passes::new(&plan, &mut counter), &part);
+    }
+    Ok(counter.total)
+}
 
 /// What a class of devices takes for it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,38 +148,38 @@ impl Machine {
         }
     }
 
-    /// Seconds that a phase takes: its dispatches one after the other, each on as many units as it has
-    /// workgroups.
-    pub fn seconds(&self, phase: &Phase) -> f64 {
-        let side_by_side = (phase.workgroups / phase.dispatches.max(1.0)).clamp(1.0, self.units);
-        let (compute, load) = (phase.operations / self.operations, phase.bytes / self.bytes);
+    /// Seconds of a dispatch, on as many units as it has workgroups.
+    fn seconds(&self, counted: &Counted) -> f64 {
+        let side_by_side = (counted.workgroups as f64).clamp(1.0, self.units);
+        let compute = counted.operations as f64 / self.operations;
+        let load = counted.weight_bytes as f64 / self.bytes;
         let work = if self.overlaps { compute.max(load) } else { compute + load };
-        phase.dispatches * self.dispatch
-            + phase.barriers * self.barrier
-            + phase.turns * self.turn
-            + work / side_by_side
+        let steps = match counted.steps {
+            Steps::One => 0.0,
+            Steps::Carried(steps) => steps as f64 * self.barrier,
+            Steps::Persistent(turns) => turns as f64 * self.turn,
+        };
+        self.dispatch + steps + work / side_by_side
+    }
+}
+
+impl Total {
+    /// As the cost of a schedule.
+    pub fn cost(&self, schedule: Schedule) -> Cost {
+        let Self { dispatches, operations, weight_bytes, seconds, .. } = *self;
+        Cost { schedule, dispatches, operations, weight_bytes, seconds }
     }
 }
 
 /// What every schedule that can compute the call costs on the network's device, the cheapest first; of equals
 /// the first of [`Schedule::ALL`].
-pub(crate) fn costs(network: &Network, packing: &Packing) -> Vec<Cost> {
+pub(crate) fn costs(network: &Network, packing: &Packing, budget: u64) -> Result<Vec<Cost>, Error> {
     let machine = Machine::of(&network.limits);
     let admitted = Schedule::ALL.into_iter().filter_map(|schedule| admit(network, packing, schedule));
-    let mut costs: Vec<Cost> =
-        admitted.map(|admitted| cost_on(&machine, network, packing, &admitted)).collect();
+    let cost = |admitted: Admitted| {
+        Ok(count(&machine, network, packing, budget, &admitted)?.cost(admitted.schedule()))
+    };
+    let mut costs = admitted.map(cost).collect::<Result<Vec<Cost>, Error>>()?;
     costs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds)); // stable
-    costs
-}
-
-pub(super) fn cost_on(machine: &Machine, network: &Network, packing: &Packing, admitted: &Admitted) -> Cost {
-    let phases = admitted.phases(network, packing);
-    let all = phases.iter().fold(Phase::default(), |sum, &phase| sum.and(phase));
-    Cost {
-        schedule: admitted.schedule(),
-        dispatches: all.dispatches as u64,
-        operations: all.operations as u64,
-        weight_bytes: all.bytes as u64,
-        seconds: phases.iter().map(|phase| machine.seconds(phase)).sum(),
-    }
+    Ok(costs)
 }

@@ -10,7 +10,7 @@ pub(crate) const SUBMISSION: SubmissionLimits = SubmissionLimits {
     operations: 20_000_000_000,
     dispatches: 32_768,
     transfers: 128 << 20,
-    params: 16 << 20, // twice what as many steps take, at the usual alignment
+    uniforms: 16 << 20, // twice what as many steps take, at the usual alignment
 };
 
 /// The advice about a weight that is too large as f32 and fits as f16.

@@ -16,11 +16,12 @@
 
 mod blocks;
 mod buffers;
+mod call;
 mod cost;
+mod edges;
 mod limits;
 mod network;
 mod passes;
-mod phase;
 mod schedule;
 mod scheduler;
 #[cfg(test)]
@@ -30,4 +31,4 @@ pub(crate) use blocks::{most_blocks, most_sequences};
 pub(crate) use cost::costs;
 pub(crate) use network::Network;
 pub(crate) use schedule::{Admitted, admit, admit_or_step};
-pub(crate) use scheduler::{HostData, Scheduler, schedule};
+pub(crate) use scheduler::{Scheduler, schedule};

@@ -1,112 +1,139 @@
-//! What a schedule dispatches with: the call, its buffers, and the program that grows.
+//! What a schedule dispatches with. The dispatches go into a program, or are counted.
 
 use std::ops::Range;
 
-use super::blocks::Blocks;
-use super::buffers::Buffers;
+use bytemuck::bytes_of;
+
+use super::call::{CallPlan, Part};
 use super::limits::SUBMISSION;
-use super::network::{Network, Stage};
-use super::scheduler::HostData;
-use crate::batch::Packing;
-use crate::kernels::{Block, Step};
-use crate::program::{BindSet, BufferRef, ProgramBuilder, ResidentRef};
+use super::network::Stage;
+use crate::kernels::{
+    Block, HiddenProjection, HiddenProjectionBuffers, InputProjection, InputProjectionBuffers, TileShape,
+    TimeStep,
+};
+use crate::program::{BindSet, BufferRef, Kernel, Named, ProgramBuilder, ResidentRef};
+
+/// Where dispatches go.
+pub(crate) trait Sink {
+    /// Whether dispatches that are alike are given once, with their number; else each is given.
+    fn counts(&self) -> bool;
+    fn dispatch(&mut self, dispatch: &Planned<'_>, times: usize);
+}
+
+/// A dispatch.
+pub(crate) struct Planned<'a> {
+    pub pipeline: usize,
+    pub bind_set: BindSet,
+    pub uniform: &'a [u8],
+    pub grid: [u32; 3],
+    pub work: Work,
+}
+
+/// What a dispatch computes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Work {
+    /// Rows of the slot that has most: sequences, or time steps of sequences.
+    pub rows: usize,
+    /// Layers or directions that are computed side by side.
+    pub slots: usize,
+    /// Floating-point operations, a multiply-add counted as two.
+    pub operations: u64,
+    /// Elements of weights, four numbers each, that the workgroups of one row of the grid, in all slots, read.
+    pub elements: u64,
+    pub steps: Steps,
+}
+
+/// Time steps within a dispatch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Steps {
+    One,
+    /// So many one after the other, with weights from memory.
+    Carried(usize),
+    /// The same with weights in registers, where a workgroup takes its sequences one after the other: each counts.
+    Persistent(usize),
+}
 
 pub(crate) struct Passes<'a> {
-    pub network: &'a Network,
-    pub packing: &'a Packing,
-    pub blocks: Blocks,
-    pub buffers: Buffers,
-    pub builder: ProgramBuilder<HostData>,
+    pub plan: &'a CallPlan<'a>,
+    sink: &'a mut dyn Sink,
+    /// Dispatches that are like the next one, with it.
+    alike: usize,
 }
 
-/// What is computed at once: a group of layers over one block of time, in some directions.
-#[derive(Clone, Debug)]
-pub(crate) struct Part {
-    pub group: usize,
-    pub directions: Range<usize>,
-    pub block: usize,
-}
-
-impl Passes<'_> {
-    /// The times of a part's steps, in order; of each step the time in either direction. The reverse direction
-    /// takes the block's steps from its last to its first.
-    pub fn times(&self, part: &Part) -> impl Iterator<Item = [usize; 2]> + use<> {
-        let steps = self.blocks.steps[part.block].clone();
-        let (start, end) = (steps.start, steps.end);
-        steps.map(move |t| [t, start + end - 1 - t])
+impl<'a> Passes<'a> {
+    pub fn new(plan: &'a CallPlan<'a>, sink: &'a mut dyn Sink) -> Self {
+        Self { plan, sink, alike: 1 }
     }
 
-    /// Steps done before this one: the same for both directions where they share a dispatch.
-    pub fn done(&self, part: &Part, times: [usize; 2]) -> usize {
-        match part.directions.start {
-            0 => times[0],
-            _ => self.packing.steps() - 1 - times[1],
+    /// Calls `dispatch` for each chunk of at most `most` of a part's steps, which are numbered from 0; the highest of
+    /// several layers, each one step later than the lower, is `behind` steps later than the lowest. Of chunks that are
+    /// alike only the first is dispatched if they are counted.
+    pub fn for_each_chunk(
+        &mut self,
+        part: &Part,
+        (most, behind): (usize, usize),
+        mut dispatch: impl FnMut(&mut Self, Range<usize>),
+    ) {
+        let end = self.plan.steps(part).len() + behind;
+        let changes = if self.sink.counts() { self.plan.changes(part, behind) } else { Vec::new() };
+        let mut start = 0;
+        while start < end {
+            let len = most.min(end - start);
+            let change = changes.get(changes.partition_point(|&change| change <= start));
+            let alike = change.map_or(1, |change| (change - start) / most).max(1);
+            self.alike = alike;
+            dispatch(self, start..start + len);
+            self.alike = 1;
+            start += (alike - 1) * most + len;
         }
     }
 
-    /// Row of a time step in its block.
-    pub fn row(&self, block: usize, t: usize) -> usize {
-        self.packing.rows(&(self.blocks.steps[block].start..t))
-    }
-
-    /// A row of the output, where the directions' rows alternate.
-    pub fn output_row(&self, row: usize, d: usize) -> u32 {
-        (row * self.network.config.num_directions() + d) as u32
-    }
-
-    /// Row of a direction's gates.
-    pub fn gates_row(&self, d: usize) -> usize {
-        if self.blocks.directions_together { d * self.buffers.gates_rows } else { 0 }
-    }
-
-    pub fn input_of(&self, part: &Part) -> BufferRef {
-        BufferRef::Program(self.buffers.input_of(part.group, part.block))
-    }
-
-    pub fn output_of(&self, part: &Part) -> BufferRef {
-        BufferRef::Program(self.buffers.output_of(part.group, part.block))
-    }
-
-    /// Dispatches a stage for `rows` rows in each of `depth` slots.
-    pub fn dispatch<P: bytemuck::Pod>(
+    /// Dispatches a stage for the rows and slots of its work.
+    pub fn dispatch<K: Kernel>(
         &mut self,
-        stage: &Stage,
-        buffers: Vec<BufferRef>,
-        params: &P,
-        (rows, depth): (usize, usize),
-        operations: u64,
+        stage: &Stage<K>,
+        buffers: &K::Buffers,
+        uniform: &K::Uniform,
+        work: Work,
     ) {
-        let height = stage.tiling.height_for(rows);
-        let grid = stage.shape.grid(&stage.tiling, height, rows, depth);
-        let bind_set = BindSet { pipeline: stage.pipelines[0], buffers };
-        self.builder.dispatch(stage.pipelines[height], bind_set, params, grid, operations);
+        let height = stage.tiling.height_for(work.rows);
+        let buffers = buffers.named().into_iter().map(|(_, buffer)| buffer).collect();
+        let planned = Planned {
+            pipeline: stage.pipelines[height],
+            bind_set: BindSet { pipeline: stage.pipelines[0], buffers },
+            uniform: bytes_of(uniform),
+            grid: stage.shape.grid(&stage.tiling, height, work.rows, work.slots),
+            work,
+        };
+        self.sink.dispatch(&planned, self.alike);
     }
 
     /// x·W_ihᵀ for a whole block, for schedules that project the input ahead.
     pub fn input_projection(&mut self, part: &Part) {
-        let layer = &self.network.layers[part.group];
-        let rows = self.packing.rows(&self.blocks.steps[part.block]);
-        let directions = part.directions.len();
-        let buffers = vec![
-            BufferRef::Resident(layer.w_ih),
-            self.input_of(part),
-            BufferRef::Resident(layer.bias),
-            self.buffers.gates(),
-        ];
+        let plan = self.plan;
+        let stage = &plan.network.layers[part.group].input;
+        let weights = &plan.network.parts[part.group];
+        let buffers = InputProjectionBuffers {
+            weights: BufferRef::Resident(weights.w_ih),
+            x: plan.input_of(part),
+            bias: BufferRef::Resident(weights.bias),
+            gates_x: plan.buffers.gates(),
+        };
+        let rows = plan.packing.rows(&plan.steps(part));
         // Whole tiles that keep one dispatch within a submission's operations.
-        let tile = layer.input.tiling.tallest();
-        let row = layer.input.shape.operations(1) * directions as u64;
+        let tile = stage.tiling.tallest();
+        let row = stage.shape.operations(1) * part.directions.len() as u64;
         let most = usize::try_from(SUBMISSION.operations / row).unwrap_or(usize::MAX);
         let most = (most / tile * tile).max(tile);
         for first in (0..rows).step_by(most) {
-            let params = Block {
+            let block = Block {
                 direction: part.directions.start as u32,
                 first_row: first as u32,
                 rows: rows as u32,
-                gates_rows: self.gates_row(1) as u32,
+                gates_rows: plan.gates_row(0, 1) as u32,
             };
-            let rows = most.min(rows - first);
-            self.dispatch(&layer.input, buffers.clone(), &params, (rows, directions), row * rows as u64);
+            let work = Work::product(stage.shape, most.min(rows - first), part.directions.len());
+            self.dispatch::<InputProjection>(stage, &buffers, &block, work);
         }
     }
 
@@ -114,26 +141,49 @@ impl Passes<'_> {
     pub fn hidden_projection(
         &mut self,
         part: &Part,
-        h_out: BufferRef,
-        step: &Step,
+        h_next: BufferRef,
+        step: &TimeStep,
         slots: usize,
         w_hr: Option<ResidentRef>,
     ) {
-        let layer = &self.network.layers[self.buffers.groups[part.group].layers.start];
+        let plan = self.plan;
+        let layer = &plan.network.layers[plan.buffers.groups[part.group].layers.start];
         let (Some(stage), Some(unprojected), Some(w_hr)) =
-            (&layer.projection, self.buffers.unprojected, w_hr)
+            (&layer.projection, plan.buffers.unprojected, w_hr)
         else {
-            return; // h is h_out
+            return; // h is in h_next
         };
-        let buffers =
-            vec![BufferRef::Resident(w_hr), BufferRef::Program(unprojected), h_out, self.output_of(part)];
-        let rows = rows_of(step);
-        let operations = stage.shape.operations(rows) * slots as u64;
-        self.dispatch(stage, buffers, step, (rows, slots), operations);
+        let buffers = HiddenProjectionBuffers {
+            weights: BufferRef::Resident(w_hr),
+            unprojected: BufferRef::Program(unprojected),
+            h_next,
+            output: plan.output_of(part),
+        };
+        let work = Work::product(stage.shape, step.rows(), slots);
+        self.dispatch::<HiddenProjection>(stage, &buffers, step, work);
     }
 }
 
-/// The rows of the slot that has most.
-pub(super) fn rows_of(step: &Step) -> usize {
-    step.slots.iter().map(|slot| slot.running as usize).max().unwrap_or(0)
+impl Work {
+    /// One product of `rows` rows in each slot.
+    pub fn product(shape: TileShape, rows: usize, slots: usize) -> Self {
+        Self {
+            rows,
+            slots,
+            operations: shape.operations(rows) * slots as u64,
+            elements: shape.elements() * slots as u64,
+            steps: Steps::One,
+        }
+    }
+}
+
+impl Sink for ProgramBuilder {
+    fn counts(&self) -> bool {
+        false
+    }
+
+    fn dispatch(&mut self, dispatch: &Planned<'_>, _: usize) {
+        let Planned { pipeline, bind_set, uniform, grid, work } = dispatch;
+        self.dispatch(*pipeline, bind_set, uniform, *grid, work.operations);
+    }
 }

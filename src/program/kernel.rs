@@ -1,5 +1,7 @@
 //! Kernels and pipelines as data.
 
+use super::BufferRef;
+
 /// A compute shader: its text and what it binds, in the order of the binding numbers.
 #[derive(Debug)]
 pub(crate) struct KernelSpec {
@@ -75,6 +77,20 @@ impl Binding {
         let access = Access::ReadWrite;
         Self { name, access }
     }
+}
+
+/// What a dispatch of a kernel takes.
+pub(crate) trait Kernel {
+    /// Binding 0.
+    type Uniform: bytemuck::Pod;
+    /// The other bindings.
+    type Buffers: Named;
+}
+
+/// The buffers that a dispatch binds, by their names in the shader.
+pub(crate) trait Named {
+    /// In the order of the bindings. A test compares the names with the shader's.
+    fn named(&self) -> Vec<(&'static str, BufferRef)>;
 }
 
 /// A kernel with its `override` constants: what one pipeline is made of.

@@ -1,5 +1,5 @@
-//! The schedules: one file each. It has what the schedule can compute, the buffers that it needs, its dispatches, and
-//! its costs.
+//! The schedules: one file each. It has what the schedule can compute, the buffers that it needs, and its dispatches with
+//! what each of them computes, from which costs are counted.
 
 mod diagonal;
 mod scan;
@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use crate::batch::Packing;
 use crate::plan::buffers::Layout;
+use crate::plan::call::Part;
 use crate::plan::network::Network;
-use crate::plan::passes::{Part, Passes};
-use crate::plan::phase::Phase;
+use crate::plan::passes::Passes;
 use crate::tuning::Schedule;
 
 use self::diagonal::DiagonalSchedule;
@@ -22,15 +22,12 @@ use self::scan::ScanSchedule;
 use self::single::SingleSchedule;
 use self::step::StepSchedule;
 
-/// A schedule that can compute a network on a batch; it has all that its dispatches take.
+/// A schedule that can compute a network on a batch; it has all that its dispatches need.
 pub(crate) trait AdmittedSchedule: fmt::Debug + Send + Sync {
     fn schedule(&self) -> Schedule;
     fn layout(&self) -> Layout;
     /// Dispatches a part of the call.
     fn dispatch(&self, passes: &mut Passes<'_>, part: &Part);
-    /// What it costs, as phases that follow each other: a call in one block of time, whose directions share
-    /// dispatches.
-    fn phases(&self, network: &Network, packing: &Packing) -> Vec<Phase>;
 }
 
 pub(crate) type Admitted = Arc<dyn AdmittedSchedule>;

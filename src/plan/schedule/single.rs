@@ -2,13 +2,13 @@
 //! calls of one time step.
 
 use super::AdmittedSchedule;
-use super::slots::{FusedSteps, input_shape, slot_of};
+use super::slots::{FusedSteps, slot_of};
 use crate::batch::Packing;
 use crate::kernels::Slot;
 use crate::plan::buffers::Layout;
+use crate::plan::call::{CallPlan, Part};
 use crate::plan::network::Network;
-use crate::plan::passes::{Part, Passes};
-use crate::plan::phase::{self, Phase};
+use crate::plan::passes::Passes;
 use crate::tuning::Schedule;
 
 #[derive(Debug)]
@@ -32,32 +32,25 @@ impl AdmittedSchedule for SingleSchedule {
     }
 
     fn dispatch(&self, passes: &mut Passes<'_>, part: &Part) {
-        for times in passes.times(part) {
+        passes.for_each_chunk(part, (1, 0), |passes, n| {
+            let plan = passes.plan;
+            let times = plan.times(part, n.start);
             let slots: Vec<Slot> =
-                part.directions.clone().map(|d| slot_at(passes, part, d, times[d])).collect();
-            self.steps.dispatch(passes, part, passes.done(part, times), &slots);
-        }
-    }
-
-    fn phases(&self, network: &Network, packing: &Packing) -> Vec<Phase> {
-        let mut steps = Phase::default();
-        for layer in 0..network.layers.len() {
-            let x = input_shape(network, layer);
-            steps = steps.and(phase::steps_of_layer(network, packing, layer, Some(x)));
-        }
-        vec![steps]
+                part.directions.clone().map(|d| slot_at(plan, part, d, times[d])).collect();
+            self.steps.dispatch(passes, part, plan.done(part, times), &slots);
+        });
     }
 }
 
 /// A direction of a layer at time `t`.
-fn slot_at(passes: &Passes<'_>, part: &Part, d: usize, t: usize) -> Slot {
-    let row = passes.row(part.block, t);
+fn slot_at(plan: &CallPlan<'_>, part: &Part, d: usize, t: usize) -> Slot {
+    let row = plan.row(part.block, t);
     Slot {
-        running: passes.packing.running(t) as u32,
-        state: (d * passes.packing.batch()) as u32,
-        output_row: passes.output_row(row, d),
+        running: plan.packing.running(t) as u32,
+        state: plan.state_row(0, d) as u32,
+        output_row: plan.output_row(row, d) as u32,
         x_row: row as u32,
         x_source: Slot::FROM_SEQUENCE,
-        ..slot_of(passes.network, part.group, d)
+        ..slot_of(plan.network, part.group, d)
     }
 }

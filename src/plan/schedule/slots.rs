@@ -2,92 +2,80 @@
 //! reduction, for several layers or both directions.
 
 use crate::batch::Packing;
-use crate::kernels::{SLOTS, Slot, Step, TileShape};
+use crate::kernels::{FusedStep, FusedStepBuffers, Slot, TileShape, TimeStep};
+use crate::plan::call::Part;
 use crate::plan::limits::SUBMISSION;
-use crate::plan::network::{Network, Stage};
-use crate::plan::passes::{Part, Passes, rows_of};
+use crate::plan::network::{Network, Stacked, Stage};
+use crate::plan::passes::{Passes, Steps, Work};
 use crate::program::{BufferRef, ResidentRef, VEC4};
 
-/// What a dispatch of `fused_step` takes.
+/// What a dispatch of `fused_step` needs.
 #[derive(Debug)]
 pub(super) struct FusedSteps {
     /// One kernel serves every layer.
-    stage: Stage,
-    /// Every layer's matrices, and their biases.
-    weights: ResidentRef,
-    biases: ResidentRef,
+    stage: Stage<FusedStep>,
+    weights: Stacked,
 }
 
 impl FusedSteps {
     /// Where the weights are stacked, and what one dispatch computes for `layers` layers is not cut by a submission's
     /// bound.
     pub fn admit(network: &Network, packing: &Packing, layers: usize) -> Option<Self> {
-        let [weights, biases] = network.stacked?;
-        let step = network.layers.first()?.step.shape;
+        let weights = network.stacked?;
+        let stage = network.layers[0].fused.clone()?;
         let operations = |layer| {
-            let x = TileShape { reduction: network.input_row(layer) / VEC4, ..step };
-            x.operations(packing.batch()) + step.operations(packing.batch())
+            let x = TileShape::of(&network.layouts.w_ih(layer));
+            x.operations(packing.batch()) + stage.shape.operations(packing.batch())
         };
         let most = (0..network.layers.len()).map(operations).max()?;
         let slots = (layers * network.config.num_directions()) as u64;
-        let stage = network.layers[0].fused.clone()?;
-        (most * slots <= SUBMISSION.operations).then_some(Self { stage, weights, biases })
+        (most * slots <= SUBMISSION.operations).then_some(Self { stage, weights })
     }
 
     pub fn dispatch(&self, passes: &mut Passes<'_>, part: &Part, done: usize, slots: &[Slot]) {
-        let mut step = Step::default();
-        step.slots[..slots.len().min(SLOTS)].copy_from_slice(slots);
-        let group = &passes.buffers.groups[part.group];
-        let [h_in, h_out] = group.hidden.read_and_write(done);
-        let buffers = vec![
-            BufferRef::Resident(self.weights),
-            h_in,
-            BufferRef::Resident(self.biases),
-            BufferRef::Program(group.cell),
-            passes.buffers.unprojected_or(h_out),
-            passes.output_of(part),
-            passes.input_of(part),
-        ];
-        let operations = |slot: &Slot| {
-            let x = TileShape { reduction: slot.x_length as usize, ..self.stage.shape };
-            let running = slot.running as usize;
-            x.operations(running) + self.stage.shape.operations(running)
+        let plan = passes.plan;
+        let step = TimeStep::of(slots);
+        let group = &plan.buffers.groups[part.group];
+        let [h, h_next] = group.hidden.read_and_write(done);
+        let buffers = FusedStepBuffers {
+            weights: BufferRef::Resident(self.weights.matrices),
+            h,
+            bias: BufferRef::Resident(self.weights.biases),
+            c: BufferRef::Program(group.cell),
+            h_next: plan.buffers.unprojected_or(h_next),
+            output: plan.output_of(part),
+            x: plan.input_of(part),
         };
-        let operations = slots.iter().map(operations).sum();
-        passes.dispatch(&self.stage, buffers, &step, (rows_of(&step), slots.len()), operations);
-        passes.hidden_projection(part, h_out, &step, slots.len(), Some(self.weights));
+        passes.dispatch(&self.stage, &buffers, &step, self.work(&step, slots));
+        passes.hidden_projection(part, h_next, &step, slots.len(), Some(self.weights.matrices));
+    }
+
+    /// Two products in each slot, of the layer's input and of its state.
+    fn work(&self, step: &TimeStep, slots: &[Slot]) -> Work {
+        let (mut operations, mut elements) = (0, 0);
+        for slot in slots {
+            let x = TileShape { reduction: slot.x_length as usize, ..self.stage.shape };
+            for product in [x, self.stage.shape] {
+                operations += product.operations(slot.running as usize);
+                elements += product.elements();
+            }
+        }
+        Work { rows: step.rows(), slots: slots.len(), operations, elements, steps: Steps::One }
     }
 }
 
 /// What a layer and direction's slot has at every step.
 pub(super) fn slot_of(network: &Network, layer: usize, d: usize) -> Slot {
-    let words = network.words_of_element();
-    let of_layer = &network.layers[layer];
-    let begin = |part: ResidentRef, shape| element(part, words) + matrix(d, shape);
+    let (layouts, parts) = (&network.layouts, &network.parts[layer]);
+    // A part of a buffer begins at a whole element; shaders index buffers in 32 bits.
+    let first = |part: ResidentRef| part.start / network.element.words();
+    let w_hr = parts.w_hr.zip(layouts.w_hr());
     Slot {
-        w_ih: begin(of_layer.w_ih, of_layer.input.shape),
-        w_hh: begin(of_layer.w_hh, of_layer.step.shape),
-        w_hr: match (&of_layer.projection, of_layer.w_hr) {
-            (Some(stage), Some(w_hr)) => begin(w_hr, stage.shape),
-            _ => 0,
-        },
-        bias: element(of_layer.bias, VEC4) + (d * network.config.hidden_size()) as u32,
-        x_length: (network.input_row(layer) / VEC4) as u32,
+        w_ih: (first(parts.w_ih) + layouts.w_ih(layer).first(d)) as u32,
+        w_hh: (first(parts.w_hh) + layouts.w_hh().first(d)) as u32,
+        w_hr: w_hr.map_or(0, |(part, w_hr)| first(part) + w_hr.first(d)) as u32,
+        bias: (parts.bias.start / VEC4 + d * network.config.hidden_size()) as u32,
+        x_length: (layouts.input(layer).stride() / VEC4) as u32,
         ..Slot::default()
     }
-}
-
-/// Where a resident part begins, in elements of four numbers.
-fn element(part: ResidentRef, words: usize) -> u32 {
-    (part.start / words) as u32 // bindings that shaders index in 32 bits
-}
-
-/// Where the matrix of a direction begins, in elements.
-pub(super) fn matrix(d: usize, shape: TileShape) -> u32 {
-    (d * VEC4 * shape.reduction * shape.columns) as u32
-}
-
-/// The input's part of a layer's step.
-pub(super) fn input_shape(network: &Network, layer: usize) -> TileShape {
-    TileShape { reduction: network.layers[layer].input.shape.reduction, ..network.layers[layer].step.shape }
 }

@@ -2,13 +2,10 @@
 //! in it, and a second one where there is a projection.
 
 use super::AdmittedSchedule;
-use super::slots::matrix;
-use crate::batch::Packing;
-use crate::kernels::{Slot, Step};
+use crate::kernels::{RecurrentStepBuffers, Slot, TimeStep};
 use crate::plan::buffers::Layout;
-use crate::plan::network::Network;
-use crate::plan::passes::{Part, Passes, rows_of};
-use crate::plan::phase::{self, Phase};
+use crate::plan::call::Part;
+use crate::plan::passes::{Passes, Work};
 use crate::program::BufferRef;
 use crate::tuning::Schedule;
 
@@ -27,49 +24,41 @@ impl AdmittedSchedule for StepSchedule {
 
     fn dispatch(&self, passes: &mut Passes<'_>, part: &Part) {
         passes.input_projection(part);
-        passes.times(part).for_each(|times| recurrent_step(passes, part, times));
-    }
-
-    fn phases(&self, network: &Network, packing: &Packing) -> Vec<Phase> {
-        let mut phases = phase::input_projections(network, packing);
-        let mut steps = Phase::default();
-        for layer in 0..network.layers.len() {
-            steps = steps.and(phase::steps_of_layer(network, packing, layer, None));
-        }
-        phases.push(steps);
-        phases
+        passes.for_each_chunk(part, (1, 0), |passes, n| {
+            recurrent_step(passes, part, passes.plan.times(part, n.start));
+        });
     }
 }
 
 /// One time step: `times` is the step's time in each direction.
 fn recurrent_step(passes: &mut Passes<'_>, part: &Part, times: [usize; 2]) {
-    let network = passes.network;
-    let layer = &network.layers[part.group];
-    let mut step = Step::default();
-    for (slot, d) in step.slots.iter_mut().zip(part.directions.clone()) {
-        let row = passes.row(part.block, times[d]);
-        *slot = Slot {
-            running: passes.packing.running(times[d]) as u32,
-            state: (d * passes.packing.batch()) as u32,
-            gates_row: (passes.gates_row(d) + row) as u32,
-            output_row: passes.output_row(row, d),
-            w_hh: matrix(d, layer.step.shape),
-            w_hr: layer.projection.as_ref().map_or(0, |stage| matrix(d, stage.shape)),
+    let plan = passes.plan;
+    let (layer, weights) = (&plan.network.layers[part.group], &plan.network.parts[part.group]);
+    let (w_hh, w_hr) = (plan.network.layouts.w_hh(), plan.network.layouts.w_hr());
+    let slot = |d: usize| {
+        let row = plan.row(part.block, times[d]);
+        Slot {
+            running: plan.packing.running(times[d]) as u32,
+            state: plan.state_row(0, d) as u32,
+            gates_row: plan.gates_row(row, d) as u32,
+            output_row: plan.output_row(row, d) as u32,
+            w_hh: w_hh.first(d) as u32,
+            w_hr: w_hr.map_or(0, |w_hr| w_hr.first(d)) as u32,
             ..Slot::default()
-        };
-    }
-    let group = &passes.buffers.groups[part.group];
-    let [h_in, h_out] = group.hidden.read_and_write(passes.done(part, times));
-    let buffers = vec![
-        BufferRef::Resident(layer.w_hh),
-        h_in,
-        passes.buffers.gates(),
-        BufferRef::Program(group.cell),
-        passes.buffers.unprojected_or(h_out),
-        passes.output_of(part),
-    ];
-    let (rows, directions) = (rows_of(&step), part.directions.len());
-    let operations = layer.step.shape.operations(rows) * directions as u64;
-    passes.dispatch(&layer.step, buffers, &step, (rows, directions), operations);
-    passes.hidden_projection(part, h_out, &step, directions, layer.w_hr);
+        }
+    };
+    let slots: Vec<Slot> = part.directions.clone().map(slot).collect();
+    let step = TimeStep::of(&slots);
+    let group = &plan.buffers.groups[part.group];
+    let [h, h_next] = group.hidden.read_and_write(plan.done(part, times));
+    let buffers = RecurrentStepBuffers {
+        weights: BufferRef::Resident(weights.w_hh),
+        h,
+        gates_x: plan.buffers.gates(),
+        c: BufferRef::Program(group.cell),
+        h_next: plan.buffers.unprojected_or(h_next),
+        output: plan.output_of(part),
+    };
+    passes.dispatch(&layer.step, &buffers, &step, Work::product(layer.step.shape, step.rows(), slots.len()));
+    passes.hidden_projection(part, h_next, &step, slots.len(), weights.w_hr);
 }

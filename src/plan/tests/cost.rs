@@ -1,4 +1,4 @@
-//! The cost model against the programs that are run, and the documentation against the model.
+//! What is counted against the programs that are run, and the documentation against the model.
 
 use proptest::prelude::*;
 
@@ -6,36 +6,52 @@ use super::{cases, dispatches_of};
 use crate::batch::Packing;
 use crate::config::LstmConfig;
 use crate::kernels::tests::limits;
-use crate::kernels::{Scan, Step};
-use crate::plan::cost::{Machine, cost_on, costs};
-use crate::plan::phase::Phase;
-use crate::plan::{HostData, Network, admit, admit_or_step, schedule};
-use crate::program::{DeviceLimits, Dispatch, Program, SubgroupSizes};
+use crate::kernels::{Scan, TimeStep};
+use crate::layout::Element;
+use crate::plan::cost::{Machine, costs, count};
+use crate::plan::{Admitted, Network, admit, admit_or_step, most_sequences, schedule};
+use crate::program::{DeviceLimits, Dispatch, SubgroupSizes, Submission};
 use crate::tuning::Schedule;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..Default::default() })]
 
-    // The cost model's formulas, against a count over the programs of calls in one block.
+    // Counting leaps over dispatches that are alike; the program has every one.
     #[test]
-    fn a_schedule_costs_what_its_formulas_say(case in cases()) {
-        let network = Network::new(&case.config, &case.limits, case.half_weights).unwrap();
-        let packing = Packing::new(case.lengths.iter().copied().enumerate().collect());
+    fn what_is_counted_is_what_the_program_does(case in cases()) {
+        let network = Network::new(&case.config, &case.limits, case.element).unwrap();
+        let Ok(most) = most_sequences(&network, case.budget) else { return Ok(()) };
+        let sequences: Vec<_> = case.lengths.iter().copied().enumerate().take(most).collect();
+        let packing = Packing::new(sequences);
         let Some(admitted) = admit(&network, &packing, case.schedule) else { return Ok(()) };
-        let told = admitted.phases(&network, &packing);
-        let program = schedule(&network, &packing, 1 << 30, admitted, u64::MAX).unwrap();
-        let dispatches: Vec<_> = program.submissions.iter().flat_map(|s| &s.dispatches).collect();
-        let sum = |of: fn(&Phase) -> f64| told.iter().map(of).sum::<f64>();
-        prop_assert_eq!(sum(|phase| phase.dispatches), dispatches.len() as f64);
-        let uniform = packing.is_uniform();
-        if uniform {
-            // On a ragged diagonal layers have different rows, and in two directions the grid has the
-            // rows of the direction that has more, of which a formula knows nothing.
-            let operations: u64 = dispatches.iter().map(|dispatch| dispatch.operations).sum();
-            prop_assert_eq!(sum(|phase| phase.operations), operations as f64);
-            let bytes: usize = dispatches.iter().map(|dispatch| weight_bytes(&network, &program, dispatch)).sum();
-            prop_assert_eq!(sum(|phase| phase.bytes), bytes as f64);
-        }
+        let machine = Machine::of(&case.limits);
+        let total = count(&machine, &network, &packing, case.budget, &admitted).unwrap();
+        let program = schedule(&network, &packing, case.budget, admitted, u64::MAX).unwrap();
+        let dispatches = || {
+            let of = |s| -> Vec<_> { let s: &Submission = s; s.pass.dispatches.iter().map(|d| (s, d)).collect() };
+            program.submissions.iter().flat_map(of)
+        };
+        prop_assert_eq!(total.dispatches, dispatches().count() as u64);
+        prop_assert_eq!(total.operations, dispatches().map(|(_, dispatch)| dispatch.operations).sum::<u64>());
+        let bytes: usize = dispatches().map(|(s, dispatch)| weight_bytes(&network, s, dispatch)).sum();
+        prop_assert_eq!(total.weight_bytes, bytes as u64);
+        let product = |grid: [u32; 3]| grid.iter().map(|&n| u64::from(n)).product::<u64>();
+        prop_assert_eq!(total.workgroups, dispatches().map(|(_, dispatch)| product(dispatch.grid)).sum::<u64>());
+        let steps: usize = dispatches().map(|(s, dispatch)| steps_within(&network, s, dispatch)).sum();
+        prop_assert_eq!(total.steps_within, steps as u64);
+    }
+}
+
+#[test]
+fn counting_leaps_over_what_is_alike() {
+    let network = Network::new(&LstmConfig::new(4, 16), &limits(false, None), Element::F32).unwrap();
+    let packing = Packing::new(vec![(0, 1_000_000), (1, 1_000_000), (2, 500_000)]);
+    for way in Schedule::ALL {
+        let admitted = admit_or_step(&network, &packing, way);
+        let machine = Machine::of(&network.limits);
+        let total = count(&machine, &network, &packing, 1 << 40, &admitted).unwrap();
+        let blocks = 1_000_000_u64.div_ceil(16_384);
+        assert!(total.looked_at <= 6 * blocks, "{way}: {total:?} for 1,000,000 steps");
     }
 }
 
@@ -43,17 +59,13 @@ proptest! {
 fn a_scan_of_many_operations_costs_the_dispatches_that_it_takes() {
     for (software, hidden) in [(true, 256), (false, 16), (false, 256)] {
         let roomy = DeviceLimits { max_binding: 1 << 31, max_buffer: 1 << 31, ..limits(software, None) };
-        let network = Network::new(&LstmConfig::new(4, hidden), &roomy, false).unwrap();
+        let network = Network::new(&LstmConfig::new(4, hidden), &roomy, Element::F32).unwrap();
         let packing = Packing::new((0..2000).map(|b| (b, 200)).collect());
         let admitted = admit_or_step(&network, &packing, Schedule::Scan);
-        let told = admitted.phases(&network, &packing);
+        let total = count(&Machine::of(&roomy), &network, &packing, 1 << 40, &admitted).unwrap();
         let program = schedule(&network, &packing, 1 << 40, admitted, u64::MAX).unwrap();
-        let dispatches: usize =
-            program.submissions.iter().map(|submission| submission.dispatches.len()).sum();
-        let scans = told.last().unwrap().dispatches;
-        let projections = dispatches_of(&network, &program, "input_projection");
-        assert_eq!(scans, (dispatches - projections) as f64);
-        assert!(scans > 2.0 || hidden == 16, "bounded by the operations of a submission");
+        let scans = total.dispatches - dispatches_of(&network, &program, "input_projection") as u64;
+        assert!(scans > 2 || hidden == 16, "bounded by the operations of a submission: {scans}");
     }
 }
 
@@ -74,39 +86,48 @@ fn the_model_chooses_what_was_the_fastest() {
         (both(LstmConfig::new(40, 512)), 4, 50, Schedule::Step),
         (LstmConfig::new(128, 128), 1, 1, Schedule::Single),
     ] {
-        let network = Network::new(&config, &lavapipe, false).unwrap();
+        let network = Network::new(&config, &lavapipe, Element::F32).unwrap();
         let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
-        let costs = costs(&network, &packing);
+        let costs = costs(&network, &packing, 256 << 20).unwrap();
         assert_eq!(costs[0].schedule, fastest, "{config:?}, B {batch}, T {steps}: {costs:?}");
     }
 }
 
+fn uniform<U: bytemuck::Pod>(submission: &Submission, dispatch: &Dispatch) -> U {
+    let bytes = &submission.pass.uniforms[dispatch.uniform as usize..][..size_of::<U>()];
+    bytemuck::pod_read_unaligned(bytes)
+}
+
 /// Bytes of weights that a dispatch's workgroups read, each row of them a whole matrix.
-fn weight_bytes(network: &Network, program: &Program<HostData>, dispatch: &Dispatch) -> usize {
+fn weight_bytes(network: &Network, submission: &Submission, dispatch: &Dispatch) -> usize {
     let constant = |name: &str| {
         let constants = &network.pipelines[dispatch.pipeline].constants;
         constants.iter().find(|(n, _)| *n == name).unwrap().1 as usize
     };
-    let matrix = |reduction: usize| 4 * reduction * constant("COLUMNS") * 4 * network.words_of_element();
-    let params = &program.submissions[0].params[dispatch.params as usize..];
-    let fixed = matrix(constant("REDUCTION")) * dispatch.grid[2] as usize;
+    let matrix = |reduction: usize| 4 * reduction * constant("COLUMNS") * 4 * network.element.words();
+    let slots = dispatch.grid[2] as usize;
+    let fixed = matrix(constant("REDUCTION")) * slots;
     let each = match network.pipelines[dispatch.pipeline].kernel.name {
         "fused_step" => {
-            let step: Step = bytemuck::pod_read_unaligned(&params[..size_of::<Step>()]);
-            fixed
-                + step.slots[..dispatch.grid[2] as usize]
-                    .iter()
-                    .map(|s| matrix(s.x_length as usize))
-                    .sum::<usize>()
+            let step: TimeStep = uniform(submission, dispatch);
+            let of_x = step.slots[..slots].iter().map(|slot| matrix(slot.x_length as usize));
+            fixed + of_x.sum::<usize>()
         }
-        "persistent_scan" => fixed, // once
-        "recurrent_scan" => {
-            let scan: Scan = bytemuck::pod_read_unaligned(&params[..size_of::<Scan>()]);
-            fixed * scan.count as usize
-        }
-        _ => fixed,
+        "recurrent_scan" => fixed * steps_within(network, submission, dispatch),
+        _ => fixed, // persistent_scan reads them once
     };
     each * dispatch.grid[1] as usize
+}
+
+/// Time steps that follow each other in a dispatch: where a workgroup takes its sequences one after the other, each of
+/// them.
+fn steps_within(network: &Network, submission: &Submission, dispatch: &Dispatch) -> usize {
+    let scan = || uniform::<Scan>(submission, dispatch);
+    match network.pipelines[dispatch.pipeline].kernel.name {
+        "recurrent_scan" => scan().count as usize,
+        "persistent_scan" => (scan().count * scan().rows) as usize,
+        _ => 0,
+    }
 }
 
 /// Classes of GPU by their datasheets, half of the peak rate, and 64 bytes a clock and unit of second-level
@@ -154,9 +175,13 @@ fn predictions() -> String {
         for (_, machine) in classes {
             let sizes = SubgroupSizes { min: 32, max: 32 };
             let limits = DeviceLimits { units: machine.units as u32, ..limits(false, Some(sizes)) };
-            let network = Network::new(&config, &limits, false).unwrap();
+            let network = Network::new(&config, &limits, Element::F32).unwrap();
             let admitted = Schedule::ALL.into_iter().filter_map(|s| admit(&network, &packing, s));
-            let costs: Vec<_> = admitted.map(|it| cost_on(&machine, &network, &packing, &it)).collect();
+            let cost = |way: Admitted| {
+                let total = count(&machine, &network, &packing, 256 << 20, &way).unwrap();
+                total.cost(way.schedule())
+            };
+            let costs: Vec<_> = admitted.map(cost).collect();
             let best = costs.iter().min_by(|a, b| a.seconds.total_cmp(&b.seconds)).unwrap();
             let step = costs.iter().find(|cost| cost.schedule == Schedule::Step).unwrap();
             table += &format!(" {} {:.3} ({:.3}) |", best.schedule, best.seconds * 1e3, step.seconds * 1e3);

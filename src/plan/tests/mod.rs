@@ -1,16 +1,18 @@
 //! The plan's invariants, with no device.
 
 mod cost;
+mod layout;
 mod walk;
 
 use proptest::prelude::*;
 
 use self::walk::Walk;
-use super::{HostData, Network, admit, admit_or_step, most_sequences, schedule};
+use super::{Network, admit, admit_or_step, most_sequences, schedule};
 use crate::batch::Packing;
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::kernels::tests::limits;
+use crate::layout::Element;
 use crate::program::{DeviceLimits, Dispatch, Program, SubgroupSizes};
 use crate::tuning::Schedule;
 
@@ -21,7 +23,7 @@ struct Case {
     limits: DeviceLimits,
     budget: u64,
     schedule: Schedule,
-    half_weights: bool,
+    element: Element,
 }
 
 fn cases() -> impl Strategy<Value = Case> {
@@ -41,15 +43,16 @@ fn cases() -> impl Strategy<Value = Case> {
     let subgroups = prop_oneof![Just(None), Just(Some(SubgroupSizes { min: 8, max: 8 }))];
     let device = (any::<bool>(), subgroups).prop_map(|(software, sizes)| limits(software, sizes));
     // From a budget that only takes a few rows to one that takes everything.
-    let way = (prop::sample::select(&Schedule::ALL[..]), any::<bool>());
+    let element = any::<bool>().prop_map(|half| if half { Element::F16 } else { Element::F32 });
+    let way = (prop::sample::select(&Schedule::ALL[..]), element);
     (config, prop_oneof![6 => ragged, 6 => uniform, 1 => long], device, 10..22u32, way).prop_map(
-        |(config, lengths, limits, budget, (schedule, half_weights))| Case {
+        |(config, lengths, limits, budget, (schedule, element))| Case {
             config,
             lengths,
             limits,
             budget: 1 << budget,
             schedule,
-            half_weights,
+            element,
         },
     )
 }
@@ -59,7 +62,7 @@ proptest! {
 
     #[test]
     fn a_program_reads_what_was_written_and_wastes_nothing(case in cases()) {
-        let network = Network::new(&case.config, &case.limits, case.half_weights).unwrap();
+        let network = Network::new(&case.config, &case.limits, case.element).unwrap();
         let most = match most_sequences(&network, case.budget) {
             Ok(most) => most,
             Err(Error::LimitExceeded { limit_name: "memory_budget", needed, .. }) => {
@@ -81,8 +84,8 @@ proptest! {
             let program = schedule(&network, &packing, case.budget, admitted, u64::MAX).unwrap();
             let dispatches = Walk::new(&network, &packing, &program).run();
             if !case.config.bidirectional() {
-                let labels = ["input", "gates_x", "output of even groups", "output of odd groups"];
-                let block = program.buffers.iter().filter(|b| labels.contains(&b.label.as_str()));
+                let names = ["input", "gates_x", "output", "between layers"];
+                let block = program.buffers.iter().filter(|b| names.contains(&b.name.as_str()));
                 prop_assert!(block.map(|b| b.bytes()).sum::<u64>() <= case.budget);
             }
             if case.schedule != Schedule::Step {
@@ -99,21 +102,21 @@ proptest! {
     }
 }
 
-fn dispatches_of(network: &Network, program: &Program<HostData>, name: &str) -> usize {
-    let all = program.submissions.iter().flat_map(|submission| &submission.dispatches);
+fn dispatches_of(network: &Network, program: &Program, name: &str) -> usize {
+    let all = program.submissions.iter().flat_map(|submission| &submission.pass.dispatches);
     all.filter(|dispatch| network.pipelines[dispatch.pipeline].kernel.name == name).count()
 }
 
 /// 2 where the directions run apart, else 1.
-fn dispatches_per_layer(config: &LstmConfig, network: &Network, program: &Program<HostData>) -> usize {
-    let mut all = program.submissions.iter().flat_map(|submission| &submission.dispatches);
+fn dispatches_per_layer(config: &LstmConfig, network: &Network, program: &Program) -> usize {
+    let mut all = program.submissions.iter().flat_map(|submission| &submission.pass.dispatches);
     let step = |dispatch: &&Dispatch| network.pipelines[dispatch.pipeline].kernel.name == "recurrent_step";
     let together = all.find(step).is_some_and(|dispatch| dispatch.grid[2] == 2);
     if config.bidirectional() && !together { 2 } else { 1 }
 }
 
-fn plan(config: &LstmConfig, batch: usize, steps: usize, budget: u64) -> (Network, Program<HostData>) {
-    let network = Network::new(config, &limits(false, None), false).unwrap();
+fn plan(config: &LstmConfig, batch: usize, steps: usize, budget: u64) -> (Network, Program) {
+    let network = Network::new(config, &limits(false, None), Element::F32).unwrap();
     let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
     let program =
         schedule(&network, &packing, budget, admit_or_step(&network, &packing, Schedule::Step), u64::MAX)
@@ -130,7 +133,7 @@ fn a_call_of_ordinary_size_is_one_submission_of_the_documented_dispatches() {
             .with_proj_size(projection);
         let (_, program) = plan(&config, 8, 100, 256 << 20);
         assert_eq!(program.submissions.len(), 1);
-        assert_eq!(program.submissions[0].dispatches.len(), expected, "L·(1 + T·(1 + p))");
+        assert_eq!(program.submissions[0].pass.dispatches.len(), expected, "L·(1 + T·(1 + p))");
     }
 }
 
@@ -139,8 +142,8 @@ fn layers_and_directions_share_uniforms() {
     let config = LstmConfig::new(8, 8).with_num_layers(4).with_bidirectional(true);
     let (network, program) = plan(&config, 2, 50, 256 << 20);
     let alignment = network.limits.uniform_alignment as usize;
-    let last = size_of::<crate::kernels::Step>(); // with nothing after it to align
-    assert_eq!(program.needs.params as usize, 50 * alignment + last, "one for the block, one a step");
+    let last = size_of::<crate::kernels::TimeStep>(); // with nothing after it to align
+    assert_eq!(program.needs.uniforms as usize, 50 * alignment + last, "one for the block, one a step");
 }
 
 #[test]
@@ -159,9 +162,9 @@ fn a_long_call_stays_within_the_default_limits_and_below_the_watchdog() {
         assert!(program.buffers.iter().all(|buffer| buffer.bytes() <= network.limits.max_binding));
         assert!(program.submissions.len() > 1);
         for submission in &program.submissions {
-            let operations: u64 = submission.dispatches.iter().map(|dispatch| dispatch.operations).sum();
+            let operations: u64 = submission.pass.dispatches.iter().map(|dispatch| dispatch.operations).sum();
             assert!(operations <= 20_000_000_000, "{operations}");
-            assert!(submission.dispatches.len() <= 32_768);
+            assert!(submission.pass.dispatches.len() <= 32_768);
         }
     }
 }
@@ -169,7 +172,8 @@ fn a_long_call_stays_within_the_default_limits_and_below_the_watchdog() {
 #[test]
 fn the_work_of_a_ragged_batch_grows_with_the_sum_of_its_lengths() {
     let network =
-        Network::new(&LstmConfig::new(8, 8).with_bidirectional(true), &limits(false, None), false).unwrap();
+        Network::new(&LstmConfig::new(8, 8).with_bidirectional(true), &limits(false, None), Element::F32)
+            .unwrap();
     let operations = |lengths: &[usize]| -> u64 {
         let packing = Packing::new(lengths.iter().copied().enumerate().collect());
         let program = schedule(
@@ -180,7 +184,7 @@ fn the_work_of_a_ragged_batch_grows_with_the_sum_of_its_lengths() {
             u64::MAX,
         )
         .unwrap();
-        program.submissions.iter().flat_map(|s| &s.dispatches).map(|d| d.operations).sum()
+        program.submissions.iter().flat_map(|s| &s.pass.dispatches).map(|d| d.operations).sum()
     };
     // One long sequence among many short ones: as if the short ones did not fill its steps.
     let mut lengths = vec![1; 100];
@@ -192,31 +196,33 @@ fn the_work_of_a_ragged_batch_grows_with_the_sum_of_its_lengths() {
 #[test]
 fn weights_and_batches_beyond_the_limits_are_refused_by_name() {
     let tiny = DeviceLimits { max_binding: 1 << 10, ..limits(false, None) };
-    let error = Network::new(&LstmConfig::new(100, 100), &tiny, false).unwrap_err();
+    let error = Network::new(&LstmConfig::new(100, 100), &tiny, Element::F32).unwrap_err();
     assert!(
         matches!(&error, Error::LimitExceeded { what, needed: 160_000, limit: 1024, .. } if what == "weight_ih_l0"),
         "{error}"
     );
     let huge = LstmConfig::new(usize::MAX / 8, usize::MAX / 8);
-    let error = Network::new(&huge, &limits(false, None), false).unwrap_err();
+    let error = Network::new(&huge, &limits(false, None), Element::F32).unwrap_err();
     assert!(matches!(error, Error::LimitExceeded { .. } | Error::SizeOverflow { .. }), "{error}");
 }
 
 #[test]
 fn the_advice_about_a_limit_is_true() {
-    let refused = |hidden, half_weights| {
-        let error =
-            Network::new(&LstmConfig::new(1, hidden), &limits(false, None), half_weights).unwrap_err();
+    let refused = |hidden, element| {
+        let error = Network::new(&LstmConfig::new(1, hidden), &limits(false, None), element).unwrap_err();
         let Error::LimitExceeded { advice, .. } = error else { panic!("{error}") };
         advice.unwrap()
     };
     let (as_f16, on_cpu) = (super::limits::AS_F16, crate::error::ON_CPU);
     // 128 MiB: f32 up to H = 2896, f16 up to 4096.
-    assert_eq!([2897, 3000, 4096, 4097].map(|h| refused(h, false)), [as_f16, as_f16, as_f16, on_cpu]);
+    assert_eq!([2897, 3000, 4096, 4097].map(|h| refused(h, Element::F32)), [as_f16, as_f16, as_f16, on_cpu]);
     for hidden in [2897, 3000, 4096] {
-        assert!(Network::new(&LstmConfig::new(1, hidden), &limits(false, None), true).is_ok(), "{hidden}");
+        assert!(
+            Network::new(&LstmConfig::new(1, hidden), &limits(false, None), Element::F16).is_ok(),
+            "{hidden}"
+        );
     }
-    assert_eq!(refused(4097, true), on_cpu);
+    assert_eq!(refused(4097, Element::F16), on_cpu);
 }
 
 /// A device of few workgroups, small buffers or wide alignments: what is planned keeps to its limits, which the walk
@@ -237,7 +243,7 @@ fn programs_keep_to_the_lowest_limits() {
                 LstmConfig::new(3, 20).with_bidirectional(true),
                 LstmConfig::new(3, 70).with_proj_size(9).with_bidirectional(true),
             ] {
-                let network = match Network::new(&config, &limits, false) {
+                let network = match Network::new(&config, &limits, Element::F32) {
                     Ok(network) => network,
                     Err(Error::LimitExceeded { .. }) => continue,
                     Err(other) => panic!("{other}"),

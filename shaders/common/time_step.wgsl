@@ -1,9 +1,9 @@
-// What a dispatch for one time step is told: a slot for each layer and direction that it computes.
+// The uniform of a dispatch of one time step, `time_step`: a slot for each layer and direction that it computes.
 //
 // The sequences of a batch are sorted by falling length, so those that have a given time step are the
 // first ones. Each slot is at a time of its own, and so has rows of its own.
 //
-// Needs  common/tile.wgsl          Host  src/kernels/step.rs
+// Needs  common/tile.wgsl          Host  src/kernels/time_step.rs
 override DIRECTIONS: u32;   // D
 
 struct Slot {
@@ -23,11 +23,9 @@ struct Slot {
 
 const NO_OUTPUT = 0xffffffffu;
 
-struct Step {
+struct TimeStep {
     slots: array<Slot, 4>,
 }
-
-@group(0) @binding(0) var<uniform> time_step: Step;
 
 // Whether a workgroup has a tile: another slot may have more sequences at this step. Of uniform values
 // alone, as barriers after it demand.

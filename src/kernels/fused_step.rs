@@ -1,0 +1,77 @@
+//! `shaders/fused_step.wgsl`.
+
+use super::common::{ACTIVATION, CELL, CHAIN, STEP_CELL, TILE, TILE_PRODUCT, TIME_STEP, WEIGHTS};
+use super::tile::{TileShape, Tiling};
+use super::time_step::{TimeStep, step_constants};
+use crate::program::{Binding, BufferRef, Kernel, KernelSpec, Named, PipelineSpec, Text};
+
+pub(super) const FUSED_STEP: KernelSpec = KernelSpec {
+    name: "fused_step",
+    text: &[
+        ACTIVATION,
+        CELL,
+        TIME_STEP,
+        STEP_CELL,
+        CHAIN,
+        WEIGHTS,
+        TILE,
+        TILE_PRODUCT,
+        Text::Of(include_str!("../../shaders/fused_step.wgsl")),
+    ],
+    bindings: &[
+        Binding::uniform::<TimeStep>("time_step"),
+        Binding::read("weights"),
+        Binding::read("h"),
+        Binding::read("bias"),
+        Binding::read_write("c"),
+        Binding::read_write("h_next"),
+        Binding::read_write("output"),
+        Binding::read("x"),
+    ],
+};
+
+pub(crate) struct FusedStepBuffers {
+    pub weights: BufferRef,
+    pub h: BufferRef,
+    pub bias: BufferRef,
+    pub c: BufferRef,
+    pub h_next: BufferRef,
+    pub output: BufferRef,
+    pub x: BufferRef,
+}
+
+impl Named for FusedStepBuffers {
+    fn named(&self) -> Vec<(&'static str, BufferRef)> {
+        vec![
+            ("weights", self.weights),
+            ("h", self.h),
+            ("bias", self.bias),
+            ("c", self.c),
+            ("h_next", self.h_next),
+            ("output", self.output),
+            ("x", self.x),
+        ]
+    }
+}
+
+/// The kernel for a network's sizes: one pipeline serves all of its layers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FusedStep;
+
+impl Kernel for FusedStep {
+    type Uniform = TimeStep;
+    type Buffers = FusedStepBuffers;
+}
+
+impl FusedStep {
+    /// `shape` is that of the hidden state's product, as for [`RecurrentStep`](super::RecurrentStep); a slot says how
+    /// long a row of the layer's input is.
+    pub fn pipelines(
+        shape: TileShape,
+        tiling: &Tiling,
+        directions: usize,
+        projected: bool,
+    ) -> Vec<PipelineSpec> {
+        shape.pipelines(&FUSED_STEP, tiling, &step_constants(shape, directions, projected))
+    }
+}

@@ -1,0 +1,59 @@
+//! `shaders/hidden_projection.wgsl`.
+
+use super::common::{CHAIN, TILE, TILE_PRODUCT, TIME_STEP, WEIGHTS};
+use super::tile::{TileShape, Tiling};
+use super::time_step::TimeStep;
+use crate::program::{Binding, BufferRef, Kernel, KernelSpec, Named, PipelineSpec, Text};
+
+pub(super) const HIDDEN_PROJECTION: KernelSpec = KernelSpec {
+    name: "hidden_projection",
+    text: &[
+        TIME_STEP,
+        CHAIN,
+        WEIGHTS,
+        TILE,
+        TILE_PRODUCT,
+        Text::Of(include_str!("../../shaders/hidden_projection.wgsl")),
+    ],
+    bindings: &[
+        Binding::uniform::<TimeStep>("time_step"),
+        Binding::read("weights"),
+        Binding::read("unprojected"),
+        Binding::read_write("h_next"),
+        Binding::read_write("output"),
+    ],
+};
+
+pub(crate) struct HiddenProjectionBuffers {
+    pub weights: BufferRef,
+    pub unprojected: BufferRef,
+    pub h_next: BufferRef,
+    pub output: BufferRef,
+}
+
+impl Named for HiddenProjectionBuffers {
+    fn named(&self) -> Vec<(&'static str, BufferRef)> {
+        vec![
+            ("weights", self.weights),
+            ("unprojected", self.unprojected),
+            ("h_next", self.h_next),
+            ("output", self.output),
+        ]
+    }
+}
+
+/// The kernel for one layer's sizes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HiddenProjection;
+
+impl Kernel for HiddenProjection {
+    type Uniform = TimeStep;
+    type Buffers = HiddenProjectionBuffers;
+}
+
+impl HiddenProjection {
+    /// `shape` is that of (o ∘ tanh c)·W_hrᵀ, with four outputs a column.
+    pub fn pipelines(shape: TileShape, tiling: &Tiling, directions: usize) -> Vec<PipelineSpec> {
+        shape.pipelines(&HIDDEN_PROJECTION, tiling, &[("DIRECTIONS", directions as f64)])
+    }
+}

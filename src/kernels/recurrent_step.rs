@@ -1,0 +1,73 @@
+//! `shaders/recurrent_step.wgsl`.
+
+use super::common::{ACTIVATION, CELL, CHAIN, STEP_CELL, TILE, TILE_PRODUCT, TIME_STEP, WEIGHTS};
+use super::tile::{TileShape, Tiling};
+use super::time_step::{TimeStep, step_constants};
+use crate::program::{Binding, BufferRef, Kernel, KernelSpec, Named, PipelineSpec, Text};
+
+pub(super) const RECURRENT_STEP: KernelSpec = KernelSpec {
+    name: "recurrent_step",
+    text: &[
+        ACTIVATION,
+        CELL,
+        TIME_STEP,
+        STEP_CELL,
+        CHAIN,
+        WEIGHTS,
+        TILE,
+        TILE_PRODUCT,
+        Text::Of(include_str!("../../shaders/recurrent_step.wgsl")),
+    ],
+    bindings: &[
+        Binding::uniform::<TimeStep>("time_step"),
+        Binding::read("weights"),
+        Binding::read("h"),
+        Binding::read("gates_x"),
+        Binding::read_write("c"),
+        Binding::read_write("h_next"),
+        Binding::read_write("output"),
+    ],
+};
+
+pub(crate) struct RecurrentStepBuffers {
+    pub weights: BufferRef,
+    pub h: BufferRef,
+    pub gates_x: BufferRef,
+    pub c: BufferRef,
+    pub h_next: BufferRef,
+    pub output: BufferRef,
+}
+
+impl Named for RecurrentStepBuffers {
+    fn named(&self) -> Vec<(&'static str, BufferRef)> {
+        vec![
+            ("weights", self.weights),
+            ("h", self.h),
+            ("gates_x", self.gates_x),
+            ("c", self.c),
+            ("h_next", self.h_next),
+            ("output", self.output),
+        ]
+    }
+}
+
+/// The kernel for one layer's sizes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecurrentStep;
+
+impl Kernel for RecurrentStep {
+    type Uniform = TimeStep;
+    type Buffers = RecurrentStepBuffers;
+}
+
+impl RecurrentStep {
+    /// `shape` is that of h·W_hhᵀ.
+    pub fn pipelines(
+        shape: TileShape,
+        tiling: &Tiling,
+        directions: usize,
+        projected: bool,
+    ) -> Vec<PipelineSpec> {
+        shape.pipelines(&RECURRENT_STEP, tiling, &step_constants(shape, directions, projected))
+    }
+}

@@ -1,0 +1,88 @@
+//! `shaders/common/scan.wgsl`: the uniform and the bindings of the two kernels that compute many time steps in one
+//! dispatch.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::tile::{SLAB, TileShape};
+use crate::program::{Binding, BufferRef, Kernel, Named};
+
+/// Time steps of a dispatch at most: with the head they make 4 KiB of uniforms, a quarter of what every device binds.
+pub(crate) const SCAN_STEPS: usize = 127;
+
+/// The uniform `scan`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub(crate) struct Scan {
+    /// B.
+    pub batch: u32,
+    /// Direction of the dispatch's first layer of workgroups.
+    pub direction: u32,
+    /// Time steps of the dispatch.
+    pub count: u32,
+    /// Sequences of a workgroup.
+    pub rows: u32,
+    /// Slabs of eight `vec4f` in a row of h.
+    pub slabs: u32,
+    pub unused: [u32; 3],
+    /// Of each time step, in each direction.
+    pub steps: [[Moment; 2]; SCAN_STEPS],
+}
+
+/// A time step of a [`Scan`] in one direction.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub(crate) struct Moment {
+    /// Sequences that have this time step.
+    pub running: u32,
+    /// Row of sequence 0 in `gates_x`.
+    pub gates_row: u32,
+    /// Row of sequence 0 in `output`, of rows·D.
+    pub output_row: u32,
+    pub unused: u32,
+}
+
+/// The bindings of both kernels.
+pub(super) const BINDINGS: [Binding; 6] = [
+    Binding::uniform::<Scan>("scan"),
+    Binding::read("weights"),
+    Binding::read_write("h"),
+    Binding::read("gates_x"),
+    Binding::read_write("c"),
+    Binding::read_write("output"),
+];
+
+pub(crate) struct ScanBuffers {
+    pub weights: BufferRef,
+    pub h: BufferRef,
+    pub gates_x: BufferRef,
+    pub c: BufferRef,
+    pub output: BufferRef,
+}
+
+impl Named for ScanBuffers {
+    fn named(&self) -> Vec<(&'static str, BufferRef)> {
+        vec![
+            ("weights", self.weights),
+            ("h", self.h),
+            ("gates_x", self.gates_x),
+            ("c", self.c),
+            ("output", self.output),
+        ]
+    }
+}
+
+/// Either of [`PersistentScan`](super::PersistentScan) and [`RecurrentScan`](super::RecurrentScan), for one layer's sizes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ScanKernel;
+
+impl Kernel for ScanKernel {
+    type Uniform = Scan;
+    type Buffers = ScanBuffers;
+}
+
+impl ScanKernel {
+    /// Slabs of persistent weights in a row of h.
+    pub fn slabs(shape: TileShape) -> usize {
+        shape.reduction.div_ceil(SLAB)
+    }
+}

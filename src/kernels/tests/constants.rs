@@ -1,0 +1,119 @@
+//! Numbers that host and shader share: `override` constants, which the host gives, and those that both write down.
+
+use std::collections::BTreeSet;
+
+use naga::{ArraySize, Expression, Literal, Module, TypeInner};
+
+use super::{limits, parse};
+use crate::kernels::tile::{MAX_SLABS, SLAB};
+use crate::kernels::{
+    FusedStep, HiddenProjection, InputProjection, KERNELS, PersistentScan, RecurrentScan, RecurrentStep,
+    SCAN_STEPS, SLOTS, Slot, TileShape, Tiling,
+};
+use crate::program::{PipelineSpec, SubgroupSizes, Variant};
+
+fn all_pipelines(tiling: &Tiling) -> Vec<PipelineSpec> {
+    let shape = |reduction, columns| TileShape { reduction, columns };
+    let input = InputProjection::pipelines(shape(2, 6), tiling);
+    let step = RecurrentStep::pipelines(shape(2, 6), tiling, 2, false);
+    let projected = RecurrentStep::pipelines(shape(1, 6), tiling, 2, true);
+    let hidden = HiddenProjection::pipelines(shape(2, 1), tiling, 2);
+    let fused = FusedStep::pipelines(shape(2, 6), tiling, 2, false);
+    let carrying = tiling.carrying(6, &limits(false, None)).unwrap();
+    let persistent = PersistentScan::pipeline(shape(2, 6), &carrying, 2, carrying.persistent_rows().unwrap());
+    let carrying = tiling.carrying(40, &limits(false, None)).unwrap();
+    let scan = RecurrentScan::pipelines(shape(10, 40), &carrying, 2);
+    [input, step, projected, hidden, fused, scan, vec![persistent]].concat()
+}
+
+#[test]
+fn the_host_gives_every_override_and_no_other() {
+    let wide = Some(SubgroupSizes { min: 8, max: 8 });
+    for tiling in [Tiling::of(&limits(false, None), true), Tiling::of(&limits(true, wide), false)] {
+        for spec in all_pipelines(&tiling) {
+            let module = parse(spec.kernel.name, &spec.kernel.source(spec.variant));
+            let declared: BTreeSet<_> =
+                module.overrides.iter().map(|(_, o)| o.name.clone().unwrap()).collect();
+            assert!(module.overrides.iter().all(|(_, o)| o.init.is_none()), "no defaults");
+            let given: BTreeSet<_> = spec.constants.iter().map(|(name, _)| (*name).to_owned()).collect();
+            assert_eq!(given.len(), spec.constants.len(), "each once");
+            assert_eq!(given, declared, "{}", spec.kernel.name);
+        }
+    }
+}
+
+/// The value of a module's `const`, where it has it.
+fn constant(module: &Module, name: &str) -> Option<u32> {
+    let (_, constant) = module.constants.iter().find(|(_, c)| c.name.as_deref() == Some(name))?;
+    match module.global_expressions[constant.init] {
+        Expression::Literal(Literal::U32(value)) => Some(value),
+        ref other => panic!("{name} is {other:?}"),
+    }
+}
+
+/// The length of the array that a member of a struct is, or an alias.
+fn array_len(module: &Module, ty: naga::Handle<naga::Type>) -> usize {
+    match module.types[ty].inner {
+        TypeInner::Array { size: ArraySize::Constant(len), .. } => len.get() as usize,
+        ref other => panic!("no array of a fixed length: {other:?}"),
+    }
+}
+
+fn member_len(module: &Module, name: &str, member: &str) -> usize {
+    let (_, ty) = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(name)).unwrap();
+    let TypeInner::Struct { members, .. } = &ty.inner else { panic!("{name} is no struct") };
+    let member = members.iter().find(|m| m.name.as_deref() == Some(member)).unwrap();
+    array_len(module, member.ty)
+}
+
+fn variable_len(module: &Module, name: &str) -> usize {
+    let (_, variable) =
+        module.global_variables.iter().find(|(_, v)| v.name.as_deref() == Some(name)).unwrap();
+    array_len(module, variable.ty)
+}
+
+#[test]
+fn both_sides_write_down_the_same_numbers() {
+    let modules = KERNELS.map(|kernel| (kernel.name, parse(kernel.name, &kernel.source(Variant::default()))));
+    let mut seen = BTreeSet::new();
+    for (kernel, module) in &modules {
+        for (name, value) in [
+            ("NO_OUTPUT", Slot::NO_OUTPUT),
+            ("FROM_SEQUENCE", Slot::FROM_SEQUENCE),
+            ("FROM_STATE", Slot::FROM_STATE),
+        ] {
+            if let Some(of_shader) = constant(module, name) {
+                assert_eq!(of_shader, value, "{name} of {kernel}");
+                seen.insert(name);
+            }
+        }
+        for (_, ty) in module.types.iter() {
+            match ty.name.as_deref() {
+                Some("TimeStep") => assert_eq!(member_len(module, "TimeStep", "slots"), SLOTS),
+                Some("Scan") => assert_eq!(member_len(module, "Scan", "steps"), SCAN_STEPS),
+                Some("Tile") => assert_eq!(tile_rows(module), Tiling::TALLEST, "{kernel}"),
+                _ => continue,
+            }
+            seen.insert(kernel);
+        }
+    }
+    assert_eq!(seen.len(), 3 + KERNELS.len(), "each was compared: {seen:?}");
+    let [_, _, (_, recurrent), (_, persistent), ..] = &modules;
+    assert_eq!(variable_len(recurrent, "c_tile"), Tiling::TALLEST);
+    assert_eq!(variable_len(persistent, "c_tile"), Tiling::TALLEST);
+    assert_eq!(variable_len(persistent, "held"), MAX_SLABS);
+    let (_, held) =
+        persistent.global_variables.iter().find(|(_, v)| v.name.as_deref() == Some("held")).unwrap();
+    let TypeInner::Array { base, .. } = persistent.types[held.ty].inner else { unreachable!() };
+    assert_eq!(array_len(persistent, base), SLAB);
+}
+
+/// Rows that a shader's Tile holds: four a matrix, named after the first of them.
+fn tile_rows(module: &Module) -> usize {
+    let (_, tile) = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some("Tile")).unwrap();
+    let TypeInner::Struct { members, .. } = &tile.inner else { panic!("Tile is no struct") };
+    let names: Vec<_> = members.iter().map(|member| member.name.clone().unwrap()).collect();
+    let expected: Vec<_> = (0..members.len()).map(|k| format!("rows_{}", 4 * k)).collect();
+    assert_eq!(names, expected);
+    4 * members.len()
+}

@@ -1,0 +1,44 @@
+//! States: h and c of the sequences of a batch, and h before its projection.
+
+use std::ops::Range;
+
+use ndarray::{ArrayView1, ArrayViewMut1};
+
+use super::rows::{Scratch, put_row, take_row};
+
+/// [layers, D, B, stride]: the layers are those that share a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct States {
+    pub directions: usize,
+    pub batch: usize,
+    /// f32 from one row to the next.
+    pub stride: usize,
+}
+
+impl States {
+    /// f32 of so many layers.
+    pub fn len(&self, layers: usize) -> usize {
+        layers * self.directions * self.batch * self.stride
+    }
+
+    /// Index of the first sequence's row, of a layer of the buffer (0 its first) and a direction.
+    pub fn row(&self, layer: usize, direction: usize) -> usize {
+        (layer * self.directions + direction) * self.batch
+    }
+
+    /// The layer and direction of each [B, stride] of a buffer, in order.
+    pub fn of_layers(&self, layers: &Range<usize>) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let directions = self.directions;
+        layers.clone().flat_map(move |layer| (0..directions).map(move |direction| (layer, direction)))
+    }
+
+    /// Hands a row to `put`, padded. Subnormal numbers become zeros.
+    pub fn put(&self, row: ArrayView1<'_, f32>, scratch: &mut Scratch, put: &mut dyn FnMut(&[f32])) {
+        put_row(row, self.stride, scratch, put);
+    }
+
+    /// Copies a row, without its padding, into the caller's.
+    pub fn take(&self, to: ArrayViewMut1<'_, f32>, from: &[f32]) {
+        take_row(to, from);
+    }
+}

@@ -1,0 +1,144 @@
+//! What the shaders assume of their buffers' layouts, by constants and uniforms, against the layouts.
+
+use proptest::prelude::*;
+
+use super::cases;
+use crate::batch::Packing;
+use crate::kernels::{Block, Slot, TimeStep};
+use crate::layout::Layouts;
+use crate::plan::{Network, admit, most_sequences, schedule};
+use crate::program::{BufferRef, Dispatch, Program, Submission, VEC4};
+
+/// A dispatch with what it refers to.
+struct Bound<'a> {
+    network: &'a Network,
+    program: &'a Program,
+    submission: &'a Submission,
+    dispatch: &'a Dispatch,
+}
+
+impl Bound<'_> {
+    fn constant(&self, name: &str) -> usize {
+        let constants = &self.network.pipelines[self.dispatch.pipeline].constants;
+        let found = constants.iter().find(|(constant, _)| *constant == name);
+        found.unwrap_or_else(|| panic!("no {name}")).1 as usize
+    }
+
+    /// The length of a row of the sum, in f32.
+    fn reduction(&self) -> usize {
+        VEC4 * self.constant("REDUCTION")
+    }
+
+    fn uniform<U: bytemuck::Pod>(&self) -> U {
+        let bytes = &self.submission.pass.uniforms[self.dispatch.uniform as usize..][..size_of::<U>()];
+        bytemuck::pod_read_unaligned(bytes)
+    }
+
+    fn buffer(&self, name: &str) -> BufferRef {
+        let kernel = self.network.pipelines[self.dispatch.pipeline].kernel;
+        self.program.bind_sets[self.dispatch.bind_set].buffer(kernel, name)
+    }
+
+    /// Words of the weight that it binds.
+    fn weight_words(&self) -> usize {
+        match self.buffer("weights") {
+            BufferRef::Resident(part) => part.len,
+            BufferRef::Program(_) => panic!("weights are the network's"),
+        }
+    }
+
+    /// Elements of four numbers of the weight that it binds.
+    fn weight_elements(&self) -> usize {
+        self.weight_words() / self.network.element.words()
+    }
+
+    /// A row of the input, in f32.
+    fn input(&self) -> usize {
+        let BufferRef::Program(x) = self.buffer("x") else { panic!("x is no weight") };
+        let first = self.program.buffers[x].name == "input";
+        self.network.layouts.input(usize::from(!first)).stride()
+    }
+
+    fn check(&self, layouts: &Layouts, batch: usize) {
+        let name = self.network.pipelines[self.dispatch.pipeline].kernel.name;
+        let (hidden, cell) = (layouts.hidden(batch), layouts.cell(batch));
+        let output = layouts.output();
+        let directions = self.network.config.num_directions();
+        let columns = self.constant("COLUMNS");
+        if name != "hidden_projection" {
+            assert_eq!(columns, cell.stride, "c and the gates have a column for each unit");
+        }
+        if name != "fused_step" && self.network.stacked.is_none() {
+            assert_eq!(self.weight_elements(), directions * self.reduction() * columns, "{name}");
+        }
+        let next = if self.network.config.proj_size() > 0 { layouts.unprojected(batch) } else { hidden };
+        match name {
+            "input_projection" => {
+                assert_eq!(self.reduction(), self.input());
+                assert_eq!(self.weight_elements(), directions * self.reduction() * columns);
+                assert_eq!(self.uniform::<Block>().gates_rows as usize % layouts.gates(1).rows, 0);
+            }
+            "recurrent_step" | "fused_step" => {
+                assert_eq!(self.reduction(), hidden.stride, "h");
+                assert_eq!(self.constant("STRIDE"), next.stride, "h_next");
+                assert!(self.network.config.proj_size() > 0 || next.stride * directions == output.stride());
+            }
+            "recurrent_scan" | "persistent_scan" => {
+                assert_eq!(self.reduction(), hidden.stride, "h");
+                assert_eq!(self.reduction() * directions, output.stride(), "output");
+            }
+            "hidden_projection" => {
+                assert_eq!(self.reduction(), layouts.unprojected(batch).stride, "unprojected");
+                assert_eq!(VEC4 * columns, hidden.stride, "h_next");
+                assert_eq!(VEC4 * columns * directions, output.stride(), "output");
+            }
+            other => panic!("what does {other} assume?"),
+        }
+        if name == "fused_step" {
+            let step: TimeStep = self.uniform();
+            step.slots[..self.dispatch.grid[2] as usize]
+                .iter()
+                .for_each(|slot| self.check_slot(layouts, slot));
+        }
+    }
+
+    /// Where a slot's matrices begin: each lies within its part of the weights, as long as the products are.
+    fn check_slot(&self, layouts: &Layouts, slot: &Slot) {
+        let (columns, words) = (self.constant("COLUMNS"), self.network.element.words());
+        let found = self.network.parts.iter().enumerate().flat_map(|(layer, parts)| {
+            let directions = 0..self.network.config.num_directions();
+            directions.map(move |direction| (layer, parts, direction))
+        });
+        let mut same = found.filter(|(layer, parts, direction)| {
+            slot.w_ih as usize == parts.w_ih.start / words + layouts.w_ih(*layer).first(*direction)
+        });
+        let (layer, parts, direction) = same.next().expect("a layer's w_ih begins there");
+        let x = VEC4 * slot.x_length as usize;
+        assert_eq!(x, layouts.input(layer).stride());
+        let of_x = x * columns * words;
+        assert!((slot.w_ih as usize) * words + of_x <= parts.w_ih.start + parts.w_ih.len);
+        let first_hh = parts.w_hh.start + direction * self.reduction() * columns * words;
+        assert_eq!(slot.w_hh as usize * words, first_hh);
+        assert_eq!(slot.bias as usize * VEC4, parts.bias.start + direction * columns * VEC4);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn shaders_assume_the_layouts_of_their_buffers(case in cases()) {
+        let network = Network::new(&case.config, &case.limits, case.element).unwrap();
+        let Ok(most) = most_sequences(&network, case.budget) else { return Ok(()) };
+        let sequences: Vec<_> = case.lengths.iter().copied().enumerate().take(most).collect();
+        let packing = Packing::new(sequences);
+        let Some(admitted) = admit(&network, &packing, case.schedule) else { return Ok(()) };
+        let program = schedule(&network, &packing, case.budget, admitted, u64::MAX).unwrap();
+        for submission in &program.submissions {
+            for dispatch in &submission.pass.dispatches {
+                let bound = Bound { network: &network, program: &program, submission, dispatch };
+                bound.check(&network.layouts, packing.batch());
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What each kernel reads and writes, by its uniform.
+
+use super::{Cell, Walk};
+use crate::kernels::{Block, Scan, Slot, TimeStep};
+use crate::program::{BufferRef, Dispatch, VEC4, padded};
+
+impl Walk<'_> {
+    pub(super) fn dispatch(&mut self, dispatch: &Dispatch) {
+        match self.kernel(dispatch) {
+            "input_projection" => self.input_projection(dispatch),
+            "recurrent_step" | "fused_step" => self.step(dispatch),
+            "recurrent_scan" | "persistent_scan" => self.scan(dispatch),
+            "hidden_projection" => self.hidden_projection(dispatch),
+            other => panic!("what does {other} do?"),
+        }
+    }
+
+    fn kernel(&self, dispatch: &Dispatch) -> &'static str {
+        self.network.pipelines[dispatch.pipeline].kernel.name
+    }
+
+    /// The program's buffer that a dispatch binds under a name.
+    fn buffer(&self, dispatch: &Dispatch, name: &str) -> usize {
+        let kernel = self.network.pipelines[dispatch.pipeline].kernel;
+        match self.program.bind_sets[dispatch.bind_set].buffer(kernel, name) {
+            BufferRef::Program(index) => index,
+            BufferRef::Resident(_) => panic!("{name} is a weight"),
+        }
+    }
+
+    fn uniform<U: bytemuck::Pod>(&self, dispatch: &Dispatch) -> U {
+        let bytes = &self.uniforms[dispatch.uniform as usize..][..size_of::<U>()];
+        bytemuck::pod_read_unaligned(bytes)
+    }
+
+    /// The grid covers `rows`, and has no row of workgroups for nothing.
+    fn covers(&self, dispatch: &Dispatch, rows: usize) {
+        let pipeline = &self.network.pipelines[dispatch.pipeline];
+        let constant = |name| pipeline.constants.iter().find(|(n, _)| *n == name).map(|(_, c)| *c as usize);
+        let height = constant("ROWS").unwrap_or_else(|| {
+            let scan: Scan = self.uniform(dispatch);
+            assert!(scan.rows as usize * constant("REDUCTION").unwrap() <= constant("H_TILE").unwrap());
+            assert_eq!(scan.slabs as usize, constant("SLABS").unwrap());
+            scan.rows as usize
+        });
+        assert_eq!(dispatch.grid[1] as usize, rows.div_ceil(height));
+    }
+
+    fn input_projection(&mut self, dispatch: &Dispatch) {
+        let block: Block = self.uniform(dispatch);
+        let (first_row, rows) = (block.first_row as usize, block.rows as usize - block.first_row as usize);
+        self.covers(dispatch, rows);
+        let x = self.buffer(dispatch, "x");
+        let first_layer = self.program.buffers[x].name == "input";
+        let row = self.network.layouts.input(usize::from(!first_layer)).stride();
+        self.read(x, first_row * row, rows * row);
+        let (gates_x, hidden) = (self.buffer(dispatch, "gates_x"), self.network.config.hidden_size());
+        let directions = block.direction..block.direction + dispatch.grid[2];
+        for d in directions {
+            let first = d as usize * block.gates_rows as usize + first_row;
+            self.write(gates_x, 4 * first * hidden, 4 * rows * hidden, Cell::Computed);
+        }
+    }
+
+    fn step(&mut self, dispatch: &Dispatch) {
+        let step: TimeStep = self.uniform(dispatch);
+        let slots = &step.slots[..dispatch.grid[2] as usize];
+        self.covers(dispatch, slots.iter().map(|slot| slot.running).max().unwrap() as usize);
+        let config = self.network.config.clone();
+        let (hidden, output) = (config.hidden_size(), padded(config.output_size()));
+        let [h, c, h_next] = ["h", "c", "h_next"].map(|name| self.buffer(dispatch, name));
+        // Everything is read before anything is written: slots run side by side.
+        for slot in slots {
+            let (rows, state) = (slot.running as usize, slot.state as usize);
+            self.read(h, state * output, rows * output);
+            self.read(c, state * hidden, rows * hidden);
+            if self.kernel(dispatch) == "recurrent_step" {
+                let gates_x = self.buffer(dispatch, "gates_x");
+                self.read(gates_x, 4 * slot.gates_row as usize * hidden, 4 * rows * hidden);
+            } else {
+                let length = VEC4 * slot.x_length as usize;
+                let x = if slot.x_source == Slot::FROM_STATE { h } else { self.buffer(dispatch, "x") };
+                self.read(x, slot.x_row as usize * length, rows * length);
+            }
+        }
+        for slot in slots {
+            let (rows, state) = (slot.running as usize, slot.state as usize);
+            self.write(c, state * hidden, rows * hidden, Cell::Computed);
+            if config.proj_size() > 0 {
+                let hidden = padded(hidden);
+                self.write(h_next, state * hidden, rows * hidden, Cell::Computed);
+            } else {
+                self.write_h(h_next, self.buffer(dispatch, "output"), slot);
+            }
+        }
+    }
+
+    fn scan(&mut self, dispatch: &Dispatch) {
+        let scan: Scan = self.uniform(dispatch);
+        assert_eq!(scan.batch as usize, self.packing.batch());
+        let config = &self.network.config;
+        let (hidden, output) = (config.hidden_size(), padded(config.output_size()));
+        let directions = scan.direction as usize..(scan.direction + dispatch.grid[2]) as usize;
+        let steps = &scan.steps[..scan.count as usize];
+        let running = |d: usize| steps.iter().map(move |step| step[d].running).max().unwrap() as usize;
+        self.covers(dispatch, directions.clone().map(running).max().unwrap());
+        let [h, c, gates_x] = ["h", "c", "gates_x"].map(|name| self.buffer(dispatch, name));
+        for d in directions {
+            let (rows, state) = (running(d), d * scan.batch as usize);
+            self.read(h, state * output, rows * output);
+            self.read(c, state * hidden, rows * hidden);
+            for step in steps {
+                let rows = step[d].running as usize;
+                self.read(gates_x, 4 * step[d].gates_row as usize * hidden, 4 * rows * hidden);
+                self.write_output(self.buffer(dispatch, "output"), step[d].output_row as usize, rows);
+            }
+            self.write(h, state * output, rows * output, Cell::Computed);
+            self.write(c, state * hidden, rows * hidden, Cell::Computed);
+        }
+    }
+
+    fn hidden_projection(&mut self, dispatch: &Dispatch) {
+        let step: TimeStep = self.uniform(dispatch);
+        let slots = &step.slots[..dispatch.grid[2] as usize];
+        self.covers(dispatch, slots.iter().map(|slot| slot.running).max().unwrap() as usize);
+        let unprojected = self.buffer(dispatch, "unprojected");
+        for slot in slots {
+            let (rows, hidden) = (slot.running as usize, padded(self.network.config.hidden_size()));
+            self.read(unprojected, slot.state as usize * hidden, rows * hidden);
+        }
+        let [h_next, output] = ["h_next", "output"].map(|name| self.buffer(dispatch, name));
+        for slot in slots {
+            self.write_h(h_next, output, slot);
+        }
+    }
+
+    fn write_h(&mut self, h: usize, output: usize, slot: &Slot) {
+        let width = padded(self.network.config.output_size());
+        let rows = slot.running as usize;
+        self.write(h, slot.state as usize * width, rows * width, Cell::Computed);
+        if slot.output_row != Slot::NO_OUTPUT {
+            self.write_output(output, slot.output_row as usize, rows);
+        }
+    }
+
+    fn write_output(&mut self, output: usize, first: usize, rows: usize) {
+        let width = padded(self.network.config.output_size());
+        for row in 0..rows {
+            let row = first + row * self.network.config.num_directions();
+            self.write(output, row * width, width, Cell::Computed);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Buffers: whose they are, how long, and how a dispatch refers to one.
+
+/// Whose contents a buffer has, and how long they live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Owner {
+    /// The network's weights: as long as the network.
+    Network,
+    /// The state of the sequences: from before the first step until after the last.
+    State,
+    /// The caller's input and output.
+    Caller,
+    /// Nobody's: of no use after the dispatch that reads it.
+    Scratch,
+}
+
+/// A buffer; one of a program holds zeros at first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BufferSpec {
+    pub owner: Owner,
+    /// Its label on the device.
+    pub name: String,
+    /// Length in words of 32 bits.
+    pub len: usize,
+}
+
+/// A buffer that a dispatch binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum BufferRef {
+    /// A part of a buffer of the network.
+    Resident(ResidentRef),
+    /// A whole buffer of the program, by its index.
+    Program(usize),
+}
+
+/// A part of a buffer that is uploaded once and kept; `start` is aligned as bindings have to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ResidentRef {
+    pub buffer: usize,
+    /// In words of 32 bits, as is the length.
+    pub start: usize,
+    pub len: usize,
+}
+
+impl BufferSpec {
+    pub fn bytes(&self) -> u64 {
+        4 * self.len as u64
+    }
+}

@@ -1,0 +1,44 @@
+//! Dispatches over named buffers, which can be recorded into any encoder.
+
+use super::BufferRef;
+#[cfg(test)]
+use super::KernelSpec;
+
+/// Dispatches in order, with their uniforms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pass {
+    /// The dispatches' uniforms, each at a multiple of the device's alignment.
+    pub uniforms: Vec<u8>,
+    pub dispatches: Vec<Dispatch>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Dispatch {
+    /// Index of the network's pipeline.
+    pub pipeline: usize,
+    /// Index of the program's bind set.
+    pub bind_set: usize,
+    /// Offset in bytes of its uniform.
+    pub uniform: u32,
+    /// Workgroups in x, y, z.
+    pub grid: [u32; 3],
+    /// Floating-point operations, a multiply-add counted as two.
+    pub operations: u64,
+}
+
+/// The buffers of one bind group, in the order of the bindings after the uniform.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct BindSet {
+    /// Index of any pipeline of the kernel: its pipelines share one layout.
+    pub pipeline: usize,
+    pub buffers: Vec<BufferRef>,
+}
+
+impl BindSet {
+    /// The buffer that a kernel's binding of this name has.
+    #[cfg(test)]
+    pub fn buffer(&self, kernel: &KernelSpec, name: &str) -> BufferRef {
+        let place = kernel.bindings[1..].iter().position(|binding| binding.name == name);
+        self.buffers[place.unwrap_or_else(|| panic!("{} binds no {name}", kernel.name))]
+    }
+}

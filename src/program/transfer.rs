@@ -1,0 +1,62 @@
+//! The edges of a pass: what is uploaded before it, and downloaded after it.
+
+use std::ops::Range;
+
+/// A whole buffer that is uploaded or downloaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Transfer {
+    pub buffer: usize,
+    /// f32 from the buffer's start.
+    pub len: usize,
+    pub contents: Contents,
+}
+
+/// What a transferred buffer holds of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Contents {
+    /// The input of some time steps, [rows, I padded].
+    Input { steps: Range<usize> },
+    /// The last layer's output of some time steps, [rows, D, O padded].
+    Output { steps: Range<usize> },
+    /// h of some layers, [layers, D, B, O padded].
+    Hidden { layers: Range<usize>, held: Held },
+    /// c of some layers, [layers, D, B, H].
+    Cell { layers: Range<usize> },
+}
+
+/// Of which sequences a buffer of h holds the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Of all: there is no other buffer of h.
+    All,
+    /// Of those for which it is this buffer's turn.
+    Turn(Turn),
+}
+
+/// Whose turn it is among two buffers that a step reads and writes alternately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    First,
+    Second,
+}
+
+/// The host's side of a program's transfers; a call that waits may move to another thread.
+pub(crate) trait Host: Send + Sync {
+    /// Hands what to upload to `put`, piece by piece; what is missing at the end of a transfer is zeros.
+    fn upload(&self, contents: &Contents, put: &mut dyn FnMut(&[f32]));
+    /// Takes what was downloaded.
+    fn download(&mut self, contents: &Contents, data: &[f32]);
+}
+
+impl Transfer {
+    pub fn bytes(&self) -> u64 {
+        4 * self.len as u64
+    }
+}
+
+impl Turn {
+    /// The buffer that holds the state after so many steps. Before the first step it is the first.
+    pub fn after(steps: usize) -> Self {
+        if steps.is_multiple_of(2) { Self::First } else { Self::Second }
+    }
+}
