@@ -17,12 +17,8 @@ use crate::engine::{Engine, Memory, Options, from_json};
 use crate::error::Error;
 use crate::gpu::{Gpu, Wait};
 use crate::state::LstmState;
-use crate::tuning::{Cost, Tuning};
+use crate::tuning::{Cost, DEFAULT_MEMORY_BUDGET, Tuning};
 use crate::weights::{LstmWeights, Precision};
-
-/// Memory that one block of time steps may take, on the device and in the host's copies, unless
-/// [`with_memory_budget`](Lstm::with_memory_budget) says otherwise: 256 MiB.
-pub const DEFAULT_MEMORY_BUDGET: u64 = 256 << 20;
 
 /// An LSTM network on a device: `torch.nn.LSTM` in evaluation mode.
 ///

@@ -41,6 +41,10 @@ impl fmt::Display for Schedule {
     }
 }
 
+/// Memory that one block of time steps may take, on the device and in the host's copies, unless
+/// [`with_memory_budget`](crate::Lstm::with_memory_budget) says otherwise: 256 MiB.
+pub const DEFAULT_MEMORY_BUDGET: u64 = 256 << 20;
+
 /// How the schedule of a call is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]

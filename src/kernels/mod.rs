@@ -22,8 +22,23 @@ pub(crate) use scan::{Moment, SCAN_STEPS, Scan, ScanBuffers, ScanKernel};
 pub(crate) use tile::{TileShape, Tiling};
 pub(crate) use time_step::{SLOTS, Slot, TimeStep};
 
-#[cfg(test)]
 use crate::program::KernelSpec;
+
+/// The fields of a dispatch's uniform as lines of text; `slots` is the depth of its grid.
+pub(crate) fn describe_uniform(kernel: &KernelSpec, bytes: &[u8], slots: usize) -> Vec<String> {
+    match kernel.name {
+        "input_projection" => vec![format!("{:?}", of_bytes::<Block>(bytes))],
+        "recurrent_scan" | "persistent_scan" => of_bytes::<Scan>(bytes).describe(slots),
+        _ => {
+            let step = of_bytes::<TimeStep>(bytes);
+            step.slots[..slots.min(SLOTS)].iter().map(Slot::describe).collect()
+        }
+    }
+}
+
+fn of_bytes<U: bytemuck::Pod>(bytes: &[u8]) -> U {
+    bytemuck::pod_read_unaligned(&bytes[..size_of::<U>()])
+}
 
 #[cfg(test)]
 /// Every kernel, in the order of `shaders/README.md`.

@@ -41,6 +41,23 @@ pub(crate) struct Moment {
     pub unused: u32,
 }
 
+impl Scan {
+    /// As lines of text: the head, then the first and the last step in each of the dispatch's directions.
+    pub(super) fn describe(&self, directions: usize) -> Vec<String> {
+        let Self { batch, direction, count, rows, slabs, .. } = self;
+        let head =
+            format!("batch: {batch}, direction: {direction}, count: {count}, rows: {rows}, slabs: {slabs}");
+        let mut lines = vec![head];
+        let first = *direction as usize;
+        for d in (first..first + directions).filter(|&d| d < 2) {
+            let mut steps = vec![0, (*count as usize).saturating_sub(1)];
+            steps.dedup();
+            lines.extend(steps.iter().map(|&k| format!("step {k}, direction {d}: {:?}", self.steps[k][d])));
+        }
+        lines
+    }
+}
+
 /// The bindings of both kernels.
 pub(super) const BINDINGS: [Binding; 6] = [
     Binding::uniform::<Scan>("scan"),

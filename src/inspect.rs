@@ -1,0 +1,163 @@
+//! What a call would do, and the kernels that it would use: without a device.
+//!
+//! For whoever works on a kernel or a schedule, or wants to see what runs. `examples/plan.rs` prints it. The text is for
+//! people, and changes from version to version.
+//!
+//! # Examples
+//!
+//! ```
+//! use wgpu_lstm::inspect::{DeviceClass, Inspection};
+//! use wgpu_lstm::{LstmConfig, Precision, Schedule};
+//!
+//! let config = LstmConfig::new(128, 128).with_num_layers(2);
+//! let inspection = Inspection::new(&config, Precision::F32, DeviceClass::Hardware)?;
+//! let text = inspection.program(3, 1, Some(Schedule::Step))?;
+//! assert!(text.contains("recurrent_step"));
+//! # Ok::<(), wgpu_lstm::Error>(())
+//! ```
+
+mod text;
+
+use crate::batch::Packing;
+use crate::check::check_input;
+use crate::config::LstmConfig;
+use crate::error::Error;
+use crate::layout::Element;
+use crate::plan::{Network, admit, costs, most_sequences, schedule};
+use crate::program::{DeviceLimits, SubgroupSizes};
+use crate::tuning::{Cost, DEFAULT_MEMORY_BUDGET, Schedule};
+use crate::weights::Precision;
+
+/// A class of devices, with the limits that WebGPU guarantees: it decides which variants of the kernels run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeviceClass {
+    /// A GPU.
+    Hardware,
+    /// A processor that emulates a GPU with subgroups of eight lanes, as Mesa's lavapipe.
+    Software,
+    /// A processor that emulates a GPU without subgroups, as on the web.
+    SoftwareWithoutSubgroups,
+}
+
+impl DeviceClass {
+    /// Every class.
+    pub const ALL: [Self; 3] = [Self::Hardware, Self::Software, Self::SoftwareWithoutSubgroups];
+
+    /// `hardware`, `software` or `software-without-subgroups`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hardware => "hardware",
+            Self::Software => "software",
+            Self::SoftwareWithoutSubgroups => "software-without-subgroups",
+        }
+    }
+
+    fn limits(self) -> DeviceLimits {
+        let (software, lanes, units) = match self {
+            Self::Hardware => (false, Some(32), 32),
+            Self::Software => (true, Some(8), 2),
+            Self::SoftwareWithoutSubgroups => (true, None, 2),
+        };
+        DeviceLimits {
+            max_binding: 128 << 20,
+            max_buffer: 256 << 20,
+            max_workgroups: 65_535,
+            uniform_alignment: 256,
+            storage_alignment: 256,
+            max_invocations: 256,
+            max_workgroup_bytes: 16 << 10,
+            subgroups: lanes.map(|lanes| SubgroupSizes { min: lanes, max: lanes }),
+            software,
+            units,
+        }
+    }
+}
+
+/// A network as it would be planned for a class of devices.
+#[derive(Debug)]
+pub struct Inspection {
+    class: DeviceClass,
+    network: Network,
+    memory_budget: u64,
+}
+
+/// A kernel's whole text, and the constants of one pipeline.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Kernel {
+    /// The entry point; then the sizes of its matrix in `vec4f`, the rows of its tile, and the parts that were chosen:
+    /// `recurrent_step-m32-n128-r4-subgroups`. No two kernels of a network have the same.
+    pub name: String,
+    /// WGSL.
+    pub source: String,
+    /// `override` constants; a `bool` is 0 or 1.
+    pub overrides: Vec<(&'static str, f64)>,
+}
+
+impl Inspection {
+    /// Plans a network with weights of a precision.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lstm::new`](crate::Lstm::new) on a device with these limits.
+    pub fn new(config: &LstmConfig, precision: Precision, class: DeviceClass) -> Result<Self, Error> {
+        let element = match precision {
+            Precision::F32 => Element::F32,
+            Precision::F16 => Element::F16,
+        };
+        let network = Network::new(config, &class.limits(), element)?;
+        Ok(Self { class, network, memory_budget: DEFAULT_MEMORY_BUDGET })
+    }
+
+    /// As [`Lstm::with_memory_budget`](crate::Lstm::with_memory_budget), in bytes.
+    #[must_use]
+    pub fn with_memory_budget(mut self, bytes: u64) -> Self {
+        self.memory_budget = bytes;
+        self
+    }
+
+    /// What a call of T `steps` and B `batch` costs under every schedule that can compute it, the cheapest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTimeSteps`], [`Error::ZeroSize`] for no sequence, [`Error::SizeOverflow`], [`Error::LimitExceeded`].
+    pub fn costs(&self, steps: usize, batch: usize) -> Result<Vec<Cost>, Error> {
+        costs(&self.network, &self.packing(steps, batch)?, self.memory_budget)
+    }
+
+    /// The program of a call of T `steps` and B `batch`, as text: its buffers with their owners and sizes, and what is
+    /// submitted: uploads, dispatches with bindings, grid and uniform, downloads. `None` takes the cheapest schedule.
+    ///
+    /// # Errors
+    ///
+    /// As for [`costs`](Self::costs); [`Error::Unsupported`] if the schedule can't compute the network.
+    pub fn program(&self, steps: usize, batch: usize, wanted: Option<Schedule>) -> Result<String, Error> {
+        let packing = self.packing(steps, batch)?;
+        let costs = costs(&self.network, &packing, self.memory_budget)?;
+        let cheapest = costs.first().map_or(Schedule::Step, |cost| cost.schedule);
+        let admitted =
+            admit(&self.network, &packing, wanted.unwrap_or(cheapest)).ok_or(Error::Unsupported {
+                what: "this schedule for this network",
+                reason: "Inspection::costs lists those that can compute it",
+            })?;
+        let way = admitted.schedule();
+        let program = schedule(&self.network, &packing, self.memory_budget, admitted, u64::MAX)?;
+        Ok(text::of_program(self.class, &self.network, &program, way, (steps, batch)))
+    }
+
+    /// Every kernel that a call of this network may use on this class of devices, with the constants of each pipeline.
+    pub fn kernels(&self) -> Vec<Kernel> {
+        self.network.pipelines.iter().map(text::of_pipeline).collect()
+    }
+
+    fn packing(&self, steps: usize, batch: usize) -> Result<Packing, Error> {
+        check_input(&self.network.config, (steps, batch, self.network.config.input_size()), None)?;
+        if batch == 0 {
+            return Err(Error::ZeroSize { what: "the batch" });
+        }
+        // A larger batch goes through in parts of this size.
+        let batch = batch.min(most_sequences(&self.network, self.memory_budget)?);
+        Ok(Packing::new((0..batch).map(|b| (b, steps)).collect()))
+    }
+}
