@@ -3,8 +3,9 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::LstmWeights;
-use crate::check::{check_config, check_memory, host_out_of_memory};
+use super::memory::check_memory_for;
+use super::parameters::LstmWeights;
+use crate::check::check_config;
 use crate::config::LstmConfig;
 use crate::error::Error;
 
@@ -59,30 +60,7 @@ impl LstmWeights {
     }
 }
 
-/// Refuses a network whose parameters need more memory than there is. Allocated one by one, they would end the
-/// process once memory runs out.
-pub(super) fn check_memory_for(config: &LstmConfig) -> Result<(), Error> {
-    let bytes = bytes(config).filter(|&bytes| bytes <= isize::MAX as usize);
-    let bytes = bytes.ok_or(Error::SizeOverflow { what: "the whole of the parameters" })?;
-    check_memory::<u8>(bytes).map_err(host_out_of_memory)
-}
-
 /// A number of [-1, 1): the word's upper 24 bits, all that an f32 holds, as a multiple of 2⁻²³.
 fn plus_minus_one(word: u32) -> f32 {
     (word >> 8) as f32 / (1 << 23) as f32 - 1.0
-}
-
-/// The bytes of all parameters; `None` if the count overflows.
-fn bytes(config: &LstmConfig) -> Option<usize> {
-    let (hidden, output) = (config.hidden_size(), config.output_size());
-    let directions = config.num_directions();
-    let projection = config.proj_size().checked_mul(hidden)?;
-    let of_layer = |input: usize| {
-        // A row of W_ih, of W_hh, of b_ih and of b_hh, 4H times.
-        let row = input.checked_add(output)?.checked_add(2)?;
-        hidden.checked_mul(4)?.checked_mul(row)?.checked_add(projection)?.checked_mul(directions)
-    };
-    let first = of_layer(config.input_size())?;
-    let other = of_layer(directions.checked_mul(output)?)?;
-    first.checked_add(other.checked_mul(config.num_layers() - 1)?)?.checked_mul(size_of::<f32>())
 }

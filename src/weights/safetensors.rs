@@ -9,8 +9,9 @@ use safetensors::tensor::TensorView;
 
 use super::diagnose::file_kind;
 use super::header::{self, ElementType, Stored};
+use super::parameters::LstmWeights;
+use super::precision::Precision;
 use super::tensors::{StateDict, Tensor};
-use super::{LstmWeights, Precision};
 use crate::error::Error;
 
 /// The key of a file's metadata that says which [`Precision`] the network had that was written.

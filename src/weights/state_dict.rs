@@ -2,8 +2,8 @@
 
 use ndarray::{ArrayD, ArrayViewD};
 
-use super::LstmWeights;
 use super::names::Name;
+use super::parameters::LstmWeights;
 use super::tensors::{StateDict, Tensor};
 use crate::error::Error;
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::LstmWeights;
 use super::diagnose::Other;
 use super::find::wrong_prefix;
+use super::memory::check_memory_for;
 use super::names::{self, Kind, Name, Param, Spelling};
-use super::{beside, diagnose, init};
+use super::parameters::LstmWeights;
+use super::{beside, diagnose};
 use crate::check::check_config;
 use crate::config::LstmConfig;
 use crate::error::Error;
@@ -177,7 +178,7 @@ impl<'a, D> StateDict<'a, D> {
         numbers: impl Fn(Tensor<D>) -> Result<Vec<f32>, Error>,
     ) -> Result<LstmWeights, Error> {
         let config = self.config()?;
-        init::check_memory_for(&config)?;
+        check_memory_for(&config)?;
         let weights = LstmWeights::build(config, |name, _| {
             let tensor = self.tensors.remove(&name);
             numbers(tensor.ok_or_else(|| self.missing(name))?)

@@ -1,0 +1,28 @@
+//! How much memory a network's parameters take.
+
+use crate::check::{check_memory, host_out_of_memory};
+use crate::config::LstmConfig;
+use crate::error::Error;
+
+/// Refuses a network whose parameters need more memory than there is. Allocated one by one, they would end the
+/// process once memory runs out.
+pub(super) fn check_memory_for(config: &LstmConfig) -> Result<(), Error> {
+    let bytes = bytes(config).filter(|&bytes| bytes <= isize::MAX as usize);
+    let bytes = bytes.ok_or(Error::SizeOverflow { what: "the whole of the parameters" })?;
+    check_memory::<u8>(bytes).map_err(host_out_of_memory)
+}
+
+/// The bytes of all parameters; `None` if the count overflows.
+fn bytes(config: &LstmConfig) -> Option<usize> {
+    let (hidden, output) = (config.hidden_size(), config.output_size());
+    let directions = config.num_directions();
+    let projection = config.proj_size().checked_mul(hidden)?;
+    let of_layer = |input: usize| {
+        // A row of W_ih, of W_hh, of b_ih and of b_hh, 4H times.
+        let row = input.checked_add(output)?.checked_add(2)?;
+        hidden.checked_mul(4)?.checked_mul(row)?.checked_add(projection)?.checked_mul(directions)
+    };
+    let first = of_layer(config.input_size())?;
+    let other = of_layer(directions.checked_mul(output)?)?;
+    first.checked_add(other.checked_mul(config.num_layers() - 1)?)?.checked_mul(size_of::<f32>())
+}
