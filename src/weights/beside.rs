@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::names::{self, Kind, Param};
-use super::tensors::Tensor;
+use super::tensor::Tensor;
 use crate::config::LstmConfig;
 use crate::error::Error;
 

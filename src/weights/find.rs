@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::beside;
 use super::names::{self, Kind};
-use super::tensors::{StateDict, Tensor};
+use super::tensor::Tensor;
+use super::tensors::StateDict;
 use crate::error::{Error, FoundLstm};
 
 /// Every LSTM, in the order of the prefixes.

@@ -2,8 +2,9 @@
 
 mod beside;
 mod diagnose;
+mod files;
 mod find;
-mod header;
+mod format;
 mod init;
 mod memory;
 mod names;
@@ -11,8 +12,8 @@ mod pack;
 mod parameters;
 mod precision;
 mod round;
-mod safetensors;
 mod state_dict;
+mod tensor;
 mod tensors;
 
 pub(crate) use parameters::LayerWeights;

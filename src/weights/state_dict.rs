@@ -4,7 +4,8 @@ use ndarray::{ArrayD, ArrayViewD};
 
 use super::names::Name;
 use super::parameters::LstmWeights;
-use super::tensors::{StateDict, Tensor};
+use super::tensor::{ElementType, Tensor, Values};
+use super::tensors::StateDict;
 use crate::error::Error;
 
 impl LstmWeights {
@@ -79,10 +80,10 @@ impl LstmWeights {
         let tensors = tensors.into_iter().map(|(name, array)| Tensor {
             name: name.into(),
             shape: array.shape().into(),
-            unreadable: None,
-            data: array,
+            element_type: ElementType::F32,
+            values: Values::Array(Box::new(array)),
         });
-        StateDict::new(tensors, prefix)?.into_weights(|tensor| Ok(tensor.data.iter().copied().collect()))
+        StateDict::new(tensors, prefix)?.into_weights()
     }
 
     /// The parameters under PyTorch's names (without a prefix), in the order of `torch.nn.LSTM.state_dict`.

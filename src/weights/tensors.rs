@@ -1,51 +1,17 @@
 //! From named tensors to a network: which names there must be, and which sizes they have.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 use super::diagnose::Other;
 use super::find::wrong_prefix;
 use super::memory::check_memory_for;
 use super::names::{self, Kind, Name, Param, Spelling};
 use super::parameters::LstmWeights;
+use super::tensor::{Tensor, Values};
 use super::{beside, diagnose};
 use crate::check::check_config;
 use crate::config::LstmConfig;
 use crate::error::Error;
-
-/// A tensor of any kind: what is checked before its numbers are read.
-#[derive(Clone)]
-pub(super) struct Tensor<D> {
-    /// Full name, prefix included.
-    pub(super) name: String,
-    pub(super) shape: Rc<[usize]>,
-    /// The name of its element type, if this crate does not read that type.
-    pub(super) unreadable: Option<Rc<str>>,
-    pub(super) data: D,
-}
-
-impl<D> Tensor<D> {
-    /// The shape as two axes with at least one element, or what was expected in their place.
-    fn matrix(&self, expected: &str) -> Result<(usize, usize), Error> {
-        match self.shape[..] {
-            [rows, columns] if rows > 0 && columns > 0 => Ok((rows, columns)),
-            _ => Err(self.misshapen(expected.to_owned())),
-        }
-    }
-
-    fn misshapen(&self, expected: String) -> Error {
-        Error::TensorShape { name: self.name.clone(), expected, actual: self.shape.to_vec() }
-    }
-
-    fn unexpected(&self, reason: &str) -> Error {
-        Error::UnexpectedTensor { name: self.name.clone(), reason: reason.to_owned() }
-    }
-
-    /// The same without the numbers.
-    fn outline(self) -> Tensor<()> {
-        Tensor { name: self.name, shape: self.shape, unreadable: self.unreadable, data: () }
-    }
-}
 
 /// The parameters under one prefix.
 pub(super) struct StateDict<'a, D> {
@@ -163,32 +129,14 @@ impl<'a, D> StateDict<'a, D> {
             Error::TensorShape { .. } => self.other_network().unwrap_or(error),
             _ => error,
         })?;
-        for tensor in self.tensors.values() {
-            if let Some(actual) = &tensor.unreadable {
-                return Err(Error::TensorType { name: tensor.name.clone(), actual: actual.to_string() });
-            }
-        }
+        self.tensors.values().try_for_each(Tensor::check_element_type)?;
         beside::check(self.prefix, &self.near, &config)?;
         Ok(config)
     }
 
-    /// Checks that all tensors are there and fit, and reads the numbers of each.
-    pub(super) fn into_weights(
-        mut self,
-        numbers: impl Fn(Tensor<D>) -> Result<Vec<f32>, Error>,
-    ) -> Result<LstmWeights, Error> {
-        let config = self.config()?;
-        check_memory_for(&config)?;
-        let weights = LstmWeights::build(config, |name, _| {
-            let tensor = self.tensors.remove(&name);
-            numbers(tensor.ok_or_else(|| self.missing(name))?)
-        })?;
-        Ok(LstmWeights { spelling: self.spelling, ..weights })
-    }
-
-    /// The data of each matrix.
-    pub(super) fn matrices(&self) -> impl Iterator<Item = &D> {
-        self.tensors.iter().filter(|(name, _)| !name.param.is_bias()).map(|(_, tensor)| &tensor.data)
+    /// Every parameter but the biases.
+    pub(super) fn matrices(&self) -> impl Iterator<Item = &Tensor<D>> {
+        self.tensors.iter().filter(|(name, _)| !name.param.is_bias()).map(|(_, tensor)| tensor)
     }
 
     /// Refuses a gap: what one layer and direction has, every one has.
@@ -258,6 +206,19 @@ impl<'a, D> StateDict<'a, D> {
 
     fn missing(&self, name: Name) -> Error {
         Error::MissingTensor { name: format!("{}{}", self.prefix, name.spell(self.spelling)) }
+    }
+}
+
+impl StateDict<'_, Values<'_>> {
+    /// The network, if all tensors are there and fit, and nothing beside them extends it.
+    pub(super) fn into_weights(mut self) -> Result<LstmWeights, Error> {
+        let config = self.config()?;
+        check_memory_for(&config)?;
+        let weights = LstmWeights::build(config, |name, _| {
+            let tensor = self.tensors.remove(&name);
+            tensor.ok_or_else(|| self.missing(name))?.into_f32()
+        })?;
+        Ok(LstmWeights { spelling: self.spelling, ..weights })
     }
 }
 

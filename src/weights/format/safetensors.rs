@@ -1,0 +1,246 @@
+//! The safetensors format.
+//!
+//! The header is read more leniently than by the `safetensors` crate, which fails on a whole file for one element
+//! type that it does not know; here that is an error only in a parameter of the LSTM. The crate checks sizes,
+//! offsets and the file's length.
+
+use std::collections::btree_map::Entry as Place;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::rc::Rc;
+
+use half::f16;
+use ndarray::ArrayViewD;
+use safetensors::tensor::{Metadata, TensorInfo, TensorView};
+use safetensors::{Dtype, SafeTensorError};
+use serde::Deserialize;
+use serde::de::value::{Error as NoDtype, StrDeserializer};
+use serde::de::{Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor};
+
+use super::recognize::recognize;
+use crate::error::Error;
+use crate::weights::precision::Precision;
+use crate::weights::tensor::{ElementType, NamedTensors, Tensor, Values};
+
+/// The bytes of the header's length, a little-endian u64 at the start of the file.
+const LENGTH_BYTES: usize = 8;
+
+/// The longest header, as in the `safetensors` crate (`MAX_HEADER_SIZE`).
+const MAX_HEADER_BYTES: usize = 100_000_000;
+
+/// The key of the metadata that says which [`Precision`] the network had that was written.
+const PRECISION_KEY: &str = "wgpu_lstm.precision";
+
+/// Its value for [`Precision::F16`]; a file without the key is F32.
+const F16: &str = "F16";
+
+/// The tensors of a file. A name under the prefix that comes twice is refused, because the two tensors can differ.
+pub(in crate::weights) fn read<'a>(bytes: &'a [u8], prefix: &str) -> Result<NamedTensors<'a>, Error> {
+    let (header, data) = split(bytes).map_err(|error| invalid(error, bytes))?;
+    let Header { entries, metadata } = serde_json::from_slice(header)
+        .map_err(|error| invalid(SafeTensorError::InvalidHeaderDeserialization(error), bytes))?;
+    let mut entries = unique(entries, prefix)?;
+    check(&entries, data.len()).map_err(|error| invalid(error, bytes))?;
+    let tied = tied(&entries, &metadata, prefix)?;
+    entries.extend(tied);
+    let tensors = entries.into_iter().map(|(name, entry)| {
+        let (start, end) = entry.data_offsets;
+        let values = Values::Bytes(&data[start..end]);
+        Tensor { name, shape: entry.shape, element_type: entry.dtype.element_type(), values }
+    });
+    let tensors = tensors.collect();
+    let is_f16 = metadata.get(PRECISION_KEY).is_some_and(|precision| precision == F16);
+    Ok(NamedTensors { tensors, precision: if is_f16 { Precision::F16 } else { Precision::F32 } })
+}
+
+/// A file of these tensors, each in the precision beside it, of a network in `precision`.
+pub(in crate::weights) fn write<'a>(
+    tensors: impl Iterator<Item = (String, ArrayViewD<'a, f32>, Precision)>,
+    precision: Precision,
+) -> Result<Vec<u8>, Error> {
+    let entries: Vec<_> = tensors
+        .map(|(name, values, precision)| {
+            let (dtype, bytes): (_, Vec<u8>) = match precision {
+                Precision::F16 => {
+                    (Dtype::F16, values.iter().flat_map(|&x| f16::from_f32(x).to_le_bytes()).collect())
+                }
+                Precision::F32 => (Dtype::F32, values.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            };
+            (name, dtype, values.shape().to_vec(), bytes)
+        })
+        .collect();
+    let views = entries
+        .iter()
+        .map(|(name, dtype, shape, bytes)| {
+            Ok((name, TensorView::new(*dtype, shape.clone(), bytes).map_err(Error::safetensors)?))
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
+    // At most one key: the crate writes several in random order.
+    let metadata =
+        (precision == Precision::F16).then(|| HashMap::from([(PRECISION_KEY.to_owned(), F16.to_owned())]));
+    safetensors::serialize(views, metadata).map_err(Error::safetensors)
+}
+
+/// The error of bytes that are not a safetensors file: what they are instead, if their format is recognized.
+fn invalid(error: SafeTensorError, bytes: &[u8]) -> Error {
+    match recognize(bytes) {
+        Some(reason) => Error::SafeTensors { reason },
+        None => Error::safetensors(error),
+    }
+}
+
+/// The entries by name. Of a name that comes twice the last entry is kept, as JSON parsers do; under the prefix
+/// it is refused.
+fn unique(entries: Vec<(String, Entry)>, prefix: &str) -> Result<BTreeMap<String, Entry>, Error> {
+    let mut unique = BTreeMap::new();
+    for (name, entry) in entries {
+        match unique.entry(name) {
+            Place::Vacant(place) => {
+                place.insert(entry);
+            }
+            Place::Occupied(place) if place.key().starts_with(prefix) => {
+                return Err(Error::DuplicateTensor { name: place.key().clone() });
+            }
+            Place::Occupied(mut place) => {
+                place.insert(Entry { is_duplicate: true, ..entry });
+            }
+        }
+    }
+    Ok(unique)
+}
+
+/// The tensors that are not stored, but share another one's values. PyTorch's `save_model` writes a tensor
+/// of several names once, and for each other name a pair of metadata: that name and the one that is stored.
+///
+/// # Source
+///
+/// `safetensors.torch.save_model`
+fn tied(
+    entries: &BTreeMap<String, Entry>,
+    metadata: &BTreeMap<String, String>,
+    prefix: &str,
+) -> Result<Vec<(String, Entry)>, Error> {
+    let mut tied = Vec::new();
+    for (name, stored) in metadata.iter().filter(|(name, _)| !entries.contains_key(*name)) {
+        match entries.get(stored) {
+            Some(entry) if entry.is_duplicate && name.starts_with(prefix) => {
+                return Err(Error::DuplicateTensor { name: stored.clone() });
+            }
+            Some(entry) => tied.push((name.clone(), entry.clone())),
+            None => {} // metadata of another kind
+        }
+    }
+    Ok(tied)
+}
+
+/// The header's JSON and the tensors' bytes.
+fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), SafeTensorError> {
+    let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>().ok_or(SafeTensorError::HeaderTooSmall)?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+    if length > MAX_HEADER_BYTES {
+        return Err(SafeTensorError::HeaderTooLarge);
+    }
+    rest.split_at_checked(length).ok_or(SafeTensorError::InvalidHeaderLength)
+}
+
+/// Refuses tensors that do not lie side by side from the first byte to the last, or that have another number of
+/// bytes than their type and shape need.
+fn check(entries: &BTreeMap<String, Entry>, len: usize) -> Result<(), SafeTensorError> {
+    let mut infos = Vec::with_capacity(entries.len());
+    for (name, entry) in entries {
+        let (start, end) = entry.data_offsets;
+        let (dtype, shape) = match entry.dtype {
+            EntryType::Known(dtype) => (dtype, entry.shape.to_vec()),
+            // The size of an element is not known: any number of bytes is right.
+            EntryType::Unknown(_) => {
+                let bytes = end.checked_sub(start);
+                (Dtype::U8, vec![bytes.ok_or_else(|| SafeTensorError::InvalidOffset(name.clone()))?])
+            }
+        };
+        infos.push((name.clone(), TensorInfo { dtype, shape, data_offsets: entry.data_offsets }));
+    }
+    infos.sort_by_key(|(_, info)| info.data_offsets);
+    let metadata = Metadata::new(None, infos)?;
+    if metadata.data_len() == len { Ok(()) } else { Err(SafeTensorError::MetadataIncompleteBuffer) }
+}
+
+/// What the header says of a tensor: `safetensors::tensor::TensorInfo` with any element type. It is cheap to
+/// clone, because many names can be tied to one tensor.
+#[derive(Clone, Deserialize)]
+#[serde(expecting = "a tensor's dtype, shape and data_offsets")]
+struct Entry {
+    dtype: EntryType,
+    #[serde(deserialize_with = "shape")]
+    shape: Rc<[usize]>,
+    data_offsets: (usize, usize),
+    /// Whether the header has another entry of the same name.
+    #[serde(skip)]
+    is_duplicate: bool,
+}
+
+fn shape<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rc<[usize]>, D::Error> {
+    Vec::deserialize(deserializer).map(Rc::from)
+}
+
+#[derive(Clone)]
+enum EntryType {
+    Known(Dtype),
+    /// One that the `safetensors` crate does not know, as the file spells it.
+    Unknown(Rc<str>),
+}
+
+impl EntryType {
+    fn element_type(&self) -> ElementType {
+        match self {
+            Self::Known(Dtype::F16) => ElementType::F16,
+            Self::Known(Dtype::BF16) => ElementType::BF16,
+            Self::Known(Dtype::F32) => ElementType::F32,
+            Self::Known(Dtype::F64) => ElementType::F64,
+            Self::Known(other) => ElementType::Other(other.to_string().into()),
+            Self::Unknown(name) => ElementType::Other(name.clone()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for EntryType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let known: StrDeserializer<'_, NoDtype> = name.as_str().into_deserializer();
+        Ok(Dtype::deserialize(known).map_or_else(|_| Self::Unknown(name.as_str().into()), Self::Known))
+    }
+}
+
+/// The header's entries, in its order, with those whose name comes twice.
+struct Header {
+    entries: Vec<(String, Entry)>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(HeaderVisitor)
+    }
+}
+
+struct HeaderVisitor;
+
+impl<'de> Visitor<'de> for HeaderVisitor {
+    type Value = Header;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map from names to tensors")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Header, M::Error> {
+        let mut entries = Vec::new();
+        let mut metadata = None;
+        while let Some(name) = map.next_key::<String>()? {
+            if name != "__metadata__" {
+                entries.push((name, map.next_value()?));
+            } else if metadata.replace(map.next_value::<Option<_>>()?).is_some() {
+                return Err(M::Error::duplicate_field("__metadata__"));
+            }
+        }
+        Ok(Header { entries, metadata: metadata.flatten().unwrap_or_default() })
+    }
+}
