@@ -1,10 +1,10 @@
 //! From and to files.
 
+use super::find::select;
 use super::format::safetensors;
 use super::parameters::LstmWeights;
 use super::precision::Precision;
 use super::tensor::{ElementType, NamedTensors};
-use super::tensors::StateDict;
 use crate::error::Error;
 
 impl LstmWeights {
@@ -50,10 +50,10 @@ impl LstmWeights {
     /// ```
     pub fn from_safetensors(bytes: &[u8], prefix: &str) -> Result<Self, Error> {
         let NamedTensors { tensors, precision } = safetensors::read(bytes, prefix)?;
-        let dict = StateDict::new(tensors, prefix)?;
-        let is_f16 = dict.matrices().all(|matrix| matrix.element_type == ElementType::F16);
+        let candidate = select(tensors, prefix)?;
+        let is_f16 = candidate.matrices().all(|matrix| matrix.element_type == ElementType::F16);
         let precision = if is_f16 { precision } else { Precision::F32 };
-        Ok(Self { precision, ..dict.into_weights()? })
+        Ok(Self { precision, ..candidate.into_weights()? })
     }
 
     /// The parameters as the bytes of a safetensors file, under PyTorch's names, each with `prefix`

@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::beside;
-use super::names::{self, Kind};
+use super::candidate::Candidate;
+use super::extensions;
+use super::kinds::{self, Kind};
 use super::tensor::Tensor;
-use super::tensors::StateDict;
 use crate::error::{Error, FoundLstm};
 
 /// Every LSTM, in the order of the prefixes.
 ///
 /// A prefix that does not end in a dot is taken from the names alone: reading with it can refuse other names
 /// that begin so.
-pub(super) fn find_lstms(tensors: impl IntoIterator<Item = Tensor<()>>) -> Vec<FoundLstm> {
+fn find_lstms(tensors: impl IntoIterator<Item = Tensor<()>>) -> Vec<FoundLstm> {
     let tensors: Vec<_> = tensors.into_iter().collect();
     let mut groups: BTreeMap<&str, Group<'_>> = BTreeMap::new();
     for tensor in &tensors {
-        if let Some((prefix, kind)) = names::split(&tensor.name) {
+        if let Some((prefix, kind)) = kinds::split(&tensor.name) {
             let group = groups.entry(prefix).or_default();
             group.is_lstm |= matches!(kind, Kind::Param(..) | Kind::Changed(_));
             group.tensors.push(tensor);
@@ -24,8 +24,8 @@ pub(super) fn find_lstms(tensors: impl IntoIterator<Item = Tensor<()>>) -> Vec<F
     }
     groups.retain(|_, group| group.is_lstm);
     for tensor in &tensors {
-        let own = names::split(&tensor.name).map(|(prefix, _)| prefix);
-        for prefix in beside::near_prefixes(&tensor.name).filter(|prefix| own != Some(prefix)) {
+        let own = kinds::split(&tensor.name).map(|(prefix, _)| prefix);
+        for prefix in extensions::near_prefixes(&tensor.name).filter(|prefix| own != Some(prefix)) {
             if let Some(group) = groups.get_mut(prefix.as_str()) {
                 group.tensors.push(tensor);
             }
@@ -33,7 +33,7 @@ pub(super) fn find_lstms(tensors: impl IntoIterator<Item = Tensor<()>>) -> Vec<F
     }
     let read = |(&prefix, group): (&&str, &Group<'_>)| {
         let tensors = group.tensors.iter().copied().cloned();
-        let config = StateDict::new(tensors, prefix).and_then(|dict| dict.config());
+        let config = Candidate::new(tensors, prefix).and_then(|dict| dict.config());
         FoundLstm { prefix: prefix.to_owned(), config }
     };
     groups.iter().map(read).collect()
@@ -47,8 +47,16 @@ struct Group<'a> {
     is_lstm: bool,
 }
 
+/// The tensors under the prefix. If no parameter of an LSTM is there, the error names the prefixes that have one.
+pub(super) fn select<V>(
+    tensors: impl IntoIterator<Item = Tensor<V>>,
+    prefix: &str,
+) -> Result<Candidate<'_, V>, Error> {
+    Candidate::new(tensors, prefix)?.unless_elsewhere().map_err(|tensors| wrong_prefix(prefix, tensors))
+}
+
 /// The error for a prefix under which there is no LSTM, though there are tensors.
-pub(super) fn wrong_prefix(prefix: &str, tensors: Vec<Tensor<()>>) -> Error {
+fn wrong_prefix(prefix: &str, tensors: Vec<Tensor<()>>) -> Error {
     let mut names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();

@@ -1,6 +1,5 @@
 //! PyTorch's names for the parameters of an LSTM, and the shape each must have.
 
-use super::diagnose;
 use crate::config::LstmConfig;
 
 /// One of the five parameters that a layer and direction can have, in state-dict order.
@@ -14,10 +13,11 @@ pub(super) enum Param {
 }
 
 impl Param {
-    const ALL: [Self; 5] = [Self::WeightIh, Self::WeightHh, Self::BiasIh, Self::BiasHh, Self::WeightHr];
+    pub(super) const ALL: [Self; 5] =
+        [Self::WeightIh, Self::WeightHh, Self::BiasIh, Self::BiasHh, Self::WeightHr];
 
     /// What the name starts with; the whole name in an `LSTMCell`.
-    fn stem(self) -> &'static str {
+    pub(super) fn stem(self) -> &'static str {
         match self {
             Self::WeightIh => "weight_ih",
             Self::WeightHh => "weight_hh",
@@ -28,7 +28,7 @@ impl Param {
     }
 
     /// The parameter whose stem the text starts with, and the rest.
-    fn starting(text: &str) -> Option<(Self, &str)> {
+    pub(super) fn starting(text: &str) -> Option<(Self, &str)> {
         Self::ALL.into_iter().find_map(|param| Some((param, text.strip_prefix(param.stem())?)))
     }
 
@@ -44,61 +44,6 @@ pub(super) enum Spelling {
     Layers,
     /// `torch.nn.LSTMCell`: `weight_ih`. One layer, one direction, no projection.
     Cell,
-}
-
-/// How a name relates to the LSTM whose prefix it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// One of its parameters.
-    Param(Spelling, Name),
-    /// Something in place of a parameter, and why it is refused.
-    Changed(&'static str),
-    /// Packed parameters of it, if it is an LSTM: other quantized layers have such names, too.
-    Packed(&'static str),
-    /// A parameter of an extended LSTM, if there is an LSTM, and why it is refused then. A linear layer has
-    /// such names, too.
-    Doubtful(&'static str),
-}
-
-/// The prefix of the LSTM that a full name belongs to, and how it relates to this LSTM; `None` for all other names.
-///
-/// Without its prefix the same name has the empty prefix.
-pub(super) fn split(name: &str) -> Option<(&str, Kind)> {
-    let starts = std::iter::once(0).chain(name.match_indices('.').map(|(dot, _)| dot + 1));
-    let mut last = 0;
-    for start in starts {
-        if let Some(kind) = at_start(&name[start..]) {
-            return Some((&name[..start], kind));
-        }
-        last = start;
-    }
-    let segment = &name[last..];
-    // A prefix that ends in no dot: "encoder_weight_ih_l0".
-    let start = Param::ALL.iter().filter_map(|param| segment.rfind(param.stem())).max();
-    if let Some(start) = start
-        && segment[..start].contains(char::is_alphanumeric)
-        && let Ok((spelling, param)) = Name::parse(&segment[start..])
-    {
-        return Some((&name[..last + start], Kind::Param(spelling, param)));
-    }
-    let plain = segment.trim_start_matches(|c: char| !c.is_alphanumeric()).to_ascii_lowercase();
-    let doubtful = ["weight", "bias", "peephole"].iter().any(|word| plain.starts_with(word));
-    doubtful.then_some((&name[..last], Kind::Doubtful("no parameter of an LSTM has such a name")))
-}
-
-/// The kind of a name without its prefix, if it is an LSTM's.
-fn at_start(text: &str) -> Option<Kind> {
-    if text.starts_with("_packed_params") {
-        return Some(Kind::Packed(diagnose::QUANTIZED));
-    }
-    if let Some(reason) = diagnose::changed_parameter(text) {
-        return Some(Kind::Changed(reason));
-    }
-    Param::starting(text)?;
-    Some(match Name::parse(text) {
-        Ok((spelling, name)) => Kind::Param(spelling, name),
-        Err(reason) => Kind::Changed(reason),
-    })
 }
 
 /// Which parameter of which layer and direction. Ordered as in a state dict.
@@ -182,43 +127,5 @@ impl Name {
             .filter(move |&param| bias || !param.is_bias())
             .filter(move |&param| projection || param != Param::WeightHr)
             .map(move |param| Self { layer, direction, param })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Kind, Spelling, split};
-
-    #[test]
-    fn a_name_is_split_where_its_lstm_begins() {
-        for (name, prefix) in [
-            ("weight_ih_l0", Some("")),
-            ("a.b.bias_hh_l12_reverse", Some("a.b.")),
-            ("no_dotweight_ih_l0", Some("no_dot")),
-            ("my.no_dotbias_ih", Some("my.no_dot")),
-            ("my.weight_hr_l0", Some("my.")),
-            ("weight_ih_weight_ih_l0", Some("")), // a strange suffix of weight_ih
-            ("a.weight_hh_l0_raw", Some("a.")),
-            ("a.parametrizations.weight_hh_l0.original0", Some("a.")),
-            ("a._all_weight_values.0.param", Some("a.")),
-            ("a._packed_params._packed_params", Some("a.")),
-            ("a._packed_weight_ih", Some("a.")),
-            ("a.weight_ih_l0.qweight", Some("a.")),
-            ("fc.weight", Some("fc.")),
-            ("bias", Some("")),
-            (" WEIGHT_IH_L0", Some("")),
-            ("h0", None),
-            ("", None),
-            ("lstm.", None),
-            ("conv.parametrizations.weight.original0", None),
-            ("conv.running_mean", None),
-        ] {
-            assert_eq!(split(name).map(|(prefix, _)| prefix), prefix, "{name}");
-            if let Some(prefix) = prefix {
-                let (rest, kind) = split(&name[prefix.len()..]).unwrap();
-                assert_eq!((rest, kind), ("", split(name).unwrap().1), "{name}");
-            }
-        }
-        assert!(matches!(split("lstm.weight_hh"), Some(("lstm.", Kind::Param(Spelling::Cell, _)))));
     }
 }

@@ -2,10 +2,10 @@
 
 use ndarray::{ArrayD, ArrayViewD};
 
+use super::find::select;
 use super::names::Name;
 use super::parameters::LstmWeights;
 use super::tensor::{ElementType, Tensor, Values};
-use super::tensors::StateDict;
 use crate::error::Error;
 
 impl LstmWeights {
@@ -83,7 +83,7 @@ impl LstmWeights {
             element_type: ElementType::F32,
             values: Values::Array(Box::new(array)),
         });
-        StateDict::new(tensors, prefix)?.into_weights()
+        select(tensors, prefix)?.into_weights()
     }
 
     /// The parameters under PyTorch's names (without a prefix), in the order of `torch.nn.LSTM.state_dict`.

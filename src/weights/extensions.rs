@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::names::{self, Kind, Param};
+use super::kinds::{self, Kind};
+use super::names::Param;
+use super::prefix::{is_module, wrapper_of};
 use super::tensor::Tensor;
 use crate::config::LstmConfig;
 use crate::error::Error;
@@ -62,17 +64,6 @@ impl<'a> Place<'a> {
     }
 }
 
-/// The prefix of the module that has the one of this prefix as its member `wrapped`.
-pub(super) fn wrapper_of<'a>(prefix: &'a str, wrapped: &str) -> Option<&'a str> {
-    prefix.strip_suffix(wrapped).filter(|wrapper| is_module(wrapper) || wrapper.is_empty())
-}
-
-/// Whether a prefix is a module's path, so that what is under it belongs to that module. Under the empty prefix,
-/// and one such as `"encoder_"`, there can be a whole model.
-fn is_module(prefix: &str) -> bool {
-    prefix.ends_with('.')
-}
-
 /// Whether the name alone leaves it open that the tensor extends the LSTM of this prefix.
 pub(super) fn is_near(prefix: &str, name: &str) -> bool {
     Place::of(prefix, name).is_some()
@@ -93,7 +84,7 @@ pub(super) fn near_prefixes(name: &str) -> impl Iterator<Item = String> + '_ {
 pub(super) fn check(prefix: &str, near: &[Tensor<()>], config: &LstmConfig) -> Result<(), Error> {
     let networks = unseparated_networks(prefix, near);
     let is_anothers = |name: &str| {
-        names::split(name).is_some_and(|(start, _)| {
+        kinds::split(name).is_some_and(|(start, _)| {
             networks.get(start).is_some_and(|&has| has == [true; 2]) && extension(start).is_none()
         })
     };
@@ -117,7 +108,7 @@ fn unseparated_networks<'a>(prefix: &str, near: &'a [Tensor<()>]) -> BTreeMap<&'
     let mut networks: BTreeMap<_, [bool; 2]> = BTreeMap::new();
     for tensor in near {
         if let Some(Place::Direct(name)) = Place::of(prefix, &tensor.name)
-            && let Some((start, Kind::Param(_, name))) = names::split(name)
+            && let Some((start, Kind::Param(_, name))) = kinds::split(name)
         {
             let has = networks.entry(start).or_default();
             has[0] |= name.param == Param::WeightIh;
