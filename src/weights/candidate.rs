@@ -1,4 +1,4 @@
-//! From the tensors under one prefix to a network: which names there must be, and which sizes they have.
+//! From the tensors under one prefix to a network: checks the names, infers the sizes, checks the shapes.
 
 use std::collections::BTreeMap;
 
@@ -62,17 +62,22 @@ impl<'a, V> Candidate<'a, V> {
             }
         };
         if has_parameters {
-            others.retain(|tensor| extensions::is_near(prefix, &tensor.name));
+            others.retain(|tensor| extensions::can_extend(prefix, &tensor.name));
         }
         Ok(Self { prefix, spelling, summary: Summary::of(params.keys()), params, others })
     }
 
-    /// The candidate, unless there are tensors and none of them is a parameter: then the tensors.
-    pub(super) fn unless_elsewhere(self) -> Result<Self, Vec<Tensor<()>>> {
+    /// Fails if there are tensors, but no parameter. The error is the tensors.
+    pub(super) fn require_parameters(self) -> Result<Self, Vec<Tensor<()>>> {
         if self.params.is_empty() && !self.others.is_empty() { Err(self.others) } else { Ok(self) }
     }
 
-    /// The sizes of the network, if all tensors are there and fit, and nothing beside them extends it.
+    /// The sizes of the network.
+    ///
+    /// # Errors
+    ///
+    /// A parameter is missing, has the wrong shape or an element type that is not read, or another tensor extends
+    /// the LSTM.
     pub(super) fn config(&self) -> Result<LstmConfig, Error> {
         self.check_names()?;
         let config = self.sizes().and_then(|config| self.check_shapes(&config).map(|()| config));
@@ -90,10 +95,10 @@ impl<'a, V> Candidate<'a, V> {
         self.params.iter().filter(|(name, _)| !name.param.is_bias()).map(|(_, tensor)| tensor)
     }
 
-    /// Refuses a gap: what one layer and direction has, every one has.
+    /// Requires the parameters that one layer and direction has in all others.
     fn check_names(&self) -> Result<(), Error> {
         let Summary { last_layer, reverse, bias, projection } = self.summary;
-        // Ends at the first gap, however high the last layer's number.
+        // This ends at the first gap, so that a large number of the last layer costs nothing.
         for layer in 0..=last_layer {
             for direction in 0..1 + usize::from(reverse) {
                 for name in Name::of_layer(layer, direction, bias, projection) {
@@ -104,7 +109,7 @@ impl<'a, V> Candidate<'a, V> {
         Ok(())
     }
 
-    /// Reads the sizes off the first layer's shapes and what kinds of names there are.
+    /// Infers the sizes from the first layer's shapes and from the names.
     fn sizes(&self) -> Result<LstmConfig, Error> {
         let w_ih = self.get(first(Param::WeightIh))?;
         let expected = "[4·H, I], H and I at least 1";
@@ -143,7 +148,7 @@ impl<'a, V> Candidate<'a, V> {
         Ok(())
     }
 
-    /// The network that all the shapes fit, if it is a known one.
+    /// The error that names another network, if all shapes fit one.
     fn other_network(&self) -> Option<Error> {
         let other = OtherNetwork::of(&self.params.get(&first(Param::WeightHh))?.shape)?;
         let directions = 1 + usize::from(self.summary.reverse);
@@ -161,7 +166,7 @@ impl<'a, V> Candidate<'a, V> {
 }
 
 impl Candidate<'_, Values<'_>> {
-    /// The network, if all tensors are there and fit, and nothing beside them extends it.
+    /// The network; the errors are those of [`config`](Self::config) and of reading values.
     pub(super) fn into_weights(mut self) -> Result<LstmWeights, Error> {
         let config = self.config()?;
         check_memory_for(&config)?;
@@ -173,7 +178,7 @@ impl Candidate<'_, Values<'_>> {
     }
 }
 
-/// The parameter of the first layer, forward.
+/// The name of a parameter of the first layer, forward.
 fn first(param: Param) -> Name {
     Name { layer: 0, direction: 0, param }
 }

@@ -6,7 +6,7 @@ use super::prefix::wrapper_of;
 pub(super) const QUANTIZED: &str = "a quantized LSTM keeps its parameters packed; save the network before it is \
     quantized";
 
-/// How a library changed a parameter, if a name without its prefix shows that it did.
+/// The reason to refuse a name without its prefix that a library writes in place of a parameter's.
 pub(super) fn changed_parameter(text: &str) -> Option<&'static str> {
     const WEIGHT_NORM: &str = "weight norm splits a weight into _g and _v; call \
         torch.nn.utils.remove_weight_norm(lstm, name) for each weight before saving";
@@ -43,8 +43,8 @@ pub(super) fn changed_parameter(text: &str) -> Option<&'static str> {
         .map(|(_, reason)| reason)
 }
 
-/// Whether a tensor makes the LSTM of this prefix a weight-dropped one: fastai wraps the LSTM as `module`, in
-/// which it leaves the weight of the last training step, and keeps the true one beside it.
+/// The reason to refuse a tensor that shows that the LSTM of this prefix has weight drop. fastai wraps the LSTM as
+/// `module`, in which it leaves the weight of the last training step, and keeps the true weight beside it.
 pub(super) fn dropped_outside(prefix: &str, name: &str) -> Option<&'static str> {
     let wrapper = wrapper_of(prefix, "module.")?;
     let parameter = name.strip_prefix(wrapper)?.strip_suffix("_raw")?;

@@ -1,7 +1,7 @@
-//! Tensors beside an LSTM's parameters that extend it: layer normalization, peepholes, masks, adapters. Read
-//! without them the network would give wrong results, so they are refused.
+//! Refuses tensors beside an LSTM's parameters that extend it: layer normalization, peepholes, masks, adapters.
+//! Without them the network would compute wrong results.
 //!
-//! Their names are not standard: a tensor is judged by its place, its name and its shape.
+//! Their names are not standard. A tensor is judged by its place, its name and its shape.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use super::tensor::Tensor;
 use crate::config::LstmConfig;
 use crate::error::Error;
 
-/// PEFT's wrappers: the name of the wrapped module, the names' starts of what replaces or extends it beside it,
-/// and what to do.
+/// PEFT's wrappers: the name of the wrapped module; how the names of the tensors start that replace or extend it;
+/// the reason to refuse them.
 const WRAPPERS: [(&str, &[&str], &str); 2] = [
     (
         "base_layer.",
@@ -29,20 +29,20 @@ const WRAPPERS: [(&str, &[&str], &str); 2] = [
     ),
 ];
 
-/// What the names of PEFT's adapter weights start with.
+/// How the names of PEFT's adapter weights start.
 const ADAPTERS: [&str; 7] = ["lora_", "ia3_", "hada_", "lokr_", "oft_", "boft_", "vera_"];
 
-/// How many name segments there are at most from the module that a prefix names to a tensor that extends it:
+/// The largest number of segments in the name of a tensor that extends an LSTM, without the prefix of the LSTM:
 /// `norms.0.weight`, `lora_A.default.weight`.
 const DEPTH: usize = 3;
 
-/// Where a tensor is, seen from an LSTM's prefix.
+/// Where a tensor is, relative to an LSTM's prefix.
 enum Place<'a> {
     /// Directly under the prefix: its name there.
     Direct(&'a str),
     /// In a module directly under the prefix: the module's name.
     Nested(&'a str),
-    /// In the wrapper whose base module the LSTM is, and why it is refused.
+    /// In the wrapper of the LSTM: the reason to refuse it.
     Wrapper(&'static str),
 }
 
@@ -64,14 +64,14 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Whether the name alone leaves it open that the tensor extends the LSTM of this prefix.
-pub(super) fn is_near(prefix: &str, name: &str) -> bool {
+/// Whether a tensor of this name can extend the LSTM of this prefix; the shape decides then.
+pub(super) fn can_extend(prefix: &str, name: &str) -> bool {
     Place::of(prefix, name).is_some()
 }
 
-/// The prefixes, each empty or with a dot at its end, from which a tensor can be [near](is_near), or a wrapper's
-/// weight (`module.`).
-pub(super) fn near_prefixes(name: &str) -> impl Iterator<Item = String> + '_ {
+/// The prefixes, empty or with a dot at the end, of the LSTMs that a tensor [can extend](can_extend), and those
+/// of modules wrapped as `module` whose weights it can replace.
+pub(super) fn extended_prefixes(name: &str) -> impl Iterator<Item = String> + '_ {
     let dots = name.rmatch_indices('.').map(|(dot, _)| dot + 1).chain([0]).take(DEPTH);
     dots.flat_map(move |end| {
         ["", "module.", WRAPPERS[0].0, WRAPPERS[1].0]
@@ -81,18 +81,19 @@ pub(super) fn near_prefixes(name: &str) -> impl Iterator<Item = String> + '_ {
 }
 
 /// Refuses the first tensor, in the order of names, that extends the LSTM.
-pub(super) fn check(prefix: &str, near: &[Tensor<()>], config: &LstmConfig) -> Result<(), Error> {
-    let networks = unseparated_networks(prefix, near);
-    let is_anothers = |name: &str| {
+pub(super) fn check(prefix: &str, others: &[Tensor<()>], config: &LstmConfig) -> Result<(), Error> {
+    let networks = unseparated_networks(prefix, others);
+    let is_of_another = |name: &str| {
         kinds::split(name).is_some_and(|(start, _)| {
             networks.get(start).is_some_and(|&has| has == [true; 2]) && extension(start).is_none()
         })
     };
-    near.iter()
+    others
+        .iter()
         .filter_map(|tensor| {
             let reason = match Place::of(prefix, &tensor.name)? {
                 Place::Wrapper(reason) => Some(reason.to_owned()),
-                Place::Direct(name) if is_anothers(name) => None,
+                Place::Direct(name) if is_of_another(name) => None,
                 Place::Direct(name) => direct(prefix, name, &tensor.shape, config).map(unsupported),
                 Place::Nested(module) => nested(prefix, module, &tensor.shape, config).map(unsupported),
             };
@@ -102,11 +103,11 @@ pub(super) fn check(prefix: &str, near: &[Tensor<()>], config: &LstmConfig) -> R
         .map_or(Ok(()), |(name, reason)| Err(Error::UnexpectedTensor { name: name.clone(), reason }))
 }
 
-/// Networks whose prefixes go on from this one without a dot, such as `"encoder_"`, and whether each has a
-/// weight_ih and a weight_hh: without both it is no network.
-fn unseparated_networks<'a>(prefix: &str, near: &'a [Tensor<()>]) -> BTreeMap<&'a str, [bool; 2]> {
+/// Networks whose prefixes are this one and more without a dot, such as `"encoder_"`. For each, whether it has a
+/// weight_ih and a weight_hh: a network has both.
+fn unseparated_networks<'a>(prefix: &str, others: &'a [Tensor<()>]) -> BTreeMap<&'a str, [bool; 2]> {
     let mut networks: BTreeMap<_, [bool; 2]> = BTreeMap::new();
-    for tensor in near {
+    for tensor in others {
         if let Some(Place::Direct(name)) = Place::of(prefix, &tensor.name)
             && let Some((start, Kind::Param(_, name))) = kinds::split(name)
         {
@@ -125,28 +126,29 @@ fn unsupported(what: &str) -> String {
     )
 }
 
-/// What a tensor directly under the prefix is, unless it is an initial state or of another size.
+/// What a tensor directly under the prefix extends the LSTM by; `None` for an initial state, and for a tensor of
+/// another size.
 fn direct(prefix: &str, name: &str, shape: &[usize], config: &LstmConfig) -> Option<&'static str> {
     let Some(extension) = extension(name) else {
         let refused = fits(shape, config) && !is_initial_state(name, shape, config);
         return refused.then_some("a parameter of an extended LSTM");
     };
-    // One number can serve all gates.
+    // A single number can apply to all gates.
     let one = shape.iter().all(|&axis| axis == 1) && (is_module(prefix) || names_gate(name));
     (extension.any_shape || one || fits(shape, config)).then_some(extension.what)
 }
 
-/// What a tensor of a module under the prefix is, if the module's name says that it extends the cell.
+/// What a tensor of a module under the prefix extends the LSTM by, if the module's name says that it does.
 ///
-/// Where the prefix is not a module's, other layers of the model have the same place. A normalization is the
-/// cell's there only if its name has a gate, a state or a matrix in it (`layernorm_i`, `ln_hh`).
+/// If the prefix is not that of a module, other layers of the model are in the same place. A normalization there
+/// belongs to the LSTM only if its name has a gate, a state or a matrix in it (`layernorm_i`, `ln_hh`).
 fn nested(prefix: &str, module: &str, shape: &[usize], config: &LstmConfig) -> Option<&'static str> {
     let extension = extension(module)?;
     let fits = fits(shape, config) && (is_module(prefix) || names_gate(module));
     (extension.any_shape || fits).then_some(extension.what)
 }
 
-/// Whether a tensor has an axis as long as a state (H, O) or as the gates (4H, or 3H for three peepholes).
+/// Whether a tensor has an axis of the length of a state (H, O) or of the gates (4H; 3H for three peepholes).
 fn fits(shape: &[usize], config: &LstmConfig) -> bool {
     let hidden = config.hidden_size();
     shape.iter().any(|axis| [hidden, 3 * hidden, 4 * hidden, config.output_size()].contains(axis))
@@ -164,10 +166,10 @@ fn names_gate(name: &str) -> bool {
     words(name).iter().any(|word| GATES.contains(&word.as_str()))
 }
 
-/// An extension of the LSTM that a name tells.
+/// What a name says about an extension of the LSTM.
 struct Extension {
     what: &'static str,
-    /// Whether it is one whatever the tensor's shape.
+    /// Whether the name is enough, whatever the tensor's shape.
     any_shape: bool,
 }
 
@@ -202,12 +204,12 @@ fn extension(name: &str) -> Option<Extension> {
     }
 }
 
-/// Whether it is an initial state by its name: `h0`, `c_0`, `init_hidden`, `state`.
+/// Whether a tensor is an initial state, by its name: `h0`, `c_0`, `init_hidden`, `state`.
 fn is_initial_state(name: &str, shape: &[usize], config: &LstmConfig) -> bool {
     let words = words(name);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let starts = |word: &str, starts: &[&str]| starts.iter().any(|start| word.starts_with(start));
-    // Of a gate, and not of a state.
+    // Words of a gate's parameter, not of a state.
     let is_parameters = |word: &&str| {
         ["w", "u", "b", "to"].contains(word) || starts(word, &["weight", "bias", "gate", "kernel"])
     };

@@ -1,4 +1,4 @@
-//! From and to files.
+//! From the bytes of a file, and back.
 
 use super::find::select;
 use super::format::safetensors;
@@ -8,34 +8,35 @@ use super::tensor::{ElementType, NamedTensors};
 use crate::error::Error;
 
 impl LstmWeights {
-    /// Parameters from the bytes of a safetensors file; as
-    /// [`from_state_dict`](LstmWeights::from_state_dict), and no byte sequence makes it panic.
+    /// Parameters from the bytes of a safetensors file. Tensors are selected, checked and refused as by
+    /// [`from_state_dict`](LstmWeights::from_state_dict). No byte sequence causes a panic.
     ///
-    /// Entries of type F32, F16, BF16 and F64 are read, F64 rounded to the nearest f32: a finite number
-    /// that would become infinite is refused. Tensors that are not the LSTM's may have any type. A parameter
-    /// that shares its values with another tensor, which PyTorch's `save_model` writes once, is read under the
-    /// name that the file's metadata has for it.
+    /// Parameters may be of type F32, F16, BF16 or F64. F64 is rounded to the nearest f32; a finite number that
+    /// would become infinite is refused. Tensors that do not belong to the LSTM may have any type. PyTorch's
+    /// `save_model` writes tensors that share their values once, and the names of the others into the metadata:
+    /// these are read too.
     ///
-    /// The precision is [`Precision::F32`] whatever the entries are, but [`Precision::F16`] in a file that
-    /// [`to_safetensors`](LstmWeights::to_safetensors) wrote of such a network. Where PyTorch's `.half()` made
-    /// F16 entries, [`to_precision`](LstmWeights::to_precision) halves the memory and rounds nothing.
+    /// The precision of the network is [`Precision::F32`] whatever the types in the file are, except in a file that
+    /// [`to_safetensors`](LstmWeights::to_safetensors) wrote from a network of [`Precision::F16`]. For a file of
+    /// F16 tensors from PyTorch's `.half()`, [`to_precision`](LstmWeights::to_precision) halves the memory without
+    /// any rounding.
     ///
-    /// A PyTorch checkpoint becomes a safetensors file in Python:
+    /// To convert a PyTorch checkpoint to a safetensors file in Python:
     ///
     /// ```python
     /// state_dict = torch.load("model.pt", map_location="cpu", weights_only=True)
     /// safetensors.torch.save_file(state_dict, "model.safetensors")
     /// ```
     ///
-    /// or, from the model itself, by `safetensors.torch.save_model(model, "model.safetensors")`.
+    /// or, from the model itself: `safetensors.torch.save_model(model, "model.safetensors")`.
     ///
     /// # Errors
     ///
     /// Those of [`from_state_dict`](LstmWeights::from_state_dict), and
     ///
-    /// - [`Error::SafeTensors`]: the bytes are not a safetensors file, or the file is truncated or corrupt; for
-    ///   many other formats the error says which it is;
-    /// - [`Error::TensorType`]: a parameter has an element type that is not read;
+    /// - [`Error::SafeTensors`]: the bytes are not a safetensors file, or the file is truncated or corrupt; the
+    ///   error names the format of the file if it is another common one;
+    /// - [`Error::TensorType`]: a parameter has another element type;
     /// - [`Error::PrecisionRange`]: a finite F64 number is beyond the range of f32.
     ///
     /// # Examples
@@ -56,12 +57,12 @@ impl LstmWeights {
         Ok(Self { precision, ..candidate.into_weights()? })
     }
 
-    /// The parameters as the bytes of a safetensors file, under PyTorch's names, each with `prefix`
-    /// before it. A network that was read under the names of an `LSTMCell` is written under these.
+    /// The parameters as the bytes of a safetensors file. Each name is `prefix` and PyTorch's own name. A network
+    /// that was read under the names of an `LSTMCell` is written under these names.
     ///
-    /// All entries are F32; in a network of [`Precision::F16`] the matrices are F16, at half the bytes, and
-    /// the file's metadata has `"wgpu_lstm.precision": "F16"`. Reading them back with the same prefix gives
-    /// the same parameters, bit for bit, in the same precision.
+    /// All tensors are F32, except the matrices of a network of [`Precision::F16`]: these are F16, and the file's
+    /// metadata has `"wgpu_lstm.precision": "F16"`. Reading the file with the same prefix returns the same
+    /// parameters, bit for bit, in the same precision.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Parameters that are not read from a file: random ones and constant ones.
+//! Networks of random and of constant parameters.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -12,17 +12,17 @@ use crate::error::Error;
 impl LstmWeights {
     /// Parameters drawn from U(-1/√H, 1/√H), PyTorch's default initialisation.
     ///
-    /// The same seed gives the same bits on every platform. One stream of ChaCha8 serves them all,
-    /// one 32-bit word a number, in the order of PyTorch's state dict: layer after layer, in each
+    /// The same seed gives the same bits on every platform. All numbers come from one stream of ChaCha8,
+    /// one 32-bit word each, in the order of PyTorch's state dict: layer after layer, in each
     /// the forward direction and then the reverse one, in each `weight_ih`, `weight_hh`,
-    /// `bias_ih`, `bias_hh`, `weight_hr` (those that the config has), each row after row. PyTorch
-    /// itself draws other numbers from the same seed.
+    /// `bias_ih`, `bias_hh`, `weight_hr` (as far as the config has them), each row after row. PyTorch
+    /// generates other numbers from the same seed.
     ///
     /// # Errors
     ///
-    /// [`Error::ZeroSize`], [`Error::ProjectionTooLarge`] for sizes that no network has;
+    /// [`Error::ZeroSize`], [`Error::ProjectionTooLarge`] for sizes that no network can have;
     /// [`Error::SizeOverflow`] for parameters of more bytes than an allocation can have, [`Error::OutOfMemory`] for more
-    /// than this machine has.
+    /// bytes than this machine has.
     ///
     /// # Source
     ///
@@ -48,7 +48,7 @@ impl LstmWeights {
     ///
     /// # Errors
     ///
-    /// As [`LstmWeights::uniform`].
+    /// Those of [`LstmWeights::uniform`].
     pub fn constant(config: &LstmConfig, value: f32) -> Result<Self, Error> {
         Self::filled_with(config, || value)
     }

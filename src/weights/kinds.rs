@@ -1,4 +1,4 @@
-//! Which LSTM a tensor belongs to, and how, by its name.
+//! Decides by a tensor's name to which LSTM it belongs, and as what.
 
 use super::changed::{QUANTIZED, changed_parameter};
 use super::names::{Name, Param, Spelling};
@@ -6,20 +6,19 @@ use super::names::{Name, Param, Spelling};
 /// How a name relates to the LSTM whose prefix it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// One of its parameters.
+    /// It is the name of one of the LSTM's parameters.
     Param(Spelling, Name),
-    /// Something in place of a parameter, and why it is refused.
+    /// A library writes this name in place of a parameter's. The reason to refuse it.
     Changed(&'static str),
-    /// Packed parameters of it, if it is an LSTM: other quantized layers have such names, too.
+    /// Quantized parameters have this name, those of other layers too. The reason to refuse an LSTM's.
     Packed(&'static str),
-    /// A parameter of an extended LSTM, if there is an LSTM, and why it is refused then. A linear layer has
-    /// such names, too.
+    /// Beside an LSTM's parameters it is the name of an extension, elsewhere perhaps that of a linear layer. The
+    /// reason to refuse it beside parameters.
     Doubtful(&'static str),
 }
 
-/// The prefix of the LSTM that a full name belongs to, and how it relates to this LSTM; `None` for all other names.
-///
-/// Without its prefix the same name has the empty prefix.
+/// Cuts a full name into the prefix of its LSTM and the rest, and returns the prefix and the kind of the rest;
+/// `None` for the name of another tensor. The rest alone has the empty prefix and the same kind.
 pub(super) fn split(name: &str) -> Option<(&str, Kind)> {
     let starts = std::iter::once(0).chain(name.match_indices('.').map(|(dot, _)| dot + 1));
     let mut last = 0;
@@ -30,7 +29,7 @@ pub(super) fn split(name: &str) -> Option<(&str, Kind)> {
         last = start;
     }
     let segment = &name[last..];
-    // A prefix that ends in no dot: "encoder_weight_ih_l0".
+    // A prefix that does not end in a dot: "encoder_weight_ih_l0".
     let start = Param::ALL.iter().filter_map(|param| segment.rfind(param.stem())).max();
     if let Some(start) = start
         && segment[..start].contains(char::is_alphanumeric)
@@ -43,7 +42,7 @@ pub(super) fn split(name: &str) -> Option<(&str, Kind)> {
     doubtful.then_some((&name[..last], Kind::Doubtful("no parameter of an LSTM has such a name")))
 }
 
-/// The kind of a name without its prefix, if it is an LSTM's.
+/// The kind of a name without its prefix, if it belongs to an LSTM.
 fn at_start(text: &str) -> Option<Kind> {
     if text.starts_with("_packed_params") {
         return Some(Kind::Packed(QUANTIZED));
@@ -71,7 +70,7 @@ mod tests {
             ("no_dotweight_ih_l0", Some("no_dot")),
             ("my.no_dotbias_ih", Some("my.no_dot")),
             ("my.weight_hr_l0", Some("my.")),
-            ("weight_ih_weight_ih_l0", Some("")), // a strange suffix of weight_ih
+            ("weight_ih_weight_ih_l0", Some("")), // the name starts like a parameter's
             ("a.weight_hh_l0_raw", Some("a.")),
             ("a.parametrizations.weight_hh_l0.original0", Some("a.")),
             ("a._all_weight_values.0.param", Some("a.")),

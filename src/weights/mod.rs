@@ -1,4 +1,21 @@
 //! The parameters of a network, in PyTorch's layout and under PyTorch's names.
+//!
+//! A file here uses only files on lines below its own:
+//!
+//! ```text
+//! files, state_dict                  from and to the bytes of a file, and arrays in memory
+//! format/                            file formats: bytes → named tensors (uses tensor and precision only)
+//! find                               the LSTM under a prefix, or the prefixes that have one
+//! candidate                          the tensors under one prefix → sizes → network
+//! sorted, extensions, other_network  parameters and what is beside them; shapes of other networks
+//! kinds                              how a tensor belongs to an LSTM, by its name
+//! changed                            parameters that a library changed
+//! prefix                             a prefix as the path of a module
+//! init, round, pack                  random and constant values; another precision; the layout of the kernels
+//! parameters                         the type LstmWeights
+//! memory, names, tensor              bytes that a network needs; PyTorch's names; a named tensor
+//! precision
+//! ```
 
 mod candidate;
 mod changed;

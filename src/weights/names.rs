@@ -16,7 +16,7 @@ impl Param {
     pub(super) const ALL: [Self; 5] =
         [Self::WeightIh, Self::WeightHh, Self::BiasIh, Self::BiasHh, Self::WeightHr];
 
-    /// What the name starts with; the whole name in an `LSTMCell`.
+    /// The start of the parameter's name; in an `LSTMCell` the whole name.
     pub(super) fn stem(self) -> &'static str {
         match self {
             Self::WeightIh => "weight_ih",
@@ -55,7 +55,7 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// Parses a name without its prefix; the error says why no LSTM has it.
+    /// Parses a name without its prefix. The error says why it is no parameter's name.
     pub(super) fn parse(text: &str) -> Result<(Spelling, Self), &'static str> {
         let Some((param, suffix)) = Param::starting(text) else {
             return Err("no parameter of an LSTM has such a name");
@@ -63,7 +63,7 @@ impl Name {
         let name = |layer, direction| Self { layer, direction, param };
         if suffix.is_empty() {
             return if param == Param::WeightHr {
-                Err("an LSTMCell has no projection, and an LSTM's carries its layer, as in _l0")
+                Err("an LSTMCell has no projection, and in an LSTM the name ends in the layer, as in _l0")
             } else {
                 Ok((Spelling::Cell, name(0, 0)))
             };
@@ -95,7 +95,7 @@ impl Name {
 
     /// The shape that this parameter has in a network of these sizes.
     ///
-    /// The sizes must have been checked: nothing here looks for overflow.
+    /// The config must have been checked: this function does not check for overflow.
     pub(super) fn shape(self, config: &LstmConfig) -> Vec<usize> {
         let gates = 4 * config.hidden_size();
         match self.param {

@@ -1,4 +1,4 @@
-//! Networks that have an LSTM's names and other shapes.
+//! Recognizes other networks under an LSTM's names, by their shapes.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::names::{Name, Param};
 
 /// Another recurrent network, or an LSTM with its axes in another order.
 pub(super) struct OtherNetwork {
-    /// How many blocks of H rows a matrix has.
+    /// The number of blocks of H rows in a matrix.
     gates: usize,
     hidden: usize,
     /// Whether the matrices are (in, out), as Keras has them.
@@ -14,7 +14,7 @@ pub(super) struct OtherNetwork {
 }
 
 impl OtherNetwork {
-    /// The one whose first weight_hh has this shape.
+    /// The network whose first weight_hh has this shape.
     pub(super) fn of(w_hh: &[usize]) -> Option<Self> {
         let &[rows, columns] = w_hh else {
             return None;

@@ -17,7 +17,7 @@ use crate::error::Error;
 /// | `bias_ih_l{k}`, `bias_hh_l{k}` | (4H), both or neither |
 /// | `weight_hr_l{k}` | (P, H), where there is a projection |
 ///
-/// The reverse direction has the same names with `_reverse` behind them. The 4H rows are the
+/// The names of the reverse direction end in `_reverse` (`weight_ih_l0_reverse`). The 4H rows are the
 /// gates i, f, g, o, H rows each.
 ///
 /// # Source
@@ -35,7 +35,7 @@ use crate::error::Error;
 /// let file = weights.to_safetensors("encoder.lstm.")?;
 /// let read = LstmWeights::from_safetensors(&file, "encoder.lstm.")?;
 /// assert_eq!(read, weights);
-/// assert_eq!(read.config(), &config); // the sizes came from the names and shapes
+/// assert_eq!(read.config(), &config); // inferred from names and shapes
 /// # Ok::<(), wgpu_lstm::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -44,12 +44,12 @@ pub struct LstmWeights {
     /// Index layer · D + direction.
     pub(super) layers: Vec<LayerWeights>,
     pub(super) precision: Precision,
-    /// The names that a file of this network gets.
+    /// The spelling of the names in a file or state dict of this network.
     pub(super) spelling: Spelling,
 }
 
-/// Equal weights are the same network: the names that they had in a file, those of an `LSTM` or of an
-/// `LSTMCell`, make no difference.
+/// Weights are equal if sizes, values and precision are; whether a file named them as an `LSTM` or an `LSTMCell` makes no
+/// difference.
 impl PartialEq for LstmWeights {
     fn eq(&self, other: &Self) -> bool {
         let Self { config, layers, precision, spelling: _ } = self;
@@ -71,7 +71,7 @@ pub(crate) struct LayerWeights {
 }
 
 impl LayerWeights {
-    /// Asks `tensor` for the numbers and the shape of each parameter in state-dict order.
+    /// Calls `tensor` for the values and the shape of each parameter, in state-dict order.
     fn build(
         config: &LstmConfig,
         mut tensor: impl FnMut(Param) -> Result<(Vec<f32>, Vec<usize>), Error>,
@@ -94,7 +94,7 @@ impl LayerWeights {
         [(Param::WeightIh, &mut self.w_ih), (Param::WeightHh, &mut self.w_hh)].into_iter().chain(w_hr)
     }
 
-    /// The parameter of that name, if this layer has it.
+    /// The values of one parameter, if this layer has it.
     pub(super) fn param(&self, param: Param) -> Option<ArrayViewD<'_, f32>> {
         let bias = self.bias.as_ref();
         match param {
@@ -113,7 +113,7 @@ impl LstmWeights {
         &self.config
     }
 
-    /// The parameters of every layer and direction, to be edited by tests.
+    /// The parameters of every layer and direction, for tests to edit.
     #[cfg(test)]
     pub(crate) fn layers_mut(&mut self) -> &mut [LayerWeights] {
         &mut self.layers
@@ -124,12 +124,13 @@ impl LstmWeights {
         &self.layers[layer * self.config.num_directions() + direction]
     }
 
-    /// Asks `numbers` for each parameter in state-dict order: as many as its shape has, row after row.
+    /// Calls `values` for each parameter, in state-dict order. It must return as many values as the shape has, row
+    /// after row.
     ///
-    /// The config must have been checked, its sizes too ([`Name::shape`]).
+    /// The config must have been checked ([`Name::shape`] does not check for overflow).
     pub(super) fn build(
         config: LstmConfig,
-        mut numbers: impl FnMut(Name, &[usize]) -> Result<Vec<f32>, Error>,
+        mut values: impl FnMut(Name, &[usize]) -> Result<Vec<f32>, Error>,
     ) -> Result<Self, Error> {
         let mut layers = Vec::new();
         layers
@@ -140,7 +141,7 @@ impl LstmWeights {
                 layers.push(LayerWeights::build(&config, |param| {
                     let name = Name { layer, direction, param };
                     let shape = name.shape(&config);
-                    Ok((numbers(name, &shape)?, shape))
+                    Ok((values(name, &shape)?, shape))
                 })?);
             }
         }
@@ -148,7 +149,7 @@ impl LstmWeights {
     }
 }
 
-fn matrix((numbers, shape): (Vec<f32>, Vec<usize>)) -> Array2<f32> {
-    Array2::from_shape_vec((shape[0], shape[1]), numbers)
-        .expect("a parameter has as many numbers as its shape")
+fn matrix((values, shape): (Vec<f32>, Vec<usize>)) -> Array2<f32> {
+    Array2::from_shape_vec((shape[0], shape[1]), values)
+        .expect("a parameter has as many values as its shape says")
 }

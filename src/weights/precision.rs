@@ -1,14 +1,13 @@
-//! How precisely the matrices are kept.
+//! The precision of the matrices.
 
-/// How a network's matrices are stored on the device. Biases, states and everything that is computed are f32
-/// in any case.
+/// The element type of a network's matrices on a GPU. Biases, states and all computation are f32 in either case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Precision {
     /// IEEE binary32.
     #[default]
     F32,
-    /// IEEE binary16, widened to f32 when a kernel reads it: half the memory and half the memory traffic of the
-    /// matrices. Needs no feature of the device.
+    /// IEEE binary16: the matrices take half the memory and half the memory traffic. Kernels convert each weight
+    /// to f32 when they read it, which needs no feature of the device.
     F16,
 }

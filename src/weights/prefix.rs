@@ -1,12 +1,12 @@
-//! What a prefix says about the modules of a model.
+//! A prefix as the path of a module.
 
-/// The prefix of the module that has the one of this prefix as its member `wrapped`.
+/// The prefix of the module whose member `wrapped` has this prefix.
 pub(super) fn wrapper_of<'a>(prefix: &'a str, wrapped: &str) -> Option<&'a str> {
     prefix.strip_suffix(wrapped).filter(|wrapper| is_module(wrapper) || wrapper.is_empty())
 }
 
-/// Whether a prefix is a module's path, so that what is under it belongs to that module. Under the empty prefix,
-/// and one such as `"encoder_"`, there can be a whole model.
+/// Whether the prefix is the path of one module, so that all tensors under it belong to that module. Under the
+/// empty prefix, and one such as `"encoder_"`, there can be several modules.
 pub(super) fn is_module(prefix: &str) -> bool {
     prefix.ends_with('.')
 }

@@ -9,17 +9,17 @@ use super::precision::Precision;
 use crate::error::Error;
 
 impl LstmWeights {
-    /// How the matrices are stored on a GPU.
+    /// The element type of the matrices on a GPU.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
     /// The same network with its matrices rounded to `precision`; biases stay as they are.
     ///
-    /// A matrix in [`Precision::F16`] keeps 11 significant bits: each number moves by at most 2⁻¹¹ of itself
-    /// (below 6·10⁻⁵ by at most 3·10⁻⁸). Every device computes with the rounded numbers, in f32, so their
-    /// results differ from each other by no more than for f32 weights. Rounding can't be undone:
-    /// converted from F16 to F32 the numbers stay rounded.
+    /// A matrix in [`Precision::F16`] keeps 11 significant bits: a number changes by at most 2⁻¹¹ of itself,
+    /// one below 6·10⁻⁵ by at most 3·10⁻⁸. Every device computes with the rounded numbers, in f32, so their
+    /// results differ from each other by no more than for f32 weights. Numbers that were
+    /// rounded to F16 stay rounded when they are converted to F32.
     ///
     /// # Errors
     ///

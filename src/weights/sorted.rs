@@ -10,17 +10,22 @@ use crate::error::Error;
 
 /// Tensors, sorted by how they relate to the LSTM under one prefix.
 pub(super) struct Sorted<V> {
+    /// Parameters under the names of an `LSTM`.
     pub(super) layers: BTreeMap<Name, Tensor<V>>,
+    /// Parameters under the names of an `LSTMCell`.
     pub(super) cell: BTreeMap<Name, Tensor<V>>,
-    /// The first one that stands in place of a parameter.
+    /// The error for the first tensor that replaces a parameter.
     pub(super) changed: Option<Error>,
-    /// The first one that is refused beside parameters.
+    /// The error for the first tensor that is refused if there are parameters.
     pub(super) doubtful: Option<Error>,
+    /// All others, and the doubtful ones.
     pub(super) others: Vec<Tensor<()>>,
 }
 
 impl<V> Sorted<V> {
-    /// Refuses a parameter that is given twice.
+    /// # Errors
+    ///
+    /// [`Error::DuplicateTensor`] for two tensors of one parameter.
     pub(super) fn new(tensors: impl IntoIterator<Item = Tensor<V>>, prefix: &str) -> Result<Self, Error> {
         let mut sorted = Self {
             layers: BTreeMap::new(),
@@ -34,25 +39,25 @@ impl<V> Sorted<V> {
                 Some(("", kind)) => Some(kind),
                 _ => dropped_outside(prefix, &tensor.name).map(Kind::Doubtful),
             };
-            let same_spelling = match kind {
-                Some(Kind::Param(Spelling::Layers, name)) => Some((&mut sorted.layers, name)),
-                Some(Kind::Param(Spelling::Cell, name)) => Some((&mut sorted.cell, name)),
+            let duplicate = match kind {
+                Some(Kind::Param(Spelling::Layers, name)) => sorted.layers.insert(name, tensor),
+                Some(Kind::Param(Spelling::Cell, name)) => sorted.cell.insert(name, tensor),
                 Some(Kind::Changed(reason) | Kind::Packed(reason)) => {
                     sorted.changed.get_or_insert_with(|| tensor.unexpected(reason));
-                    continue;
+                    None
                 }
                 Some(Kind::Doubtful(reason)) => {
                     sorted.doubtful.get_or_insert_with(|| tensor.unexpected(reason));
+                    sorted.others.push(tensor.outline());
                     None
                 }
-                None => None,
+                None => {
+                    sorted.others.push(tensor.outline());
+                    None
+                }
             };
-            let Some((params, name)) = same_spelling else {
-                sorted.others.push(tensor.outline());
-                continue;
-            };
-            if let Some(twin) = params.insert(name, tensor) {
-                return Err(Error::DuplicateTensor { name: twin.name });
+            if let Some(tensor) = duplicate {
+                return Err(Error::DuplicateTensor { name: tensor.name });
             }
         }
         Ok(sorted)

@@ -1,4 +1,4 @@
-//! From and to a state dict in memory.
+//! From a state dict in memory, and back.
 
 use ndarray::{ArrayD, ArrayViewD};
 
@@ -14,21 +14,21 @@ impl LstmWeights {
     /// The parameters are the tensors whose names are `prefix` and then PyTorch's own, as in the table
     /// [above](LstmWeights). A prefix ends as the names need it, usually in a dot: `"encoder.lstm."`; it is
     /// `""` where the state dict is the LSTM's own. Names of an `LSTMCell` (`weight_ih` without `_l0`) are one
-    /// layer. The tensors may lie in memory in any layout.
+    /// layer. The tensors may have any memory layout.
     ///
-    /// Tensors of other modules are left alone, and so are learnt initial states (`h0`, `c_0`, `init_hidden`,
-    /// `state`…) beside the parameters: pass these as an [`LstmState`](crate::LstmState). What changes or extends
-    /// the LSTM is refused, because the results would be wrong without it:
+    /// Tensors of other modules are ignored, and so are learnt initial states (`h0`, `c_0`, `init_hidden`,
+    /// `state`…) beside the parameters: pass these as an [`LstmState`](crate::LstmState). A tensor that changes
+    /// or extends the LSTM is refused, because the results would be wrong without it:
     ///
-    /// - what stands in place of a parameter: weight norm, weight drop, pruning, quantization;
+    /// - one that replaces a parameter: weight norm, weight drop, pruning, quantization;
     /// - any other name directly under the prefix that starts with `weight`, `bias` or `peephole`;
     /// - any other tensor directly under the prefix with an axis of H, 3H, 4H or O elements (`w_ci`, `gamma_ih`,
-    ///   `mask_weight_hh`), and a tensor of any shape whose name says that it is a peephole, a rate of zoneout, a
+    ///   `mask_weight_hh`), and a tensor of any shape whose name is that of a peephole, a rate of zoneout, a
     ///   bound of the cell state or an adapter's weight;
-    /// - a tensor with such an axis in a module directly under the prefix whose name is a normalization's or
-    ///   another extension's (`layernorm_i.weight`). Under the prefix `""`, and one that does not end in a dot, a
+    /// - a tensor with such an axis in a module directly under the prefix whose name is that of a
+    ///   normalization or another extension (`layernorm_i.weight`). Under the prefix `""`, and one that does not end in a dot, a
     ///   whole model's layers can be there: the module's name must also have a gate, a state or a matrix in it, so
-    ///   that `layernorm_i` and `ln_hh` are refused and `norm` and `ln_f` are left alone;
+    ///   that `layernorm_i` and `ln_hh` are refused and `norm` and `ln_f` are ignored;
     /// - an adapter beside the LSTM that it wraps: `lora_A.default.weight` beside `base_layer.weight_ih_l0`.
     ///
     /// If one of these has nothing to do with the LSTM, leave it out of `tensors`.
@@ -41,16 +41,16 @@ impl LstmWeights {
     ///   Keras (transposed);
     /// - [`Error::ProjectionTooLarge`] for P ≥ H;
     /// - [`Error::SizeOverflow`] for parameters of more bytes than an allocation can have;
-    /// - [`Error::OutOfMemory`] for more than this machine has.
+    /// - [`Error::OutOfMemory`] for more bytes than this machine has.
     ///
-    /// And each of these with the tensor's full name:
+    /// These name the tensor:
     ///
     /// - [`Error::MissingTensor`]: also for a layer left out, for a direction, a bias or a
     ///   projection that only some layers have, and for a state dict without any tensor;
     /// - [`Error::UnexpectedTensor`]: a tensor changes or extends the LSTM, as listed above, or names of an
     ///   LSTM and of an LSTMCell are mixed;
-    /// - [`Error::DuplicateTensor`];
-    /// - [`Error::TensorShape`]: the shape fits no LSTM, or does not fit the other tensors.
+    /// - [`Error::DuplicateTensor`]: two tensors of one parameter;
+    /// - [`Error::TensorShape`]: no LSTM has such a shape, or it does not fit the other tensors.
     ///
     /// # Source
     ///
@@ -89,8 +89,8 @@ impl LstmWeights {
     /// The parameters under PyTorch's names (without a prefix), in the order of `torch.nn.LSTM.state_dict`.
     ///
     /// The names and shapes are those in the table [above](LstmWeights); each array is in standard (C)
-    /// layout. A network that was read under the names of an `LSTMCell` keeps these. The values of a network
-    /// in [`Precision::F16`](crate::Precision::F16) are the rounded ones.
+    /// layout. A network that was read under the names of an `LSTMCell` keeps these names. The values of a
+    /// network in [`Precision::F16`](crate::Precision::F16) are the rounded ones.
     ///
     /// # Source
     ///

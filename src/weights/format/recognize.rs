@@ -4,12 +4,12 @@
 const CONVERT: &str = "in Python, safetensors.torch.save_file(torch.load(path, weights_only=True), new_path) \
     converts a state dict";
 
-/// The format of a file that is not safetensors, recognized by its first bytes, and what to do about it.
+/// What a file is that is not safetensors, as the end of a sentence, and what to do about it.
 pub(super) fn recognize(bytes: &[u8]) -> Option<String> {
     if bytes.is_empty() {
         return Some("the file is empty".to_owned());
     }
-    // A header of less than 2²⁴ bytes that begins as it should: a damaged safetensors file.
+    // A header of less than 2²⁴ bytes that begins as in a valid file: a damaged safetensors file.
     if bytes.get(3..9).is_some_and(|bytes| bytes == b"\0\0\0\0\0{") {
         return None;
     }
@@ -27,7 +27,7 @@ pub(super) fn recognize(bytes: &[u8]) -> Option<String> {
 
 /// What files begin with.
 const MAGIC: [(&[u8], &str); 9] = [
-    (b"version https://git-lfs", "a git-lfs pointer, which stands for the file; run git lfs pull"),
+    (b"version https://git-lfs", "a git-lfs pointer in place of the file itself; run git lfs pull"),
     (b"GGUF", "a GGUF file"),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, such as Keras weights"),
     (b"\x93NUMPY", "a NumPy array (.npy)"),
@@ -38,7 +38,7 @@ const MAGIC: [(&[u8], &str); 9] = [
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive; extract it first"),
 ];
 
-/// Which of the formats that are zip archives it is, by the name of the first member.
+/// Formats that are zip archives are told apart by the name of the first member.
 fn zip_format(bytes: &[u8]) -> Option<&'static str> {
     let length =
         bytes.get(26..28).map_or(0, |length| usize::from(u16::from_le_bytes([length[0], length[1]])));
@@ -51,11 +51,11 @@ fn zip_format(bytes: &[u8]) -> Option<&'static str> {
     } else if is(b"metadata.json") || is(b"config.json") || is(b".weights.h5") {
         "a Keras model (.keras)"
     } else {
-        "a zip archive, but has no PyTorch checkpoint at its start"
+        "a zip archive that does not begin as a PyTorch checkpoint"
     })
 }
 
-/// The formats that are recognized by more than their first bytes.
+/// Formats that are recognized by bytes at several places.
 fn binary_format(bytes: &[u8]) -> Option<&'static str> {
     Some(match bytes {
         [0x80, 2..=5, ..] => "a pickle, as older versions' torch.save writes it",
@@ -67,11 +67,11 @@ fn binary_format(bytes: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// How many bytes are examined to recognize a text, and how many characters of it are shown.
+/// The number of bytes that are examined to recognize a text, and of its characters that the error shows.
 const TEXT: usize = 512;
 const SHOWN: usize = 40;
 
-/// JSON, HTML or a line that a server sent in place of the file.
+/// A text: JSON, HTML or a line that a server sent in place of the file.
 fn text_format(bytes: &[u8]) -> Option<String> {
     let start = &bytes[..bytes.len().min(TEXT)];
     let text = start.utf8_chunks().next()?.valid();
@@ -82,7 +82,7 @@ fn text_format(bytes: &[u8]) -> Option<String> {
     let text = text.trim_start_matches('\u{feff}').trim();
     let lower = text.to_ascii_lowercase();
     Some(if lower.starts_with("<!doctype html") || lower.starts_with("<html") {
-        "it is a web page (HTML): the download gave a page in place of the file".to_owned()
+        "it is a web page (HTML), which a server sent in place of the file".to_owned()
     } else if text.starts_with('{') && contains(bytes, b"\"weight_map\"") {
         "it is the index of a model in several files (model.safetensors.index.json); read the file that its \
          weight_map names for the LSTM"

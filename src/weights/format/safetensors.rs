@@ -4,8 +4,7 @@
 //! type that it does not know; here that is an error only in a parameter of the LSTM. The crate checks sizes,
 //! offsets and the file's length.
 
-use std::collections::btree_map::Entry as Place;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map};
 use std::fmt;
 use std::rc::Rc;
 
@@ -22,19 +21,24 @@ use crate::error::Error;
 use crate::weights::precision::Precision;
 use crate::weights::tensor::{ElementType, NamedTensors, Tensor, Values};
 
-/// The bytes of the header's length, a little-endian u64 at the start of the file.
+/// The number of bytes of the header's length, a little-endian u64 at the start of the file.
 const LENGTH_BYTES: usize = 8;
 
 /// The longest header, as in the `safetensors` crate (`MAX_HEADER_SIZE`).
 const MAX_HEADER_BYTES: usize = 100_000_000;
 
-/// The key of the metadata that says which [`Precision`] the network had that was written.
+/// The key of the metadata whose value is the [`Precision`] of the network in the file.
 const PRECISION_KEY: &str = "wgpu_lstm.precision";
 
 /// Its value for [`Precision::F16`]; a file without the key is F32.
 const F16: &str = "F16";
 
-/// The tensors of a file. A name under the prefix that comes twice is refused, because the two tensors can differ.
+/// Reads the tensors of a file.
+///
+/// # Errors
+///
+/// - [`Error::SafeTensors`]: the bytes are no safetensors file;
+/// - [`Error::DuplicateTensor`]: a name under the prefix comes twice, and the two tensors can differ.
 pub(in crate::weights) fn read<'a>(bytes: &'a [u8], prefix: &str) -> Result<NamedTensors<'a>, Error> {
     let (header, data) = split(bytes).map_err(|error| invalid(error, bytes))?;
     let Header { entries, metadata } = serde_json::from_slice(header)
@@ -53,7 +57,8 @@ pub(in crate::weights) fn read<'a>(bytes: &'a [u8], prefix: &str) -> Result<Name
     Ok(NamedTensors { tensors, precision: if is_f16 { Precision::F16 } else { Precision::F32 } })
 }
 
-/// A file of these tensors, each in the precision beside it, of a network in `precision`.
+/// Writes a file of the tensors, each with its name, values and the precision it is written in. `precision` is
+/// that of the network.
 pub(in crate::weights) fn write<'a>(
     tensors: impl Iterator<Item = (String, ArrayViewD<'a, f32>, Precision)>,
     precision: Precision,
@@ -95,13 +100,13 @@ fn unique(entries: Vec<(String, Entry)>, prefix: &str) -> Result<BTreeMap<String
     let mut unique = BTreeMap::new();
     for (name, entry) in entries {
         match unique.entry(name) {
-            Place::Vacant(place) => {
+            btree_map::Entry::Vacant(place) => {
                 place.insert(entry);
             }
-            Place::Occupied(place) if place.key().starts_with(prefix) => {
+            btree_map::Entry::Occupied(place) if place.key().starts_with(prefix) => {
                 return Err(Error::DuplicateTensor { name: place.key().clone() });
             }
-            Place::Occupied(mut place) => {
+            btree_map::Entry::Occupied(mut place) => {
                 place.insert(Entry { is_duplicate: true, ..entry });
             }
         }
@@ -109,8 +114,8 @@ fn unique(entries: Vec<(String, Entry)>, prefix: &str) -> Result<BTreeMap<String
     Ok(unique)
 }
 
-/// The tensors that are not stored, but share another one's values. PyTorch's `save_model` writes a tensor
-/// of several names once, and for each other name a pair of metadata: that name and the one that is stored.
+/// Tensors that are stored under another name. PyTorch's `save_model` writes a tensor of several names once, and a
+/// pair of metadata for each other name: that name and the stored one.
 ///
 /// # Source
 ///
@@ -151,7 +156,7 @@ fn check(entries: &BTreeMap<String, Entry>, len: usize) -> Result<(), SafeTensor
         let (start, end) = entry.data_offsets;
         let (dtype, shape) = match entry.dtype {
             EntryType::Known(dtype) => (dtype, entry.shape.to_vec()),
-            // The size of an element is not known: any number of bytes is right.
+            // The size of an element is not known: any number of bytes is accepted.
             EntryType::Unknown(_) => {
                 let bytes = end.checked_sub(start);
                 (Dtype::U8, vec![bytes.ok_or_else(|| SafeTensorError::InvalidOffset(name.clone()))?])
@@ -210,7 +215,7 @@ impl<'de> Deserialize<'de> for EntryType {
     }
 }
 
-/// The header's entries, in its order, with those whose name comes twice.
+/// The header's entries in their order in the file, duplicate names included.
 struct Header {
     entries: Vec<(String, Entry)>,
     metadata: BTreeMap<String, String>,
