@@ -55,7 +55,7 @@ fn wrong_calls(device: &Device) {
         matches!(e, Error::SizeOverflow { .. })
             && e.to_string()
                 == format!(
-                    "the input, (T, B, I) would take more than {} bytes, which no allocation can have",
+                    "the input, (T, B, I) would take more than {} bytes, the largest allocation there can be",
                     isize::MAX
                 )
     });

@@ -1,4 +1,4 @@
-//! The LSTMs of a file, as an error lists them.
+//! The list of LSTMs in [`Error::WrongPrefix`].
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use crate::config::LstmConfig;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FoundLstm {
-    /// What its tensors' names have before PyTorch's own: the prefix to read it with.
+    /// The part of its tensors' names before PyTorch's own names: the prefix to read it with.
     pub prefix: String,
     /// Its sizes, or why it can't be read.
     pub config: Result<LstmConfig, Error>,
 }
 
-/// How many of a list an error shows, and how much of each name.
+/// The number of items of a list, and of characters of a name, that an error shows.
 const SHOWN: usize = 8;
 const SHOWN_CHARS: usize = 100;
 
-/// [`Error::WrongPrefix`] as a sentence.
+/// The message of [`Error::WrongPrefix`].
 pub(super) struct WrongPrefix<'a> {
     pub(super) prefix: &'a str,
     pub(super) found: &'a [FoundLstm],
@@ -69,7 +69,7 @@ fn shown(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
     }
 }
 
-/// The sizes that are not PyTorch's defaults, and the two without a default.
+/// A message with input_size, hidden_size and every other size that is not PyTorch's default.
 struct Sizes<'a>(&'a LstmConfig);
 
 impl fmt::Display for Sizes<'_> {

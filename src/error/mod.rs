@@ -25,10 +25,10 @@ impl fmt::Display for StatePart {
     }
 }
 
-/// Everything that can go wrong, each with what was expected and what came.
+/// The errors of this crate. Each says what was expected and what was given.
 ///
-/// After any error the same [`Lstm`](crate::Lstm) answers the next correct call; only a lost
-/// device stays lost, and says so every time.
+/// After an error the next valid call of the same [`Lstm`](crate::Lstm) succeeds, with one exception: after
+/// [`DeviceLost`](Self::DeviceLost) every call returns that error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -47,20 +47,20 @@ pub enum Error {
         /// H, as given.
         hidden_size: usize,
     },
-    /// An array needs more bytes than any allocation can have on this machine (`isize::MAX`). A smaller array
-    /// for which there is not enough memory is [`OutOfMemory`](Self::OutOfMemory).
-    #[error("{what} would take more than {} bytes, which no allocation can have", isize::MAX)]
+    /// An array needs more bytes than one allocation can have (`isize::MAX`). A smaller array for which there is not
+    /// enough memory is an [`OutOfMemory`](Self::OutOfMemory) error.
+    #[error("{what} would take more than {} bytes, the largest allocation there can be", isize::MAX)]
     SizeOverflow {
-        /// The array whose size overflows.
+        /// The array, or the arrays together.
         what: &'static str,
     },
 
-    /// A weight is finite, but would be infinite in the precision in which it is stored.
-    #[error("{name} has {}, beyond the largest number of that precision, {}", number(*value), number(*largest))]
+    /// A weight is finite, but beyond the range of the precision that it is converted to.
+    #[error("tensor {name:?} has the value {}, but the largest of the new precision is {}", number(*value), number(*largest))]
     PrecisionRange {
-        /// The parameter; with its prefix if it comes from a file.
+        /// The parameter's name, with the prefix if it is read from a file.
         name: String,
-        /// The weight, as precise as it was before.
+        /// The weight before the conversion.
         value: f64,
         /// The largest number of the precision.
         largest: f64,
@@ -95,7 +95,7 @@ pub enum Error {
         /// The shape given.
         actual: [usize; 3],
     },
-    /// There is not one length for each sequence of the batch.
+    /// The number of lengths is not the number of sequences.
     #[error("there must be one length for each of the {expected} sequences, but there are {actual}")]
     LengthCount {
         /// B of the input.
@@ -115,18 +115,18 @@ pub enum Error {
     },
 
     // ---- weights --------------------------------------------------------------------------
-    /// A tensor that the network needs is not there.
+    /// A parameter of the network is missing.
     #[error("tensor {name:?} is missing")]
     MissingTensor {
         /// Full name, prefix included.
         name: String,
     },
-    /// No tensor of an LSTM has the prefix.
+    /// There are tensors, but no LSTM's parameter under the prefix.
     #[error("{}", WrongPrefix { prefix, found, names })]
     WrongPrefix {
         /// The prefix, as given.
         prefix: String,
-        /// The LSTMs under other prefixes, those first whose prefixes are nearest.
+        /// The LSTMs under other prefixes, the most similar prefix first.
         found: Vec<FoundLstm>,
         /// The names of all tensors, sorted.
         names: Vec<String>,
@@ -145,21 +145,21 @@ pub enum Error {
     UnexpectedTensor {
         /// Full name, prefix included.
         name: String,
-        /// Why it can't be there.
+        /// Why it is refused.
         reason: String,
     },
-    /// The same name came twice.
+    /// Two tensors have the same name.
     #[error("tensor {name:?} is given twice")]
     DuplicateTensor {
         /// Full name, prefix included.
         name: String,
     },
-    /// A tensor's shape does not fit the network's sizes, or the layer below.
+    /// A tensor's shape does not fit the sizes of the network.
     #[error("tensor {name:?} must have shape {expected}, but has {actual:?}")]
     TensorShape {
         /// Full name, prefix included.
         name: String,
-        /// The shape it must have, axes named where they are free.
+        /// The shape it must have. An axis that can have several lengths is a letter.
         expected: String,
         /// The shape it has.
         actual: Vec<usize>,
@@ -169,34 +169,34 @@ pub enum Error {
     TensorType {
         /// Full name, prefix included.
         name: String,
-        /// The type in the file.
+        /// The type, as the file spells it.
         actual: String,
     },
     /// The bytes are not a safetensors file, or the file is truncated or corrupt.
     #[error("not a valid safetensors file: {reason}")]
     SafeTensors {
-        /// What is wrong with it.
+        /// What is wrong with the file, or which format it has instead.
         reason: String,
     },
 
     // ---- device ---------------------------------------------------------------------------
-    /// No adapter was found, or none that the `WGPU_*` variables allow, or one of these has a value that names
-    /// nothing.
+    /// There is no adapter, or none that the `WGPU_*` variables allow, or one of these variables has an unknown
+    /// value.
     #[error("no GPU adapter: {reason}")]
     NoAdapter {
-        /// What was looked for, and what there was.
+        /// Which adapters were searched for, and which there are.
         reason: String,
     },
-    /// An adapter was found, but gave no device.
-    #[error("the adapter gave no device: {reason}")]
+    /// An adapter was found, but it did not open a device.
+    #[error("the adapter did not open a device: {reason}")]
     DeviceRequest {
-        /// wgpu's reason.
+        /// The message of wgpu.
         reason: String,
     },
-    /// The queue that came with a device is another device's.
+    /// The queue belongs to another device than the one it was given with.
     #[error("the queue does not belong to the device it was given with")]
     QueueMismatch,
-    /// The device's limits, or the memory budget, are too low for what the network or the call needs.
+    /// The network or the call needs more than a limit of the device, or the memory budget, allows.
     #[error("{what} needs {needed}, but {limit_name} is {limit}{}", as_clause(*.advice))]
     LimitExceeded {
         /// The thing that is too large.
@@ -205,43 +205,43 @@ pub enum Error {
         needed: u64,
         /// The name of the limit, as in `wgpu::Limits`; `memory_budget` is that of the `Lstm`.
         limit_name: &'static str,
-        /// What it allows.
+        /// Its value.
         limit: u64,
-        /// Advice, if a remedy is known.
+        /// What to do about it, if anything is known to help.
         advice: Option<&'static str>,
     },
-    /// The host or the device ran out of memory.
+    /// The host or the device has not enough memory.
     #[error("out of memory: {reason}")]
     OutOfMemory {
-        /// Which of them, and what its allocator, or wgpu, said.
+        /// Which of the two, and the message of its allocator or of wgpu.
         reason: String,
     },
-    /// The device is lost: it was destroyed, removed or reset. It stays lost; make a new one.
+    /// The device is lost: it was destroyed, removed or reset. Open a new one.
     #[error("the device is lost: {reason}")]
     DeviceLost {
-        /// What wgpu said.
+        /// The message of wgpu.
         reason: String,
     },
-    /// wgpu refused something that this crate did: a bug in this crate, please report it.
+    /// wgpu refused a command of this crate. That is a bug in this crate; please report it.
     #[error("wgpu refused a command, which is a bug in wgpu-lstm; please report it: {reason}")]
     Internal {
-        /// What wgpu said.
+        /// The message of wgpu.
         reason: String,
     },
-    /// The call cannot be served on this platform.
+    /// The device, or this platform, does not support the call.
     #[error("{what} is not supported here: {reason}")]
     Unsupported {
         /// What was asked for.
         what: &'static str,
-        /// Why not, and what to call in its place.
+        /// Why not, and what to call instead.
         reason: &'static str,
     },
 }
 
-/// The advice about any limit of a GPU.
+/// The advice for limits that only GPUs have.
 pub(crate) const ON_CPU: &str = "the CPU device has no such limit";
 
-/// Advice as the end of a message.
+/// The advice as the end of a message.
 fn as_clause(advice: Option<&str>) -> String {
     advice.map(|advice| format!("; {advice}")).unwrap_or_default()
 }
@@ -257,7 +257,7 @@ fn number(value: f64) -> String {
     if plain.len() <= scientific.len() { plain } else { scientific }
 }
 
-/// What integers in place of weights mean.
+/// The end of a message about a tensor of integers: an explanation of where they come from.
 fn quantized(element_type: &str) -> &'static str {
     match element_type {
         "I8" | "U8" | "I16" | "U16" | "I32" | "U32" => {
@@ -268,7 +268,7 @@ fn quantized(element_type: &str) -> &'static str {
 }
 
 impl Error {
-    /// Keeps only the message, so that the safetensors crate is not part of this crate's public interface.
+    /// Keeps only the message: the safetensors crate is not part of this crate's public interface.
     pub(crate) fn safetensors(error: safetensors::SafeTensorError) -> Self {
         Self::SafeTensors { reason: error.to_string() }
     }
