@@ -8,7 +8,7 @@ use super::names::{Name, Param, Spelling};
 use super::other_network::OtherNetwork;
 use super::parameters::LstmWeights;
 use super::sorted::Sorted;
-use super::tensor::{Tensor, Values};
+use super::tensor::Tensor;
 use crate::check::check_config;
 use crate::config::LstmConfig;
 use crate::error::Error;
@@ -90,6 +90,21 @@ impl<'a, V> Candidate<'a, V> {
         Ok(config)
     }
 
+    /// The network. `values` converts a tensor to its values, row after row; the errors are those of
+    /// [`config`](Self::config) and of `values`.
+    pub(super) fn into_weights(
+        mut self,
+        values: impl Fn(Tensor<V>) -> Result<Vec<f32>, Error>,
+    ) -> Result<LstmWeights, Error> {
+        let config = self.config()?;
+        check_memory_for(&config)?;
+        let weights = LstmWeights::build(config, |name, _| {
+            let tensor = self.params.remove(&name);
+            values(tensor.ok_or_else(|| self.missing(name))?)
+        })?;
+        Ok(LstmWeights { spelling: self.spelling, ..weights })
+    }
+
     /// Every parameter but the biases.
     pub(super) fn matrices(&self) -> impl Iterator<Item = &Tensor<V>> {
         self.params.iter().filter(|(name, _)| !name.param.is_bias()).map(|(_, tensor)| tensor)
@@ -162,19 +177,6 @@ impl<'a, V> Candidate<'a, V> {
 
     fn missing(&self, name: Name) -> Error {
         Error::MissingTensor { name: format!("{}{}", self.prefix, name.spell(self.spelling)) }
-    }
-}
-
-impl Candidate<'_, Values<'_>> {
-    /// The network; the errors are those of [`config`](Self::config) and of reading values.
-    pub(super) fn into_weights(mut self) -> Result<LstmWeights, Error> {
-        let config = self.config()?;
-        check_memory_for(&config)?;
-        let weights = LstmWeights::build(config, |name, _| {
-            let tensor = self.params.remove(&name);
-            tensor.ok_or_else(|| self.missing(name))?.into_f32()
-        })?;
-        Ok(LstmWeights { spelling: self.spelling, ..weights })
     }
 }
 

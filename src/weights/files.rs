@@ -4,7 +4,7 @@ use super::find::select;
 use super::format::safetensors;
 use super::parameters::LstmWeights;
 use super::precision::Precision;
-use super::tensor::{ElementType, NamedTensors};
+use super::tensor::{ElementType, NamedTensors, Tensor};
 use crate::error::Error;
 
 impl LstmWeights {
@@ -54,7 +54,7 @@ impl LstmWeights {
         let candidate = select(tensors, prefix)?;
         let is_f16 = candidate.matrices().all(|matrix| matrix.element_type == ElementType::F16);
         let precision = if is_f16 { precision } else { Precision::F32 };
-        Ok(Self { precision, ..candidate.into_weights()? })
+        Ok(Self { precision, ..candidate.into_weights(Tensor::into_f32)? })
     }
 
     /// The parameters as the bytes of a safetensors file. Each name is `prefix` and PyTorch's own name. A network

@@ -5,7 +5,7 @@ use ndarray::{ArrayD, ArrayViewD};
 use super::find::select;
 use super::names::Name;
 use super::parameters::LstmWeights;
-use super::tensor::{ElementType, Tensor, Values};
+use super::tensor::{ElementType, Tensor};
 use crate::error::Error;
 
 impl LstmWeights {
@@ -81,9 +81,9 @@ impl LstmWeights {
             name: name.into(),
             shape: array.shape().into(),
             element_type: ElementType::F32,
-            values: Values::Array(Box::new(array)),
+            values: array,
         });
-        select(tensors, prefix)?.into_weights()
+        select(tensors, prefix)?.into_weights(|tensor| Ok(tensor.values.iter().copied().collect()))
     }
 
     /// The parameters under PyTorch's names (without a prefix), in the order of `torch.nn.LSTM.state_dict`.

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use half::{bf16, f16};
-use ndarray::ArrayD;
 
 use super::precision::Precision;
 use crate::error::Error;
@@ -11,13 +10,13 @@ use crate::error::Error;
 /// The tensors of a file.
 pub(super) struct NamedTensors<'a> {
     /// In the order of their names.
-    pub(super) tensors: Vec<Tensor<Values<'a>>>,
+    pub(super) tensors: Vec<Tensor<Bytes<'a>>>,
     /// The precision that the file says its network has. F32 in a file that says nothing, whatever the element
     /// types are.
     pub(super) precision: Precision,
 }
 
-/// A tensor with its values, or with `V = ()` what can be checked without them.
+/// A tensor with its values: [`Bytes`] of a file, an array in memory, or `()` for what can be checked without them.
 #[derive(Clone)]
 pub(super) struct Tensor<V> {
     /// Full name, prefix included.
@@ -39,13 +38,9 @@ pub(super) enum ElementType {
     Other(Rc<str>),
 }
 
-/// The elements of a tensor: as many as its shape says, which a format's reader checks.
-pub(super) enum Values<'a> {
-    /// A part of the file: elements in little-endian order, row after row.
-    Bytes(&'a [u8]),
-    /// Elements of type F32.
-    Array(Box<ArrayD<f32>>),
-}
+/// A tensor's elements in a file: little-endian, row after row, as many as the shape says. A format's reader checks
+/// their number.
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 
 impl<V> Tensor<V> {
     /// The shape as two axes with at least one element each. `expected` is the shape that the error names.
@@ -80,14 +75,11 @@ impl<V> Tensor<V> {
     }
 }
 
-impl Tensor<Values<'_>> {
+impl Tensor<Bytes<'_>> {
     /// The elements as f32, row after row.
     pub(super) fn into_f32(self) -> Result<Vec<f32>, Error> {
         self.check_element_type()?;
-        let bytes = match self.values {
-            Values::Bytes(bytes) => bytes,
-            Values::Array(array) => return Ok(array.iter().copied().collect()),
-        };
+        let Bytes(bytes) = self.values;
         Ok(match self.element_type {
             ElementType::F16 => elements(bytes, |element| f16::from_le_bytes(element).to_f32()).collect(),
             ElementType::BF16 => elements(bytes, |element| bf16::from_le_bytes(element).to_f32()).collect(),

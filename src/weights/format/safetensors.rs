@@ -19,7 +19,7 @@ use serde::de::{Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor};
 use super::recognize::recognize;
 use crate::error::Error;
 use crate::weights::precision::Precision;
-use crate::weights::tensor::{ElementType, NamedTensors, Tensor, Values};
+use crate::weights::tensor::{Bytes, ElementType, NamedTensors, Tensor};
 
 /// The number of bytes of the header's length, a little-endian u64 at the start of the file.
 const LENGTH_BYTES: usize = 8;
@@ -49,7 +49,7 @@ pub(in crate::weights) fn read<'a>(bytes: &'a [u8], prefix: &str) -> Result<Name
     entries.extend(tied);
     let tensors = entries.into_iter().map(|(name, entry)| {
         let (start, end) = entry.data_offsets;
-        let values = Values::Bytes(&data[start..end]);
+        let values = Bytes(&data[start..end]);
         Tensor { name, shape: entry.shape, element_type: entry.dtype.element_type(), values }
     });
     let tensors = tensors.collect();
