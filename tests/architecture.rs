@@ -74,25 +74,29 @@ fn no_folders_modules_use_each_other_in_a_circle() {
 }
 
 #[test]
-fn wrong_arrows_are_seen() {
+fn arrows_of_the_page_that_point_up_are_found() {
     let lines = of_text("Arrows point down.\n```text\na → b (some), c\nb → a\nc → d\n```\n");
     assert_eq!(lines[0], ("a".to_owned(), ["b", "c"].map(str::to_owned).into()));
     assert_eq!(up(&lines), ["b → a does not point down", "c → d does not point down"]);
+}
 
-    let read = |name: &str, files: &[(&str, &str)]| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("architecture").join(name);
-        let _ = std::fs::remove_dir_all(&folder); // there may be none yet
-        std::fs::create_dir_all(folder.join("a")).unwrap();
-        files.iter().for_each(|(file, text)| std::fs::write(folder.join(file), text).unwrap());
-        Code::read(&folder.join("lib.rs"))
-    };
-    let arrows = |lines: &[(&str, &[&str])]| -> Arrows {
-        let line =
-            |(from, to): &(&str, &[&str])| ((*from).to_owned(), to.iter().map(|&to| to.to_owned()).collect());
-        lines.iter().map(line).collect()
-    };
+/// The code of a small crate, whose files are written into a folder of this name.
+fn crate_of(name: &str, files: &[(&str, &str)]) -> Code {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("architecture").join(name);
+    let _ = std::fs::remove_dir_all(&folder); // there may be none yet
+    std::fs::create_dir_all(folder.join("a")).unwrap();
+    files.iter().for_each(|(file, text)| std::fs::write(folder.join(file), text).unwrap());
+    Code::read(&folder.join("lib.rs"))
+}
 
-    let code = read(
+fn arrows(lines: &[(&str, &[&str])]) -> Arrows {
+    let names = |to: &[&str]| to.iter().map(|&to| to.to_owned()).collect();
+    lines.iter().map(|&(from, to)| (from.to_owned(), names(to))).collect()
+}
+
+#[test]
+fn paths_of_every_kind_are_arrows() {
+    let code = crate_of(
         "arrows",
         &[
             (
@@ -116,9 +120,12 @@ fn wrong_arrows_are_seen() {
     let expected = [&[("a", &["b", "c", "d", "e", "f", "g"][..]), ("b", &["c"])][..], &others].concat();
     assert_eq!(code.arrows(&[]), arrows(&expected));
     assert!(code.circles().is_empty());
+}
 
+#[test]
+fn circles_are_found() {
     // w → x → y → z → x: through an import of mod.rs, a path in a macro, and a path from the crate's root.
-    let code = read(
+    let code = crate_of(
         "circles",
         &[
             ("lib.rs", "mod a;"),
@@ -129,6 +136,7 @@ fn wrong_arrows_are_seen() {
             ("a/z.rs", "use crate::a::X;"),
         ],
     );
+    let none: &[&str] = &[];
     let expected = arrows(&[("v", none), ("w", &["x"]), ("x", &["v", "y"]), ("y", &["z"]), ("z", &["x"])]);
     assert_eq!(code.arrows(&["a".to_owned()]), expected);
     let circle = ["x → y", "y → z", "z → x"].map(|arrow| format!("in \"a\": {arrow}"));

@@ -8,7 +8,7 @@ use wgpu_lstm::{Error, LstmConfig, LstmWeights, Precision};
 
 use crate::support::{StateDict, file_of, file_with_header, read, state_dict};
 
-/// A small network of numbers that half precision holds: eighths from -2 to 2.
+/// A small network of numbers that f16 represents exactly: eighths from -2 to 2.
 fn eighths() -> StateDict {
     let mut next = 0;
     state_dict(&LstmConfig::new(3, 5).with_proj_size(2), "")
@@ -33,7 +33,7 @@ fn half_and_double_precision_are_read() {
     }
 }
 
-/// One layer with I = 1, H = 1 and no biases, whose eight numbers are all these eight bytes.
+/// A file of one layer with I = 1, H = 1 and no biases, whose eight F64 values are all `number`.
 fn one_f64_everywhere(number: f64) -> Vec<u8> {
     let bytes = [number.to_le_bytes(); 4].concat();
     let view = |shape: [usize; 2]| TensorView::new(Dtype::F64, shape.to_vec(), &bytes).unwrap();
@@ -83,7 +83,7 @@ fn a_double_beyond_single_precision_is_refused_by_name() {
         let message = error.to_string();
         assert!(message.contains(shown) && message.ends_with("3.4028235e38"), "{message}");
     }
-    // NaN is no finite number: it is read as it is.
+    // NaN is not finite: it is read unchanged.
     let file = LstmWeights::from_safetensors(&one_f64_everywhere(f64::NAN), "").unwrap().to_safetensors("");
     assert!(read(&file.unwrap()).values().all(|array| array.iter().all(|x| x.is_nan())));
 }
@@ -105,7 +105,7 @@ fn bytes_at_any_address_are_read() {
     }
 }
 
-/// Entries of the dict in a type each, and metadata of one pair.
+/// A file of the dict, with the element type that `dtype` returns for each name, and one pair of metadata.
 fn mixed_file(dict: &StateDict, dtype: impl Fn(&str) -> Dtype, metadata: (&str, &str)) -> Vec<u8> {
     let files: Vec<_> = dict
         .iter()
@@ -128,11 +128,11 @@ fn only_a_file_written_in_half_precision_is_read_in_half_precision() {
     let matrices = |name: &str| if name.contains("bias") { Dtype::F32 } else { Dtype::F16 };
     let own = ("wgpu_lstm.precision", "F16");
     assert_eq!(half.to_safetensors("").unwrap(), mixed_file(&dict, matrices, own));
-    // As PyTorch's .half() leaves them, in any mixture: the numbers are the same, in single precision.
+    // Files without this crate's metadata, as PyTorch's .half() makes them: same values, precision F32.
     for (dtype, metadata) in [
         (&matrices as &dyn Fn(&str) -> Dtype, ("format", "pt")),
         (&|_| Dtype::F16, ("format", "pt")),
-        // What the metadata says does not hold for these tensors: they came from elsewhere.
+        // The metadata says F16, but not all matrices are: another program changed the file.
         (&|_| Dtype::F32, own),
         (&|name| if name.contains("weight_hh") { Dtype::F32 } else { matrices(name) }, own),
         (&matrices, ("wgpu_lstm.precision", "F32")),
@@ -159,7 +159,7 @@ fn an_unknown_element_type_matters_for_the_lstms_tensors_alone() {
             let read = LstmWeights::from_safetensors(&file(&[&ih, &odd, &hh], 53), "lstm.");
             assert_eq!(read.unwrap(), plain, "{dtype} {shape}");
         }
-        // A hole, an overlap, a wrong end and a negative size are what they always were.
+        // A gap, an overlap, a wrong end and a negative size remain errors.
         for (odd, data) in [
             (entry("head.weight", dtype, "[3]", 49, 53), 53),
             (entry("head.weight", dtype, "[3]", 47, 53), 53),

@@ -47,8 +47,8 @@ fn uniform_draws_the_same_bits_everywhere() {
 
 #[test]
 fn uniform_draws_layer_by_layer_in_the_order_of_the_state_dict() {
-    // All parameters of a network, in PyTorch's order, are one stream: with H the same, those of
-    // one shape begin as those of any other.
+    // All parameters of a network, in PyTorch's order, come from one stream: networks of equal H start with the
+    // same numbers, whatever their other sizes are.
     let order = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"];
     let stream = |config: &LstmConfig| {
         let dict = state_dict(config, "");
@@ -86,7 +86,7 @@ fn constant_is_constant() {
     }
 }
 
-/// What both initialisations say to a config.
+/// The error of both initialisations for a config, which must be the same.
 #[track_caller]
 fn refusal(config: &LstmConfig) -> Error {
     let error = LstmWeights::uniform(config, 0).unwrap_err();

@@ -1,12 +1,13 @@
-//! Parameters from and to files and state dicts, and every way in which these can be wrong.
+//! Reading and writing parameters as files and state dicts, and the errors of wrong ones.
 
-mod beside;
 #[path = "../common/mod.rs"]
 mod common;
 mod element_types;
+mod extensions;
 mod initialisation;
-mod instead;
 mod many_layers;
+mod not_an_lstm;
+mod other_formats;
 mod round_trip;
 mod support;
 mod tied;

@@ -34,7 +34,7 @@ fn many_layers_are_read_in_linear_time() {
     assert!(from_file < BOUND && from_dict < BOUND, "{from_file:?}, {from_dict:?}");
 }
 
-/// A wrong prefix is compared with all that there are, some of them within one another.
+/// A wrong prefix is compared with all others, some of which contain each other.
 #[test]
 fn many_networks_are_found_in_linear_time() {
     for depth in [1, 20] {

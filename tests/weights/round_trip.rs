@@ -1,4 +1,4 @@
-//! What goes out comes in again.
+//! What is written is read back unchanged.
 
 use safetensors::{Dtype, SafeTensors};
 use wgpu_lstm::ndarray::{ArrayD, Axis, ShapeBuilder};
@@ -156,7 +156,7 @@ fn tensors_of_any_memory_layout_are_ordinary_ones() {
 }
 
 #[test]
-fn other_tensors_are_left_alone() {
+fn other_tensors_are_ignored() {
     let config = LstmConfig::new(2, 3);
     let mut dict = state_dict(&config, "lstm.");
     let expected = LstmWeights::from_state_dict(dict.clone(), "lstm.").unwrap();
@@ -164,7 +164,7 @@ fn other_tensors_are_left_alone() {
         dict.insert(name.to_owned(), zeros(&[1, 2, 3]));
     }
     assert_eq!(LstmWeights::from_state_dict(dict, "lstm.").unwrap(), expected);
-    // Next to the parameters lie float64 and int64 tensors.
+    // The file also has float64 and int64 tensors.
     assert!(golden::load("packed").has("lengths"));
 }
 

@@ -1,4 +1,4 @@
-//! What these tests share: networks in small, and state dicts and files made of them.
+//! Shared by these tests: small networks, and state dicts and files of them.
 
 use half::{bf16, f16};
 use safetensors::tensor::TensorView;
@@ -9,7 +9,7 @@ use wgpu_lstm::{Error, LstmConfig, LstmWeights};
 
 pub const PREFIXES: [&str; 4] = ["", "lstm.", "encoder.rnn.0.", "no_dot"];
 
-/// Every combination of the options, in small.
+/// Every combination of the options, with small sizes.
 pub fn configs() -> Vec<LstmConfig> {
     let mut configs = Vec::new();
     for num_layers in [1, 2, 3] {
@@ -33,7 +33,7 @@ pub fn configs() -> Vec<LstmConfig> {
 
 pub type StateDict = BTreeMap<String, ArrayD<f32>>;
 
-/// The names, shapes and numbers of a network, as they stand in a file.
+/// The state dict of a random network, read from its file.
 pub fn state_dict(config: &LstmConfig, prefix: &str) -> StateDict {
     let file = LstmWeights::uniform(config, 11).and_then(|weights| weights.to_safetensors(prefix)).unwrap();
     read(&file)
@@ -52,7 +52,7 @@ pub fn read(file: &[u8]) -> StateDict {
         .collect()
 }
 
-/// A file of one element type, of numbers that every type holds exactly.
+/// A file in which all tensors have this element type. The numbers must be ones that the type represents exactly.
 pub fn file_of(dtype: Dtype, dict: &StateDict) -> Vec<u8> {
     let entries: Vec<_> = dict
         .iter()
@@ -76,7 +76,7 @@ pub fn file_of(dtype: Dtype, dict: &StateDict) -> Vec<u8> {
     safetensors::serialize(views, None).unwrap()
 }
 
-/// A file with this header, whatever it says.
+/// A file with this header, which may be invalid.
 pub fn file_with_header(header: &str, data: &[u8]) -> Vec<u8> {
     let length = header.len() as u64;
     [&length.to_le_bytes(), header.as_bytes(), data].concat()
@@ -86,7 +86,7 @@ pub fn zeros(shape: &[usize]) -> ArrayD<f32> {
     ArrayD::zeros(shape)
 }
 
-/// Reads the dict and a file of it, which must fail alike, and returns the error.
+/// Reads the dict and a file of it, which must fail with the same message, and returns the error.
 #[track_caller]
 pub fn error(dict: &StateDict, prefix: &str) -> Error {
     let file = file_of(Dtype::F32, dict);

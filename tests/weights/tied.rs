@@ -1,4 +1,4 @@
-//! Tensors that share their values with another one, which is all that PyTorch's `save_model` writes of them.
+//! Tensors that share their values: PyTorch's `save_model` writes one of them, and the names of the others.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use wgpu_lstm::{Error, LstmConfig, LstmWeights};
 
 use crate::support::{StateDict, file_of, file_with_header, state_dict, zeros};
 
-/// The file of a dict, with these pairs as its metadata.
+/// A file of the dict, with these pairs as metadata.
 fn with_metadata(dict: &StateDict, pairs: &[(&str, &str)]) -> Vec<u8> {
     let file = file_of(Dtype::F32, dict);
     let file = SafeTensors::deserialize(&file).unwrap();
@@ -56,7 +56,7 @@ fn metadata_replaces_no_tensor_and_names_none_that_is_not_stored() {
             other => panic!("{other:?}"),
         }
     }
-    // What is tied must have the right shape, as any tensor.
+    // A tied tensor must have the right shape too.
     let file = with_metadata(&dict, &[("lstm.weight_hh_l0", "lstm.bias_hh_l0")]);
     match LstmWeights::from_safetensors(&file, "lstm.") {
         Err(Error::TensorShape { name, .. }) => assert_eq!(name, "lstm.weight_hh_l0"),
@@ -77,8 +77,8 @@ fn a_tensor_that_is_tied_to_a_name_given_twice_is_refused() {
     }
 }
 
-/// Few bytes can stand for many: 200 matrices of 4 MB in a file of one. Where there is no memory for them, that
-/// is an error. The address space belongs to a process: the test runs itself in another one.
+/// A small file can have large parameters: here 200 matrices are tied to one of 4 MB. Too little memory for them is
+/// an error. The limit of the address space is that of a process, so the test runs itself in another process.
 #[test]
 #[cfg(target_os = "linux")]
 fn more_than_there_is_memory_for_is_refused() {

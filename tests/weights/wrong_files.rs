@@ -1,4 +1,4 @@
-//! Nothing that a file says makes it panic.
+//! No content of a file causes a panic.
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof};
 use proptest::proptest;
@@ -27,7 +27,7 @@ fn a_truncated_file_is_refused_wherever_it_ends() {
 }
 
 #[test]
-fn what_is_no_file_is_refused() {
+fn an_invalid_header_is_refused() {
     let max = u64::MAX;
     let half = u64::MAX / 2 + 1;
     for (header, data) in [
@@ -56,13 +56,13 @@ fn what_is_no_file_is_refused() {
         let result = LstmWeights::from_safetensors(&file, "");
         assert!(matches!(result, Err(Error::SafeTensors { .. })), "{header}: {result:?}");
     }
-    // Headers that are longer than the file, or than any.
+    // Headers that are longer than the file, or than the format allows.
     for length in [1, 100, 100_000_001, half, max] {
         let file = length.to_le_bytes();
         let result = LstmWeights::from_safetensors(&file, "");
         assert!(matches!(result, Err(Error::SafeTensors { .. })), "{length}");
     }
-    // Nested as deep as no parser goes down by itself.
+    // Nested so deeply that a recursive parser without a limit would overflow the stack.
     let deep = format!(r#"{{"a":{}"#, "[".repeat(100_000));
     for header in [deep.clone(), deep.replace("\"a\"", "\"__metadata__\"")] {
         let result = LstmWeights::from_safetensors(&file_with_header(&header, &[]), "");
@@ -70,8 +70,8 @@ fn what_is_no_file_is_refused() {
     }
 }
 
-/// Eight tensors of 2⁶¹ bytes, one of them a little smaller: added up they reach past u64::MAX,
-/// and the file's own few bytes on top of that come out right again.
+/// Eight tensors of almost 2⁶¹ bytes: the sum of their lengths is near u64::MAX, and with the header's length it
+/// would wrap around to the length of the file.
 #[test]
 fn tensors_that_end_past_every_address_are_refused() {
     let size: u64 = 1 << 61;
@@ -94,7 +94,7 @@ fn tensors_that_end_past_every_address_are_refused() {
 }
 
 #[test]
-fn sizes_that_only_a_zero_holds_together_are_misshapen() {
+fn huge_axes_beside_an_axis_of_zero_are_refused() {
     for shape in ["[0,4611686018427387903]", "[0,18446744073709551615]", "[18446744073709551612,0]"] {
         let header = format!(
             r#"{{"weight_hh_l0":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}},
@@ -108,7 +108,7 @@ fn sizes_that_only_a_zero_holds_together_are_misshapen() {
     }
 }
 
-/// Where in a file one byte is replaced, and by what: often by what means something in JSON.
+/// A position in a file, and the byte to put there, often one with a meaning in JSON.
 fn corruption() -> impl Strategy<Value = (usize, u8)> {
     let byte = prop_oneof![
         any::<u8>(),

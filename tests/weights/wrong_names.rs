@@ -1,4 +1,4 @@
-//! Every tensor that is missing, unexpected or there twice is told by name.
+//! Errors name the tensor that is missing, unexpected or given twice.
 
 use safetensors::Dtype;
 use wgpu_lstm::{Error, LstmConfig, LstmWeights};
@@ -35,9 +35,9 @@ fn each_tensor_of_every_network_is_missed() {
     for config in configs() {
         let whole = state_dict(&config, "lstm.");
         for name in whole.keys() {
-            // What no other layer or direction has is not known to be missing.
-            let one_slot = config.num_layers() == 1 && !config.bidirectional();
-            if one_slot && name.contains("weight_hr") {
+            // Without weight_hr in another layer or direction, its absence means that there is no projection.
+            let is_only_layer = config.num_layers() == 1 && !config.bidirectional();
+            if is_only_layer && name.contains("weight_hr") {
                 continue; // then weight_hh has the wrong shape
             }
             let mut dict = whole.clone();
@@ -55,7 +55,7 @@ fn a_gap_in_layers_is_missed() {
         dict.retain(|name, _| !name.ends_with(&format!("_l{layer}")));
         assert_missing(&dict, "lstm.", &format!("lstm.weight_ih_l{layer}"));
     }
-    // However far the next layer is away.
+    // However large the number of the next layer is.
     for far in ["2", "99999999999999", "18446744073709551615"] {
         let mut dict = state_dict(&LstmConfig::new(3, 3), "lstm.");
         dict.insert(format!("lstm.weight_ih_l{far}"), zeros(&[12, 3]));
@@ -149,9 +149,9 @@ fn names_of_a_cell_among_those_of_layers_are_unexpected() {
     }
 }
 
-/// Beside an LSTM there is what its module or its model has besides.
+/// The module of an LSTM, and the model, have other tensors too.
 #[test]
-fn what_is_no_lstms_is_left_alone_under_the_prefix() {
+fn other_tensors_under_the_prefix_are_ignored() {
     for prefix in ["", "lstm."] {
         let dict = state_dict(&LstmConfig::new(2, 3), prefix);
         let expected = LstmWeights::from_state_dict(dict.clone(), prefix).unwrap();
@@ -179,7 +179,7 @@ fn what_is_no_lstms_is_left_alone_under_the_prefix() {
         let mut two = dict.clone();
         two.extend(state_dict(&LstmConfig::new(2, 3), &format!("{prefix}other")));
         assert_eq!(LstmWeights::from_state_dict(two, prefix).unwrap(), expected);
-        // It is no replacement for what is missing.
+        // Another tensor does not replace a missing one.
         let mut dict = dict;
         dict.insert(format!("{prefix}h0"), zeros(&[1, 1, 3]));
         dict.remove(&format!("{prefix}bias_hh_l0"));
@@ -198,7 +198,7 @@ fn a_name_given_twice_is_refused() {
             other => panic!("{other:?}"),
         }
     }
-    // Under no prefix that concerns us, anything may be there as often as it likes.
+    // Names that are not under the prefix may come twice.
     let mut tensors: Vec<_> = state_dict(&LstmConfig::new(2, 3), "lstm.").into_iter().collect();
     tensors.extend([("x".to_owned(), zeros(&[1])), ("x".to_owned(), zeros(&[1]))]);
     assert!(LstmWeights::from_state_dict(tensors, "lstm.").is_ok());

@@ -1,10 +1,10 @@
-//! A prefix under which there is no LSTM: the error says where there are some.
+//! A prefix under which there is no LSTM: the error lists those under other prefixes.
 
 use wgpu_lstm::{Error, FoundLstm, LstmConfig, LstmWeights};
 
 use crate::support::{StateDict, error, state_dict, zeros};
 
-/// A model as people have it: two LSTMs, a GRU, and what is around them.
+/// A typical model: two LSTMs, a GRU, and other layers.
 fn model() -> StateDict {
     let encoder = LstmConfig::new(40, 16).with_num_layers(2).with_bidirectional(true).with_proj_size(8);
     let mut dict = state_dict(&encoder, "encoder.lstm.");
@@ -80,7 +80,7 @@ fn a_model_that_was_saved_with_a_wrapper_says_so() {
 }
 
 #[test]
-fn the_sizes_are_told_and_why_one_can_not_be_read() {
+fn sizes_are_listed_and_why_an_lstm_can_not_be_read() {
     let (found, message) = found(&model(), "");
     let encoder = LstmConfig::new(40, 16).with_num_layers(2).with_bidirectional(true).with_proj_size(8);
     for lstm in &found {
@@ -103,7 +103,7 @@ fn the_sizes_are_told_and_why_one_can_not_be_read() {
     }
 }
 
-/// What the error promises holds.
+/// An LSTM that the error lists is read with the prefix, size and error that it lists.
 #[test]
 fn what_is_found_can_be_read_with_its_prefix() {
     let mut dict = model();
@@ -120,14 +120,14 @@ fn what_is_found_can_be_read_with_its_prefix() {
         let read = LstmWeights::from_state_dict(dict.clone(), &lstm.prefix);
         match (lstm.config, read) {
             (Ok(config), Ok(weights)) => assert_eq!(&config, weights.config()),
-            (Err(told), Err(error)) => assert_eq!(told.to_string(), error.to_string()),
-            (told, read) => panic!("{}: {told:?}, {read:?}", lstm.prefix),
+            (Err(listed), Err(error)) => assert_eq!(listed.to_string(), error.to_string()),
+            (listed, read) => panic!("{}: {listed:?}, {read:?}", lstm.prefix),
         }
     }
 }
 
 #[test]
-fn where_there_is_no_lstm_the_tensors_are_named() {
+fn without_any_lstm_the_error_lists_the_tensors() {
     let mut dict = model();
     dict.retain(|name, _| !name.contains("weight_") && !name.contains("bias_"));
     for prefix in ["", "lstm.", "fc."] {
@@ -152,9 +152,9 @@ fn long_lists_and_names_are_cut() {
     assert!(message.ends_with(" and 992 more") && message.len() < 500, "{message}");
 }
 
-/// What is nearly an LSTM under the very prefix is not searched for elsewhere.
+/// If the prefix has an LSTM with a tensor missing, the error is about that tensor, not about other prefixes.
 #[test]
-fn an_incomplete_lstm_under_the_prefix_is_told_precisely() {
+fn an_incomplete_lstm_under_the_prefix_is_a_missing_tensor() {
     let mut dict = model();
     dict.remove("decoder.rnn.weight_hh_l0");
     match error(&dict, "decoder.rnn.") {

@@ -1,4 +1,4 @@
-//! Every tensor whose shape fits no LSTM, or not the others, is told by name.
+//! Errors name the tensor whose shape fits no LSTM, or not the other tensors.
 
 use wgpu_lstm::{Error, LstmConfig};
 
@@ -22,7 +22,7 @@ fn a_tensor_of_another_shape_is_refused() {
             }
         }
         for shape in wrong {
-            // A first layer may have any width, and another P is for the others to contradict.
+            // The first layer's input can have any size, and a wrong P shows in the other tensors.
             let free = (name == "lstm.weight_ih_l0" && shape.len() == 2 && shape[0] == 12)
                 || (name == "lstm.weight_hr_l0" && shape.len() == 2 && shape[1] == 3);
             if free && !shape.contains(&0) {
@@ -31,8 +31,8 @@ fn a_tensor_of_another_shape_is_refused() {
             let mut dict = whole.clone();
             dict.insert(name.clone(), zeros(&shape));
             match error(&dict, "lstm.") {
-                Error::TensorShape { name: told, expected, actual } => {
-                    assert_eq!(told, *name, "{shape:?}");
+                Error::TensorShape { name: misshapen, expected, actual } => {
+                    assert_eq!(misshapen, *name, "{shape:?}");
                     assert_eq!(actual, shape);
                     assert!(expected.starts_with('['), "{expected}");
                 }
@@ -42,7 +42,7 @@ fn a_tensor_of_another_shape_is_refused() {
     }
 }
 
-/// The tensor that is told to be misshapen when one has this shape.
+/// The tensor that the error names, and the shape it expects, if one tensor is given this shape.
 #[track_caller]
 fn misshapen(config: &LstmConfig, name: &str, shape: &[usize]) -> (String, String) {
     let mut dict = state_dict(config, "");
@@ -57,7 +57,7 @@ fn misshapen(config: &LstmConfig, name: &str, shape: &[usize]) -> (String, Strin
 fn the_others_must_fit_the_first_layers_weight_ih() {
     let config = LstmConfig::new(5, 3).with_num_layers(2);
     let expect = |name: &str, shape: &str| (name.to_owned(), shape.to_owned());
-    // H is read off weight_ih_l0: it is the others that then contradict it.
+    // H is inferred from weight_ih_l0, so the error names another tensor.
     assert_eq!(misshapen(&config, "weight_ih_l0", &[16, 5]), expect("weight_hh_l0", "[16, 4]"));
     assert_eq!(
         misshapen(&config, "weight_ih_l0", &[13, 5]),

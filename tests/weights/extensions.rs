@@ -1,12 +1,12 @@
-//! What is beside an LSTM's parameters: what extends the LSTM is refused by name; what is another module's, or an
-//! initial state, is left alone.
+//! Tensors beside an LSTM's parameters: those that extend the LSTM are refused by name; those of other modules and
+//! initial states are ignored.
 
 use safetensors::Dtype;
 use wgpu_lstm::{Error, LstmConfig, LstmWeights};
 
 use crate::support::{StateDict, error, file_of, file_with_header, state_dict, zeros};
 
-/// I = 5, H = 3.
+/// A network and other tensors of these names and shapes. Most tests have I = 5 and H = 3.
 fn with(config: &LstmConfig, prefix: &str, others: &[(&str, &[usize])]) -> StateDict {
     let mut dict = state_dict(config, prefix);
     for (name, shape) in others {
@@ -24,7 +24,7 @@ fn assert_refused(dict: &StateDict, prefix: &str, refused: &str, why: &str) {
         }
         other => panic!("{refused}: {other}"),
     }
-    // The list of what there is says so, too; of a prefix that does not end in a dot it knows less.
+    // The list of found LSTMs has the same error, except under a prefix that does not end in a dot.
     if !(prefix.is_empty() || prefix.ends_with('.')) {
         return;
     }
@@ -72,7 +72,7 @@ fn a_layer_norm_lstm_is_refused() {
                 zeros(&[if norm == "layernorm_c" { 3 } else { 12 }]),
             );
         }
-        // The first by name, in whatever order they come.
+        // The error names the first tensor in the order of names, not in that of the file.
         let error = LstmWeights::from_state_dict(dict.into_iter().rev(), prefix).unwrap_err();
         assert!(error.to_string().contains("layernorm_c.weight"), "{error}");
     }
@@ -145,10 +145,14 @@ fn tensors_directly_beside_the_parameters_are_refused() {
             }
         }
     }
-    // O = P matters only where there is a projection.
+    // An axis of length O = P counts only in a network with a projection.
     assert_refused(&with(&projected, "l.", &[("l.r", &[2])]), "l.", "l.r", "extended LSTM");
     assert_read(&with(&plain, "l.", &[("l.r", &[2])]), "l.", &plain);
-    // Of whatever type.
+}
+
+/// The element type of the tensor does not matter.
+#[test]
+fn an_extension_of_integers_is_refused() {
     let dict = with(&LstmConfig::new(1, 1).with_bias(false), "", &[("mask", &[4, 1])]);
     let file = file_of(Dtype::F32, &dict);
     let split = 8 + usize::from(u16::from_le_bytes([file[0], file[1]]));
@@ -159,7 +163,7 @@ fn tensors_directly_beside_the_parameters_are_refused() {
     assert!(matches!(&error, Error::UnexpectedTensor { name, .. } if name == "mask"), "{error}");
 }
 
-/// Two masks have the names of a whole network, and are none.
+/// The masks of both matrices have the names of a network under the prefix "mask_", which is none.
 #[test]
 fn masks_of_all_matrices_are_no_other_network() {
     let dict = with(
@@ -185,7 +189,7 @@ fn the_base_layer_of_an_adapter_is_refused() {
             assert_refused(&dict, &prefix, &name, why);
         }
     }
-    // An adapter of another layer, and a module that only ends in the wrapper's name.
+    // An adapter of another layer; a module whose name only ends in that of the wrapper.
     let config = LstmConfig::new(5, 3);
     for (prefix, name) in [
         ("l.base_layer.", "fc.lora_A.default.weight"),
@@ -198,7 +202,7 @@ fn the_base_layer_of_an_adapter_is_refused() {
 }
 
 #[test]
-fn initial_states_and_other_modules_are_left_alone() {
+fn initial_states_and_other_modules_are_ignored() {
     let config = LstmConfig::new(5, 3);
     for prefix in ["", "l.", "a.lstm."] {
         for (name, shape) in [
@@ -219,13 +223,13 @@ fn initial_states_and_other_modules_are_left_alone() {
             ("hidden_state", &[3]),
             ("cell_state", &[3]),
             ("state_c", &[1, 3]),
-            // Of no gate's size.
+            // No axis has the length of a state or of the gates.
             ("num_batches_tracked", &[]),
             ("positions", &[1, 100, 5]),
             ("gamma", &[7]),
             ("input_mean", &[5]),
             ("scale", &[7]),
-            // Of other modules.
+            // Tensors of other modules.
             ("fc.weight", &[10, 3]),
             ("fc.bias", &[3]),
             ("attention.in_proj_weight", &[9, 3]),
@@ -240,16 +244,16 @@ fn initial_states_and_other_modules_are_left_alone() {
             let dict = with(&config, prefix, &[(&format!("{prefix}{name}"), shape)]);
             assert_read(&dict, prefix, &config);
         }
-        // Another network, whose prefix has no dot.
+        // Another network, whose prefix does not end in a dot.
         let mut dict = state_dict(&config, prefix);
         dict.extend(state_dict(&config, &format!("{prefix}other_")));
         assert_read(&dict, prefix, &config);
     }
 }
 
-/// Under the empty prefix there is a whole model, and under one without a dot what is beside it.
+/// Under the empty prefix, and one that does not end in a dot, there are other modules of the model too.
 #[test]
-fn the_normalizations_of_a_whole_model_are_left_alone() {
+fn the_normalizations_of_a_whole_model_are_ignored() {
     let config = LstmConfig::new(5, 3);
     for (prefix, start) in [("", ""), ("encoder_", "encoder_"), ("encoder_", "")] {
         for (name, shape) in [
@@ -264,7 +268,7 @@ fn the_normalizations_of_a_whole_model_are_left_alone() {
             assert_read(&dict, prefix, &config);
         }
     }
-    // Beside the LSTM's module.
+    // Normalizations beside the LSTM's module.
     let dict = with(&config, "lstm.", &[("norm.weight", &[3]), ("scale", &[3]), ("lora_A", &[3])]);
     assert_read(&dict, "lstm.", &config);
 }
