@@ -73,6 +73,26 @@ fn no_folders_modules_use_each_other_in_a_circle() {
     assert_eq!(code.circles(), CIRCLES);
 }
 
+/// The order of the files in the module docs of src/weights/mod.rs.
+#[test]
+fn files_of_weights_use_only_those_on_lines_below() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let text = std::fs::read_to_string(root.join("weights/mod.rs")).unwrap();
+    let block = text.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let names = |line: &str| {
+        let names = line.trim_start_matches("//! ").split("  ").next().unwrap();
+        names.split(", ").map(|name| name.trim_end_matches('/').to_owned()).collect::<Vec<_>>()
+    };
+    let lines: Vec<Vec<String>> = block.lines().map(names).collect();
+    let line_of = |name: &String| {
+        lines.iter().position(|line| line.contains(name)).unwrap_or_else(|| panic!("{name} has no line"))
+    };
+    for (from, to) in Code::read(&root.join("lib.rs")).arrows(&["weights".to_owned()]) {
+        let wrong: Vec<_> = to.iter().filter(|to| line_of(to) <= line_of(&from)).collect();
+        assert!(wrong.is_empty(), "{from} uses {wrong:?}");
+    }
+}
+
 #[test]
 fn arrows_of_the_page_that_point_up_are_found() {
     let lines = of_text("Arrows point down.\n```text\na → b (some), c\nb → a\nc → d\n```\n");
