@@ -33,7 +33,7 @@ fn find_lstms(tensors: impl IntoIterator<Item = Tensor<()>>) -> Vec<FoundLstm> {
     }
     let read = |(&prefix, group): (&&str, &Group<'_>)| {
         let tensors = group.tensors.iter().copied().cloned();
-        let config = Candidate::new(tensors, prefix).and_then(|dict| dict.config());
+        let config = Candidate::new(tensors, prefix).and_then(|candidate| candidate.config());
         FoundLstm { prefix: prefix.to_owned(), config }
     };
     groups.iter().map(read).collect()

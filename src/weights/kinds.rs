@@ -11,7 +11,7 @@ pub(super) enum Kind {
     /// A library writes this name in place of a parameter's. The reason to refuse it.
     Changed(&'static str),
     /// Quantized parameters have this name, those of other layers too. The reason to refuse an LSTM's.
-    Packed(&'static str),
+    Quantized(&'static str),
     /// Beside an LSTM's parameters it is the name of an extension, elsewhere perhaps that of a linear layer. The
     /// reason to refuse it beside parameters.
     Doubtful(&'static str),
@@ -45,7 +45,7 @@ pub(super) fn split(name: &str) -> Option<(&str, Kind)> {
 /// The kind of a name without its prefix, if it belongs to an LSTM.
 fn at_start(text: &str) -> Option<Kind> {
     if text.starts_with("_packed_params") {
-        return Some(Kind::Packed(QUANTIZED));
+        return Some(Kind::Quantized(QUANTIZED));
     }
     if let Some(reason) = changed_parameter(text) {
         return Some(Kind::Changed(reason));

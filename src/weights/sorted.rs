@@ -42,7 +42,7 @@ impl<V> Sorted<V> {
             let duplicate = match kind {
                 Some(Kind::Param(Spelling::Layers, name)) => sorted.layers.insert(name, tensor),
                 Some(Kind::Param(Spelling::Cell, name)) => sorted.cell.insert(name, tensor),
-                Some(Kind::Changed(reason) | Kind::Packed(reason)) => {
+                Some(Kind::Changed(reason) | Kind::Quantized(reason)) => {
                     sorted.changed.get_or_insert_with(|| tensor.unexpected(reason));
                     None
                 }

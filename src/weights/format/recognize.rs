@@ -38,7 +38,7 @@ const MAGIC: [(&[u8], &str); 9] = [
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive; extract it first"),
 ];
 
-/// Formats that are zip archives are told apart by the name of the first member.
+/// Formats that are zip archives differ in the name of the first member.
 fn zip_format(bytes: &[u8]) -> Option<&'static str> {
     let length =
         bytes.get(26..28).map_or(0, |length| usize::from(u16::from_le_bytes([length[0], length[1]])));
