@@ -8,7 +8,7 @@ override DIRECTIONS: u32;   // D
 
 struct Slot {
     running: u32,      // sequences that have this time step
-    state: u32,        // row of sequence 0 in the states, [slots, B, ·]
+    state: u32,        // row of sequence 0 in the states, [layers, D, B, ·]
     gates_row: u32,    // row of sequence 0 in gates_x
     output_row: u32,   // row of sequence 0 in output, [rows·D, ·], or NO_OUTPUT
     w_ih: u32,         // where the matrices begin in the weights, and the biases in theirs
@@ -39,7 +39,7 @@ fn place_in_step(group: vec3u, local: u32) -> Place {
     return Place(group.z, column, group.y * ROWS, time_step.slots[group.z].running);
 }
 
-// The row of a sequence in a state, [slots, B, ·].
+// The row of a sequence in a state, [layers, D, B, ·].
 fn state_row(place: Place, row: u32) -> u32 {
     return time_step.slots[place.slot].state + row;
 }

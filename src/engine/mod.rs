@@ -55,7 +55,7 @@ impl Engine {
     ) -> Result<Self, Error> {
         let pipelines = Pipelines::new(network.pipelines.clone());
         check_memory::<u8>(network.layout_bytes()).map_err(host_out_of_memory)?;
-        let parts: Vec<_> = network.parts.iter().flat_map(|parts| parts.all()).collect();
+        let parts: Vec<_> = network.weights.iter().flat_map(|weights| weights.all()).collect();
         let words = weights.device_words().flat_map(|words| words.all());
         let resident = gpu.upload_resident(&network.resident, &parts, words).await?;
         Ok(Self {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{DeviceClass, Kernel};
 use crate::kernels::describe_uniform;
-use crate::layout::{Element, LayerParts};
+use crate::layout::{Element, PerWeight};
 use crate::plan::Network;
 use crate::program::{
     Access, BufferRef, BufferSpec, Contents, Dispatch, Held, Owner, PipelineSpec, Program, ResidentRef,
@@ -118,13 +118,14 @@ fn lines_of_dispatch(
 
 /// A part of the network's buffers: its name where it is one weight.
 fn weight(network: &Network, part: ResidentRef) -> String {
-    let of_layer = |(layer, parts): (usize, &LayerParts<ResidentRef>)| {
+    let of_layer = |(layer, parts): (usize, &PerWeight<ResidentRef>)| {
         let named = [("weight_ih", Some(parts.w_ih)), ("bias", Some(parts.bias))];
         let named = named.into_iter().chain([("weight_hh", Some(parts.w_hh)), ("weight_hr", parts.w_hr)]);
         let mut same = named.filter(|(_, other)| *other == Some(part));
         same.next().map(|(name, _)| format!("{name}_l{layer}"))
     };
-    let name = network.parts.iter().enumerate().find_map(of_layer).unwrap_or_else(|| "all layers".to_owned());
+    let name =
+        network.weights.iter().enumerate().find_map(of_layer).unwrap_or_else(|| "all layers".to_owned());
     format!("w{} {name}, bytes {}..{}", part.buffer, 4 * part.start, 4 * (part.start + part.len))
 }
 

@@ -9,7 +9,7 @@ mod weights;
 
 pub(crate) use rows::{GateRows, Rows, put_flushed};
 pub(crate) use states::States;
-pub(crate) use weights::{Element, LayerParts, Matrix, bias, gates, projection};
+pub(crate) use weights::{Element, Matrix, PerWeight, bias, gates, projection};
 
 use crate::config::LstmConfig;
 use crate::program::padded;
@@ -28,12 +28,12 @@ impl Layouts {
 
     /// The rows that enter a layer.
     pub fn input(&self, layer: usize) -> Rows {
-        if layer == 0 { Rows { parts: 1, width: self.config.input_size() } } else { self.output() }
+        if layer == 0 { Rows { directions: 1, width: self.config.input_size() } } else { self.output() }
     }
 
     /// The rows that leave a layer.
     pub fn output(&self) -> Rows {
-        Rows { parts: self.config.num_directions(), width: self.config.output_size() }
+        Rows { directions: self.config.num_directions(), width: self.config.output_size() }
     }
 
     pub fn gates(&self, rows: usize) -> GateRows {

@@ -5,10 +5,10 @@ use ndarray::{ArrayView1, ArrayViewMut1};
 use crate::program::{VEC4, padded};
 use crate::subnormal::{flush, flush_all};
 
-/// [rows, parts, width padded]: the input has one part, a layer's output one for each direction.
+/// [rows, directions, width padded]: the input counts as one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rows {
-    pub parts: usize,
+    pub directions: usize,
     pub width: usize,
 }
 
@@ -25,7 +25,7 @@ pub(crate) type Scratch = [f32; 1024];
 impl Rows {
     /// f32 from one row to the next.
     pub fn stride(&self) -> usize {
-        self.parts * padded(self.width)
+        self.directions * padded(self.width)
     }
 
     /// f32 of so many rows.
@@ -33,20 +33,20 @@ impl Rows {
         rows * self.stride()
     }
 
-    /// Index of a part of a row, where the parts of all rows are counted.
-    pub fn index(&self, row: usize, part: usize) -> usize {
-        row * self.parts + part
+    /// Index of a direction of a row, where those of all rows are counted.
+    pub fn index(&self, row: usize, direction: usize) -> usize {
+        row * self.directions + direction
     }
 
-    /// Hands a row of one part to `put`, padded. Subnormal numbers become zeros.
+    /// Hands a row of one direction to `put`, padded. Subnormal numbers become zeros.
     pub fn put(&self, row: ArrayView1<'_, f32>, scratch: &mut Scratch, put: &mut dyn FnMut(&[f32])) {
         put_row(row, self.stride(), scratch, put);
     }
 
-    /// Copies a row, without the padding of its parts, into the caller's.
+    /// Copies a row, without the padding of its directions, into the caller's.
     pub fn take(&self, mut to: ArrayViewMut1<'_, f32>, from: &[f32]) {
-        let parts = to.exact_chunks_mut(self.width);
-        for (to, from) in parts.into_iter().zip(from.chunks_exact(padded(self.width))) {
+        let directions = to.exact_chunks_mut(self.width);
+        for (to, from) in directions.into_iter().zip(from.chunks_exact(padded(self.width))) {
             take_row(to, from);
         }
     }

@@ -26,7 +26,7 @@ pub(crate) enum Element {
 
 /// What there is for each of a layer's weights, all directions together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LayerParts<T> {
+pub(crate) struct PerWeight<T> {
     pub w_ih: T,
     /// b_ih + b_hh.
     pub bias: T,
@@ -35,7 +35,7 @@ pub(crate) struct LayerParts<T> {
     pub w_hr: Option<T>,
 }
 
-impl<T> LayerParts<T> {
+impl<T> PerWeight<T> {
     /// All that there are.
     pub fn all(self) -> impl Iterator<Item = T> {
         [self.w_ih, self.bias, self.w_hh].into_iter().chain(self.w_hr)
@@ -75,7 +75,7 @@ impl Element {
     }
 }
 
-/// W_ih or W_hh of one direction: (4H, n·width), gates stacked i, f, g, o, to [n·width padded, H] of (i, f, g, o).
+/// W_ih or W_hh of one direction: (4H, n·width), gates stacked i, f, g, o, to `[n·width padded, H]` of (i, f, g, o).
 pub(crate) fn gates(matrix: ArrayView2<'_, f32>, width: usize) -> Vec<f32> {
     let (rows, columns) = matrix.dim();
     let hidden = rows / 4;
@@ -91,7 +91,7 @@ pub(crate) fn gates(matrix: ArrayView2<'_, f32>, width: usize) -> Vec<f32> {
     packed
 }
 
-/// b_ih + b_hh of one direction: (4H) each, to [H] of (i, f, g, o).
+/// b_ih + b_hh of one direction: (4H) each, to `[H]` of (i, f, g, o).
 pub(crate) fn bias<'a>(
     hidden: usize,
     b_ih: impl IntoIterator<Item = &'a f32>,
@@ -104,7 +104,7 @@ pub(crate) fn bias<'a>(
     packed
 }
 
-/// W_hr of one direction: (P, H), to [H padded, P padded / 4] of four neighbouring outputs.
+/// W_hr of one direction: (P, H), to `[H padded, P padded / 4]` of four neighbouring outputs.
 pub(crate) fn projection(matrix: ArrayView2<'_, f32>) -> Vec<f32> {
     let (projection, hidden) = matrix.dim();
     let mut packed = vec![0.0; padded(hidden) * padded(projection)];

@@ -8,9 +8,9 @@ use crate::batch::Packing;
 use crate::layout::GateRows;
 use crate::program::{BufferRef, Owner, Turn};
 
-/// What a schedule needs of the buffers.
+/// Which buffers a schedule needs.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Layout {
+pub(crate) struct BufferOptions {
     /// Layers of a group at most: those that one dispatch may compute.
     pub layers_in_group: usize,
     /// Whether h is updated in place; else two buffers take turns.
@@ -86,12 +86,12 @@ impl Buffers {
         network: &Network,
         packing: &Packing,
         blocks: &Blocks,
-        layout: Layout,
+        options: BufferOptions,
         mut add: impl FnMut(Owner, &str, usize) -> usize,
     ) -> Self {
         let (config, layouts) = (&network.config, &network.layouts);
         let (directions, layers) = (config.num_directions(), config.num_layers());
-        let in_group = layout.layers_in_group.min(layers);
+        let in_group = options.layers_in_group.min(layers);
         let rows: Vec<usize> = blocks.steps.iter().map(|block| packing.rows(block)).collect();
         let most_rows = rows.iter().copied().max().unwrap_or(0);
         // One direction walks through time once, layer by layer within a block: the next block can use
@@ -106,12 +106,12 @@ impl Buffers {
             .then(|| sequence(Owner::Scratch, "between layers", layouts.output().stride()));
         let gate_rows = layouts.gates(most_rows);
         let gate_directions = if blocks.directions_together { directions } else { 1 };
-        let gates = layout.gates.then(|| add(Owner::Scratch, "gates_x", gate_rows.len(gate_directions)));
+        let gates = options.gates.then(|| add(Owner::Scratch, "gates_x", gate_rows.len(gate_directions)));
         let mut group = |first: usize| {
             let layers = first..layers.min(first + in_group);
             let mut state = |name, len| add(Owner::State, name, len);
             let len = layouts.hidden(packing.batch()).len(layers.len());
-            let hidden = match layout.hidden_in_place {
+            let hidden = match options.hidden_in_place {
                 true => Hidden::InPlace(state("h", len)),
                 false => Hidden::InTurns { first: state("h", len), second: state("h", len) },
             };
@@ -151,9 +151,9 @@ impl Buffers {
         self.output.index(block)
     }
 
-    /// `gates_x`, of a schedule whose layout has it.
+    /// `gates_x`, of a schedule that has it.
     pub fn gates(&self) -> BufferRef {
-        BufferRef::Program(self.gates.expect("the schedule's layout has gates"))
+        BufferRef::Program(self.gates.expect("the schedule has gates"))
     }
 
     /// Where a cell's h goes: to be projected, or to `h_next`, where the next step reads it.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::blocks::Blocks;
-use super::buffers::{Buffers, Layout};
+use super::buffers::{BufferOptions, Buffers};
 use super::network::Network;
 use crate::batch::Packing;
 use crate::error::Error;
@@ -16,9 +16,9 @@ pub(crate) struct CallPlan<'a> {
     pub buffers: Buffers,
 }
 
-/// What is computed at once: a group of layers over one block of time, in some directions.
+/// What is computed at once: a group of layers over one block of time, in one direction or both.
 #[derive(Clone, Debug)]
-pub(crate) struct Part {
+pub(crate) struct Span {
     pub group: usize,
     pub directions: Range<usize>,
     pub block: usize,
@@ -30,29 +30,29 @@ impl<'a> CallPlan<'a> {
         network: &'a Network,
         packing: &'a Packing,
         budget: u64,
-        layout: Layout,
+        options: BufferOptions,
         add: impl FnMut(Owner, &str, usize) -> usize,
     ) -> Result<Self, Error> {
         let blocks = Blocks::new(network, packing, budget)?;
-        let buffers = Buffers::new(network, packing, &blocks, layout, add);
+        let buffers = Buffers::new(network, packing, &blocks, options, add);
         Ok(Self { network, packing, blocks, buffers })
     }
 
-    /// The time steps of a part.
-    pub fn steps(&self, part: &Part) -> Range<usize> {
-        self.blocks.steps[part.block].clone()
+    /// The time steps of a span.
+    pub fn steps(&self, span: &Span) -> Range<usize> {
+        self.blocks.steps[span.block].clone()
     }
 
-    /// The time of a part's step number `n` in either direction. The reverse direction takes the block's steps from
+    /// The time of a span's step number `n` in either direction. The reverse direction takes the block's steps from
     /// its last to its first.
-    pub fn times(&self, part: &Part, n: usize) -> [usize; 2] {
-        let steps = self.steps(part);
+    pub fn times(&self, span: &Span, n: usize) -> [usize; 2] {
+        let steps = self.steps(span);
         [steps.start + n, steps.end - 1 - n]
     }
 
     /// Steps done before this one: the same for both directions where they share a dispatch.
-    pub fn done(&self, part: &Part, times: [usize; 2]) -> usize {
-        match part.directions.start {
+    pub fn done(&self, span: &Span, times: [usize; 2]) -> usize {
+        match span.directions.start {
             0 => times[0],
             _ => self.packing.steps() - 1 - times[1],
         }
@@ -79,22 +79,22 @@ impl<'a> CallPlan<'a> {
         self.network.layouts.hidden(self.packing.batch()).row(k, d)
     }
 
-    pub fn input_of(&self, part: &Part) -> BufferRef {
-        self.buffers.input_of(part.group, part.block)
+    pub fn input_of(&self, span: &Span) -> BufferRef {
+        self.buffers.input_of(span.group, span.block)
     }
 
-    pub fn output_of(&self, part: &Part) -> BufferRef {
-        self.buffers.output_of(part.group, part.block)
+    pub fn output_of(&self, span: &Span) -> BufferRef {
+        self.buffers.output_of(span.group, span.block)
     }
 
-    /// Where a part's dispatches, one a step, change: the steps from one of these numbers to the next have the same
+    /// Where a span's dispatches, one a step, change: the steps from one of these numbers to the next have the same
     /// sequences, in every direction. With several layers, each `behind` the lower, also from where one begins or ends.
-    pub fn changes(&self, part: &Part, behind: usize) -> Vec<usize> {
-        let steps = self.steps(part);
+    pub fn changes(&self, span: &Span, behind: usize) -> Vec<usize> {
+        let steps = self.steps(span);
         let inside = || self.packing.changes().filter(|&t| steps.start < t && t < steps.end);
         let of_lowest = || {
-            let forward = inside().map(|t| t - steps.start).filter(|_| part.directions.contains(&0));
-            let reverse = inside().map(|t| steps.end - t).filter(|_| part.directions.contains(&1));
+            let forward = inside().map(|t| t - steps.start).filter(|_| span.directions.contains(&0));
+            let reverse = inside().map(|t| steps.end - t).filter(|_| span.directions.contains(&1));
             [0, steps.len()].into_iter().chain(forward).chain(reverse)
         };
         // As many as are needed: of many sequences of different lengths they take memory.

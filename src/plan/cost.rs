@@ -84,11 +84,11 @@ pub(super) fn count(
         buffers += 1;
         buffers - 1
     };
-    let plan = CallPlan::new(network, packing, budget, admitted.layout(), add)?;
+    let plan = CallPlan::new(network, packing, budget, admitted.buffers(), add)?;
     let element_bytes = 4 * network.element.words() as u64;
     let mut counter = Counter { machine: *machine, element_bytes, total: Total::default() };
-    for part in compute(&plan) {
-        admitted.dispatch(&mut Passes::new(&plan, &mut counter), &part);
+    for span in compute(&plan) {
+        admitted.dispatch(&mut Passes::new(&plan, &mut counter), &span);
     }
     Ok(counter.total)
 }
@@ -100,8 +100,8 @@ pub(crate) struct Machine {
     pub dispatch: f64,
     /// Seconds from one step to the next within a dispatch, besides what is computed: with weights from memory, and
     /// in registers.
-    pub barrier: f64,
-    pub turn: f64,
+    pub carried_step: f64,
+    pub persistent_step: f64,
     /// Workgroups that run side by side.
     pub units: f64,
     /// Operations, and bytes of weights from the cache, a second and unit.
@@ -125,8 +125,8 @@ impl Machine {
     fn software(units: f64) -> Self {
         Self {
             dispatch: 30e-6,
-            barrier: 200e-6,
-            turn: 3e-6,
+            carried_step: 200e-6,
+            persistent_step: 3e-6,
             units,
             operations: 20e9,
             bytes: 3.5e9,
@@ -139,8 +139,8 @@ impl Machine {
     fn hardware(units: f64) -> Self {
         Self {
             dispatch: 4e-6,
-            barrier: 0.5e-6,
-            turn: 0.5e-6,
+            carried_step: 0.5e-6,
+            persistent_step: 0.5e-6,
             units,
             operations: 128e9,
             bytes: 64e9,
@@ -156,8 +156,8 @@ impl Machine {
         let work = if self.overlaps { compute.max(load) } else { compute + load };
         let steps = match counted.steps {
             Steps::One => 0.0,
-            Steps::Carried(steps) => steps as f64 * self.barrier,
-            Steps::Persistent(turns) => turns as f64 * self.turn,
+            Steps::Carried(steps) => steps as f64 * self.carried_step,
+            Steps::Persistent(steps) => steps as f64 * self.persistent_step,
         };
         self.dispatch + steps + work / side_by_side
     }

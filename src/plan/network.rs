@@ -10,7 +10,7 @@ use crate::kernels::{
     FusedStep, HiddenProjection, InputProjection, PersistentScan, RecurrentScan, RecurrentStep, ScanKernel,
     TileShape, Tiling,
 };
-use crate::layout::{Element, LayerParts, Layouts, Matrix};
+use crate::layout::{Element, Layouts, Matrix, PerWeight};
 use crate::program::{BufferSpec, DeviceLimits, Owner, PipelineSpec, ResidentRef, VEC4};
 
 /// The device's side of a network: made once, from the sizes and the device's limits.
@@ -23,9 +23,9 @@ pub(crate) struct Network {
     pub element: Element,
     pub tiling: Tiling,
     pub pipelines: Vec<PipelineSpec>,
-    /// Buffers of weights, and each layer's parts of them.
+    /// Buffers of weights, and where each layer's are in them.
     pub resident: Vec<BufferSpec>,
-    pub parts: Vec<LayerParts<ResidentRef>>,
+    pub weights: Vec<PerWeight<ResidentRef>>,
     /// Where one buffer holds every layer's matrices and another every bias: these.
     pub stacked: Option<Stacked>,
     pub layers: Vec<Layer>,
@@ -41,18 +41,18 @@ pub(crate) struct Stacked {
 /// The kernels of one layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
-    pub input: Stage<InputProjection>,
-    pub step: Stage<RecurrentStep>,
+    pub input: SizedKernel<InputProjection>,
+    pub step: SizedKernel<RecurrentStep>,
     /// Where one workgroup can carry the layer.
-    pub scan: Option<Stage<ScanKernel>>,
+    pub scan: Option<SizedKernel<ScanKernel>>,
     /// Where the weights are stacked.
-    pub fused: Option<Stage<FusedStep>>,
-    pub projection: Option<Stage<HiddenProjection>>,
+    pub fused: Option<SizedKernel<FusedStep>>,
+    pub projection: Option<SizedKernel<HiddenProjection>>,
 }
 
 /// A kernel at one layer's sizes.
 #[derive(Clone, Debug)]
-pub(crate) struct Stage<K> {
+pub(crate) struct SizedKernel<K> {
     pub shape: TileShape,
     pub tiling: Tiling,
     /// Indices of the pipelines, one for each height of a tile.
@@ -87,7 +87,7 @@ impl Network {
             tiling: Tiling::of(limits, element == Element::F16),
             pipelines: Vec::new(),
             resident: Vec::new(),
-            parts: Vec::new(),
+            weights: Vec::new(),
             stacked: None,
             layers: Vec::new(),
         }
@@ -96,10 +96,10 @@ impl Network {
     /// Bytes that the largest layer's weights take on the host while they are laid out: its f32, put together from those
     /// of each direction, and as they are uploaded.
     pub fn layout_bytes(&self) -> usize {
-        let words = |parts: &LayerParts<ResidentRef>| {
-            parts.all().fold(0usize, |sum, part| sum.saturating_add(part.len))
+        let words = |weights: &PerWeight<ResidentRef>| {
+            weights.all().fold(0usize, |sum, part| sum.saturating_add(part.len))
         };
-        let largest = self.parts.iter().map(words).max().unwrap_or(0);
+        let largest = self.weights.iter().map(words).max().unwrap_or(0);
         let f32_of_word = VEC4 / self.element.words();
         largest.saturating_mul(3 * f32_of_word * size_of::<f32>())
     }
@@ -122,7 +122,7 @@ impl Network {
                 *end = start.saturating_add(len).next_multiple_of(alignment);
                 Ok::<_, Error>(ResidentRef { buffer, start, len })
             };
-            self.parts.push(LayerParts {
+            self.weights.push(PerWeight {
                 w_ih: place(0, "weight_ih", words.w_ih)?,
                 bias: place(1, "bias", words.bias)?,
                 w_hh: place(0, "weight_hh", words.w_hh)?,
@@ -151,8 +151,8 @@ impl Network {
             resident.push(BufferSpec { owner: Owner::Network, name, len: part.len });
             ResidentRef { buffer: resident.len() - 1, start: 0, ..part }
         };
-        for parts in &mut self.parts {
-            *parts = LayerParts {
+        for parts in &mut self.weights {
+            *parts = PerWeight {
                 w_ih: alone(parts.w_ih),
                 bias: alone(parts.bias),
                 w_hh: alone(parts.w_hh),
@@ -162,10 +162,10 @@ impl Network {
     }
 
     /// Words of a layer's weights.
-    fn layer_words(&self, layer: usize) -> Result<LayerParts<usize>, Error> {
+    fn layer_words(&self, layer: usize) -> Result<PerWeight<usize>, Error> {
         let words = |matrix: Matrix| matrix.words().ok_or(Error::SizeOverflow { what: "a weight" });
         let bias = self.layouts.bias_elements().and_then(|elements| elements.checked_mul(VEC4));
-        Ok(LayerParts {
+        Ok(PerWeight {
             w_ih: words(self.layouts.w_ih(layer))?,
             bias: bias.ok_or(Error::SizeOverflow { what: "a bias" })?,
             w_hh: words(self.layouts.w_hh())?,
@@ -178,15 +178,15 @@ impl Network {
         let tiling = self.tiling;
 
         let shape = TileShape::of(&self.layouts.w_ih(layer));
-        let input = self.stage(shape, tiling, InputProjection::pipelines(shape, &tiling))?;
+        let input = self.kernel(shape, tiling, InputProjection::pipelines(shape, &tiling))?;
 
         let shape = TileShape::of(&self.layouts.w_hh());
         let step =
-            self.stage(shape, tiling, RecurrentStep::pipelines(shape, &tiling, directions, projected))?;
+            self.kernel(shape, tiling, RecurrentStep::pipelines(shape, &tiling, directions, projected))?;
         let fused = match self.stacked {
             Some(_) => {
                 let pipelines = FusedStep::pipelines(shape, &tiling, directions, projected);
-                Some(self.stage(shape, tiling, pipelines)?)
+                Some(self.kernel(shape, tiling, pipelines)?)
             }
             None => None,
         };
@@ -197,14 +197,14 @@ impl Network {
                     Some(rows) => vec![PersistentScan::pipeline(shape, &tiling, directions, rows)],
                     None => RecurrentScan::pipelines(shape, &tiling, directions),
                 };
-                Some(self.stage(shape, tiling, pipelines)?)
+                Some(self.kernel(shape, tiling, pipelines)?)
             }
             None => None,
         };
         let projection = match self.layouts.w_hr() {
             Some(w_hr) => {
                 let shape = TileShape::of(&w_hr);
-                Some(self.stage(shape, tiling, HiddenProjection::pipelines(shape, &tiling, directions))?)
+                Some(self.kernel(shape, tiling, HiddenProjection::pipelines(shape, &tiling, directions))?)
             }
             None => None,
         };
@@ -212,13 +212,13 @@ impl Network {
         Ok(())
     }
 
-    /// Adds what is new of a stage's pipelines: layers of equal sizes share theirs.
-    fn stage<K>(
+    /// Adds what is new of a kernel's pipelines: layers of equal sizes share theirs.
+    fn kernel<K>(
         &mut self,
         shape: TileShape,
         tiling: Tiling,
         specs: Vec<PipelineSpec>,
-    ) -> Result<Stage<K>, Error> {
+    ) -> Result<SizedKernel<K>, Error> {
         let groups = shape.columns.div_ceil(tiling.workgroup_size as usize);
         check_workgroups(&self.limits, specs[0].kernel.name, groups)?;
         let pipelines = specs
@@ -231,6 +231,6 @@ impl Network {
                 })
             })
             .collect();
-        Ok(Stage { shape, tiling, pipelines, kernel: PhantomData })
+        Ok(SizedKernel { shape, tiling, pipelines, kernel: PhantomData })
     }
 }

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use bytemuck::bytes_of;
 
-use super::call::{CallPlan, Part};
+use super::call::{CallPlan, Span};
 use super::limits::SUBMISSION;
-use super::network::Stage;
+use super::network::SizedKernel;
 use crate::kernels::{
     Block, HiddenProjection, HiddenProjectionBuffers, InputProjection, InputProjectionBuffers, TileShape,
     TimeStep,
@@ -65,17 +65,17 @@ impl<'a> Passes<'a> {
         Self { plan, sink, alike: 1 }
     }
 
-    /// Calls `dispatch` for each chunk of at most `most` of a part's steps, which are numbered from 0; the highest of
+    /// Calls `dispatch` for each chunk of at most `most` of a span's steps, which are numbered from 0; the highest of
     /// several layers, each one step later than the lower, is `behind` steps later than the lowest. Of chunks that are
     /// alike only the first is dispatched if they are counted.
     pub fn for_each_chunk(
         &mut self,
-        part: &Part,
+        span: &Span,
         (most, behind): (usize, usize),
         mut dispatch: impl FnMut(&mut Self, Range<usize>),
     ) {
-        let end = self.plan.steps(part).len() + behind;
-        let changes = if self.sink.counts() { self.plan.changes(part, behind) } else { Vec::new() };
+        let end = self.plan.steps(span).len() + behind;
+        let changes = if self.sink.counts() { self.plan.changes(span, behind) } else { Vec::new() };
         let mut start = 0;
         while start < end {
             let len = most.min(end - start);
@@ -88,67 +88,67 @@ impl<'a> Passes<'a> {
         }
     }
 
-    /// Dispatches a stage for the rows and slots of its work.
+    /// Dispatches a kernel for the rows and slots of its work.
     pub fn dispatch<K: Kernel>(
         &mut self,
-        stage: &Stage<K>,
+        kernel: &SizedKernel<K>,
         buffers: &K::Buffers,
         uniform: &K::Uniform,
         work: Work,
     ) {
-        let height = stage.tiling.height_for(work.rows);
+        let height = kernel.tiling.height_for(work.rows);
         let buffers = buffers.named().into_iter().map(|(_, buffer)| buffer).collect();
         let planned = Planned {
-            pipeline: stage.pipelines[height],
-            bind_set: BindSet { pipeline: stage.pipelines[0], buffers },
+            pipeline: kernel.pipelines[height],
+            bind_set: BindSet { pipeline: kernel.pipelines[0], buffers },
             uniform: bytes_of(uniform),
-            grid: stage.shape.grid(&stage.tiling, height, work.rows, work.slots),
+            grid: kernel.shape.grid(&kernel.tiling, height, work.rows, work.slots),
             work,
         };
         self.sink.dispatch(&planned, self.alike);
     }
 
     /// x·W_ihᵀ for a whole block, for schedules that project the input ahead.
-    pub fn input_projection(&mut self, part: &Part) {
+    pub fn input_projection(&mut self, span: &Span) {
         let plan = self.plan;
-        let stage = &plan.network.layers[part.group].input;
-        let weights = &plan.network.parts[part.group];
+        let kernel = &plan.network.layers[span.group].input;
+        let weights = &plan.network.weights[span.group];
         let buffers = InputProjectionBuffers {
             weights: BufferRef::Resident(weights.w_ih),
-            x: plan.input_of(part),
+            x: plan.input_of(span),
             bias: BufferRef::Resident(weights.bias),
             gates_x: plan.buffers.gates(),
         };
-        let rows = plan.packing.rows(&plan.steps(part));
+        let rows = plan.packing.rows(&plan.steps(span));
         // Whole tiles that keep one dispatch within a submission's operations.
-        let tile = stage.tiling.tallest();
-        let row = stage.shape.operations(1) * part.directions.len() as u64;
+        let tile = kernel.tiling.tallest();
+        let row = kernel.shape.operations(1) * span.directions.len() as u64;
         let most = usize::try_from(SUBMISSION.operations / row).unwrap_or(usize::MAX);
         let most = (most / tile * tile).max(tile);
         for first in (0..rows).step_by(most) {
             let block = Block {
-                direction: part.directions.start as u32,
+                direction: span.directions.start as u32,
                 first_row: first as u32,
                 rows: rows as u32,
                 gates_rows: plan.gates_row(0, 1) as u32,
             };
-            let work = Work::product(stage.shape, most.min(rows - first), part.directions.len());
-            self.dispatch::<InputProjection>(stage, &buffers, &block, work);
+            let work = Work::product(kernel.shape, most.min(rows - first), span.directions.len());
+            self.dispatch::<InputProjection>(kernel, &buffers, &block, work);
         }
     }
 
     /// What follows a step where there is a projection; `w_hr` is what the slots' `w_hr` index.
     pub fn hidden_projection(
         &mut self,
-        part: &Part,
+        span: &Span,
         h_next: BufferRef,
         step: &TimeStep,
         slots: usize,
         w_hr: Option<ResidentRef>,
     ) {
         let plan = self.plan;
-        let layer = &plan.network.layers[plan.buffers.groups[part.group].layers.start];
-        let (Some(stage), Some(unprojected), Some(w_hr)) =
+        let layer = &plan.network.layers[plan.buffers.groups[span.group].layers.start];
+        let (Some(kernel), Some(unprojected), Some(w_hr)) =
             (&layer.projection, plan.buffers.unprojected, w_hr)
         else {
             return; // h is in h_next
@@ -157,10 +157,10 @@ impl<'a> Passes<'a> {
             weights: BufferRef::Resident(w_hr),
             unprojected: BufferRef::Program(unprojected),
             h_next,
-            output: plan.output_of(part),
+            output: plan.output_of(span),
         };
-        let work = Work::product(stage.shape, step.rows(), slots);
-        self.dispatch::<HiddenProjection>(stage, &buffers, step, work);
+        let work = Work::product(kernel.shape, step.rows(), slots);
+        self.dispatch::<HiddenProjection>(kernel, &buffers, step, work);
     }
 }
 

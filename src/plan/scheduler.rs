@@ -1,7 +1,7 @@
 //! Walks layers, directions and blocks of time: which uploads, passes and downloads follow each other. Lists submissions one
 //! after the other.
 
-use super::call::{CallPlan, Part};
+use super::call::{CallPlan, Span};
 use super::limits::SUBMISSION;
 use super::network::Network;
 use super::passes::Passes;
@@ -32,12 +32,12 @@ pub(crate) struct Scheduler<'a> {
     walked: usize,
 }
 
-/// A part of a call that is walked at once: no more than one block of time.
+/// What is walked at once: no more than one block of time.
 #[derive(Clone, Debug)]
 enum Task {
     UploadStates,
     UploadInput { block: usize },
-    Compute(Part),
+    Compute(Span),
     DownloadOutput { block: usize },
     DownloadStates,
 }
@@ -75,7 +75,7 @@ impl<'a> Scheduler<'a> {
         };
         let mut builder = ProgramBuilder::new(network.limits.uniform_alignment, bounds);
         let add = |owner: Owner, name: &str, len: usize| builder.buffer(owner, name, len);
-        let plan = CallPlan::new(network, packing, budget, admitted.layout(), add)?;
+        let plan = CallPlan::new(network, packing, budget, admitted.buffers(), add)?;
         Ok(Self { plan, builder, admitted, walked: 0 })
     }
 
@@ -101,17 +101,17 @@ impl<'a> Scheduler<'a> {
         match task {
             Task::UploadStates => plan.upload_states(builder),
             Task::UploadInput { block } => plan.upload_input(block, builder),
-            Task::Compute(part) => self.admitted.dispatch(&mut Passes::new(plan, builder), &part),
+            Task::Compute(span) => self.admitted.dispatch(&mut Passes::new(plan, builder), &span),
             Task::DownloadOutput { block } => plan.download_output(block, builder),
             Task::DownloadStates => plan.download_states(builder),
         }
     }
 }
 
-/// The parts of a call that are computed, in order.
-pub(super) fn compute(plan: &CallPlan<'_>) -> impl Iterator<Item = Part> {
+/// The spans of a call that are computed, in order.
+pub(super) fn compute(plan: &CallPlan<'_>) -> impl Iterator<Item = Span> {
     let tasks = (0..).map_while(|number| task(plan, number));
-    tasks.filter_map(|task| if let Task::Compute(part) = task { Some(part) } else { None })
+    tasks.filter_map(|task| if let Task::Compute(span) = task { Some(span) } else { None })
 }
 
 /// Task number `number` of a call: the states, then the blocks, then the states again.
@@ -121,7 +121,7 @@ fn task(plan: &CallPlan<'_>, number: usize) -> Option<Task> {
     let (tasks, task): (usize, fn(&CallPlan<'_>, usize) -> Task) = match plan.network.config.num_directions()
     {
         1 => (blocks * (groups + 2), block_by_block),
-        _ => (2 * blocks + groups * parts(plan), layer_by_layer),
+        _ => (2 * blocks + groups * spans_of_group(plan), layer_by_layer),
     };
     match number {
         number if number < tasks => Some(task(plan, number)),
@@ -136,25 +136,25 @@ fn block_by_block(plan: &CallPlan<'_>, number: usize) -> Task {
     let (block, number) = (number / (groups + 2), number % (groups + 2));
     match number {
         0 => Task::UploadInput { block },
-        number if number <= groups => Task::Compute(Part { group: number - 1, directions: 0..1, block }),
+        number if number <= groups => Task::Compute(Span { group: number - 1, directions: 0..1, block }),
         _ => Task::DownloadOutput { block },
     }
 }
 
 /// Two directions: every block of a group, then the next group.
 fn layer_by_layer(plan: &CallPlan<'_>, number: usize) -> Task {
-    let (blocks, parts) = (plan.blocks.steps.len(), parts(plan));
+    let (blocks, spans) = (plan.blocks.steps.len(), spans_of_group(plan));
     let Some(of_groups) = number.checked_sub(blocks) else { return Task::UploadInput { block: number } };
-    let (group, part) = (of_groups / parts, of_groups % parts);
+    let (group, span) = (of_groups / spans, of_groups % spans);
     match group.checked_sub(plan.buffers.groups.len()) {
-        Some(_) => Task::DownloadOutput { block: of_groups - plan.buffers.groups.len() * parts },
-        None if plan.blocks.directions_together => Task::Compute(Part { group, directions: 0..2, block: 0 }),
-        None if part < blocks => Task::Compute(Part { group, directions: 0..1, block: part }),
-        None => Task::Compute(Part { group, directions: 1..2, block: 2 * blocks - 1 - part }),
+        Some(_) => Task::DownloadOutput { block: of_groups - plan.buffers.groups.len() * spans },
+        None if plan.blocks.directions_together => Task::Compute(Span { group, directions: 0..2, block: 0 }),
+        None if span < blocks => Task::Compute(Span { group, directions: 0..1, block: span }),
+        None => Task::Compute(Span { group, directions: 1..2, block: 2 * blocks - 1 - span }),
     }
 }
 
-/// Parts of a group in two directions: both at once, or forward through the blocks and back.
-fn parts(plan: &CallPlan<'_>) -> usize {
+/// Spans of a group in two directions: both at once, or forward through the blocks and back.
+fn spans_of_group(plan: &CallPlan<'_>) -> usize {
     if plan.blocks.directions_together { 1 } else { 2 * plan.blocks.steps.len() }
 }

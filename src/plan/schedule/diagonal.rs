@@ -2,11 +2,11 @@
 //! what the layer below wrote into h in the dispatch before.
 
 use super::AdmittedSchedule;
-use super::slots::{FusedSteps, slot_of};
+use super::fused::{FusedSteps, slot_of};
 use crate::batch::Packing;
 use crate::kernels::{SLOTS, Slot};
-use crate::plan::buffers::Layout;
-use crate::plan::call::{CallPlan, Part};
+use crate::plan::buffers::BufferOptions;
+use crate::plan::call::{CallPlan, Span};
 use crate::plan::network::Network;
 use crate::plan::passes::Passes;
 use crate::tuning::Schedule;
@@ -32,28 +32,28 @@ impl AdmittedSchedule for DiagonalSchedule {
         Schedule::Diagonal
     }
 
-    fn layout(&self) -> Layout {
-        Layout { layers_in_group: SLOTS, hidden_in_place: false, gates: false }
+    fn buffers(&self) -> BufferOptions {
+        BufferOptions { layers_in_group: SLOTS, hidden_in_place: false, gates: false }
     }
 
-    fn dispatch(&self, passes: &mut Passes<'_>, part: &Part) {
-        let behind = passes.plan.buffers.groups[part.group].layers.len() - 1;
-        passes.for_each_chunk(part, (1, behind), |passes, n| {
-            let now = passes.plan.steps(part).start + n.start;
-            let slots = slots_at(passes.plan, part, now);
-            self.steps.dispatch(passes, part, now, &slots);
+    fn dispatch(&self, passes: &mut Passes<'_>, span: &Span) {
+        let behind = passes.plan.buffers.groups[span.group].layers.len() - 1;
+        passes.for_each_chunk(span, (1, behind), |passes, n| {
+            let now = passes.plan.steps(span).start + n.start;
+            let slots = slots_at(passes.plan, span, now);
+            self.steps.dispatch(passes, span, now, &slots);
         });
     }
 }
 
 /// The layers of a group: layer k of it (0 the lowest) at time `now` - k, where the block has it.
-fn slots_at(plan: &CallPlan<'_>, part: &Part, now: usize) -> Vec<Slot> {
-    let layers = plan.buffers.groups[part.group].layers.clone();
+fn slots_at(plan: &CallPlan<'_>, span: &Span, now: usize) -> Vec<Slot> {
+    let layers = plan.buffers.groups[span.group].layers.clone();
     let mut slots = Vec::with_capacity(layers.len());
     for (k, layer) in layers.clone().enumerate() {
-        let in_block = |t: &usize| plan.steps(part).contains(t);
+        let in_block = |t: &usize| plan.steps(span).contains(t);
         let Some(t) = now.checked_sub(k).filter(in_block) else { continue };
-        let row = plan.row(part.block, t);
+        let row = plan.row(span.block, t);
         let (x_row, x_source) = match k.checked_sub(1) {
             None => (row, Slot::FROM_SEQUENCE),
             Some(below) => (plan.state_row(below, 0), Slot::FROM_STATE),

@@ -2,17 +2,18 @@
 //! what each of them computes, from which costs are counted.
 
 mod diagonal;
+mod fused;
 mod scan;
 mod single;
-mod slots;
+
 mod step;
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::batch::Packing;
-use crate::plan::buffers::Layout;
-use crate::plan::call::Part;
+use crate::plan::buffers::BufferOptions;
+use crate::plan::call::Span;
 use crate::plan::network::Network;
 use crate::plan::passes::Passes;
 use crate::tuning::Schedule;
@@ -25,9 +26,9 @@ use self::step::StepSchedule;
 /// A schedule that can compute a network on a batch; it has all that its dispatches need.
 pub(crate) trait AdmittedSchedule: fmt::Debug + Send + Sync {
     fn schedule(&self) -> Schedule;
-    fn layout(&self) -> Layout;
-    /// Dispatches a part of the call.
-    fn dispatch(&self, passes: &mut Passes<'_>, part: &Part);
+    fn buffers(&self) -> BufferOptions;
+    /// Dispatches a span of the call.
+    fn dispatch(&self, passes: &mut Passes<'_>, span: &Span);
 }
 
 pub(crate) type Admitted = Arc<dyn AdmittedSchedule>;

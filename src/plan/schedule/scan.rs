@@ -6,10 +6,10 @@ use std::ops::Range;
 use super::AdmittedSchedule;
 use crate::batch::Packing;
 use crate::kernels::{Moment, SCAN_STEPS, Scan, ScanBuffers, ScanKernel};
-use crate::plan::buffers::Layout;
-use crate::plan::call::Part;
+use crate::plan::buffers::BufferOptions;
+use crate::plan::call::Span;
 use crate::plan::limits::SUBMISSION;
-use crate::plan::network::{Network, Stage};
+use crate::plan::network::{Network, SizedKernel};
 use crate::plan::passes::{Passes, Steps, Work};
 use crate::program::BufferRef;
 use crate::tuning::Schedule;
@@ -17,7 +17,7 @@ use crate::tuning::Schedule;
 #[derive(Debug)]
 pub(super) struct ScanSchedule {
     /// The kernel of each layer.
-    stages: Vec<Stage<ScanKernel>>,
+    kernels: Vec<SizedKernel<ScanKernel>>,
 }
 
 impl ScanSchedule {
@@ -26,10 +26,11 @@ impl ScanSchedule {
     pub fn admit(network: &Network, packing: &Packing) -> Option<Self> {
         let most_workgroups = network.limits.max_workgroups as usize;
         // The tiles may be lower than the network's.
-        let carries =
-            |stage: &Stage<ScanKernel>| packing.batch().div_ceil(stage.tiling.tallest()) <= most_workgroups;
-        let stages = network.layers.iter().map(|layer| layer.scan.clone().filter(carries));
-        stages.collect::<Option<_>>().map(|stages| Self { stages })
+        let carries = |kernel: &SizedKernel<ScanKernel>| {
+            packing.batch().div_ceil(kernel.tiling.tallest()) <= most_workgroups
+        };
+        let kernels = network.layers.iter().map(|layer| layer.scan.clone().filter(carries));
+        kernels.collect::<Option<_>>().map(|kernels| Self { kernels })
     }
 }
 
@@ -38,36 +39,36 @@ impl AdmittedSchedule for ScanSchedule {
         Schedule::Scan
     }
 
-    fn layout(&self) -> Layout {
-        Layout { layers_in_group: 1, hidden_in_place: true, gates: true }
+    fn buffers(&self) -> BufferOptions {
+        BufferOptions { layers_in_group: 1, hidden_in_place: true, gates: true }
     }
 
-    fn dispatch(&self, passes: &mut Passes<'_>, part: &Part) {
-        passes.input_projection(part);
-        let stage = &self.stages[part.group];
-        let most = steps_of_scan(stage, passes.plan.packing.batch(), part.directions.len());
-        passes.for_each_chunk(part, (most, 0), |passes, steps| scan(passes, part, stage, steps));
+    fn dispatch(&self, passes: &mut Passes<'_>, span: &Span) {
+        passes.input_projection(span);
+        let kernel = &self.kernels[span.group];
+        let most = steps_of_scan(kernel, passes.plan.packing.batch(), span.directions.len());
+        passes.for_each_chunk(span, (most, 0), |passes, steps| scan(passes, span, kernel, steps));
     }
 }
 
 /// Some time steps of a layer in one dispatch.
-fn scan(passes: &mut Passes<'_>, part: &Part, stage: &Stage<ScanKernel>, steps: Range<usize>) {
+fn scan(passes: &mut Passes<'_>, span: &Span, kernel: &SizedKernel<ScanKernel>, steps: Range<usize>) {
     let plan = passes.plan;
-    let group = &plan.buffers.groups[part.group];
+    let group = &plan.buffers.groups[span.group];
     let buffers = ScanBuffers {
-        weights: BufferRef::Resident(plan.network.parts[part.group].w_hh),
+        weights: BufferRef::Resident(plan.network.weights[span.group].w_hh),
         h: group.hidden.read_and_write(0)[0],
         gates_x: plan.buffers.gates(),
         c: BufferRef::Program(group.cell),
-        output: plan.output_of(part),
+        output: plan.output_of(span),
     };
     let mut moments = [[Moment::default(); 2]; SCAN_STEPS];
     let (mut rows, mut fullest) = (0, 0);
     for (moments, n) in moments.iter_mut().zip(steps.clone()) {
-        let times = plan.times(part, n);
-        for d in part.directions.clone() {
+        let times = plan.times(span, n);
+        for d in span.directions.clone() {
             let running = plan.packing.running(times[d]);
-            let row = plan.row(part.block, times[d]);
+            let row = plan.row(span.block, times[d]);
             moments[d] = Moment {
                 running: running as u32,
                 gates_row: plan.gates_row(row, d) as u32,
@@ -78,20 +79,20 @@ fn scan(passes: &mut Passes<'_>, part: &Part, stage: &Stage<ScanKernel>, steps: 
             fullest = fullest.max(running);
         }
     }
-    let directions = part.directions.len();
-    let height = stage.tiling.height_for(fullest);
-    let in_workgroup = stage.tiling.rows_of_workgroup(height, fullest, directions);
+    let directions = span.directions.len();
+    let height = kernel.tiling.height_for(fullest);
+    let in_workgroup = kernel.tiling.rows_of_workgroup(height, fullest, directions);
     let uniform = Scan {
         batch: plan.packing.batch() as u32,
-        direction: part.directions.start as u32,
+        direction: span.directions.start as u32,
         count: steps.len() as u32,
         rows: in_workgroup as u32,
-        slabs: ScanKernel::slabs(stage.shape) as u32,
+        slabs: ScanKernel::slabs(kernel.shape) as u32,
         unused: [0; 3],
         steps: moments,
     };
-    let product = Work::product(stage.shape, fullest, directions);
-    let work = match stage.tiling.persistent_rows() {
+    let product = Work::product(kernel.shape, fullest, directions);
+    let work = match kernel.tiling.persistent_rows() {
         // The weights are read once.
         Some(_) => Work { steps: Steps::Persistent(steps.len() * in_workgroup), ..product },
         None => Work {
@@ -100,12 +101,12 @@ fn scan(passes: &mut Passes<'_>, part: &Part, stage: &Stage<ScanKernel>, steps: 
             ..product
         },
     };
-    let work = Work { operations: stage.shape.operations(rows), ..work };
-    passes.dispatch(stage, &buffers, &uniform, work);
+    let work = Work { operations: kernel.shape.operations(rows), ..work };
+    passes.dispatch(kernel, &buffers, &uniform, work);
 }
 
 /// The most time steps of one dispatch: as many as its uniform has place for, within a submission's operations.
-fn steps_of_scan(stage: &Stage<ScanKernel>, batch: usize, directions: usize) -> usize {
-    let step = stage.shape.operations(1) * (batch * directions) as u64;
+fn steps_of_scan(kernel: &SizedKernel<ScanKernel>, batch: usize, directions: usize) -> usize {
+    let step = kernel.shape.operations(1) * (batch * directions) as u64;
     usize::try_from(SUBMISSION.operations / step.max(1)).unwrap_or(usize::MAX).clamp(1, SCAN_STEPS)
 }

@@ -2,11 +2,11 @@
 //! calls of one time step.
 
 use super::AdmittedSchedule;
-use super::slots::{FusedSteps, slot_of};
+use super::fused::{FusedSteps, slot_of};
 use crate::batch::Packing;
 use crate::kernels::Slot;
-use crate::plan::buffers::Layout;
-use crate::plan::call::{CallPlan, Part};
+use crate::plan::buffers::BufferOptions;
+use crate::plan::call::{CallPlan, Span};
 use crate::plan::network::Network;
 use crate::plan::passes::Passes;
 use crate::tuning::Schedule;
@@ -27,30 +27,30 @@ impl AdmittedSchedule for SingleSchedule {
         Schedule::Single
     }
 
-    fn layout(&self) -> Layout {
-        Layout { layers_in_group: 1, hidden_in_place: false, gates: false }
+    fn buffers(&self) -> BufferOptions {
+        BufferOptions { layers_in_group: 1, hidden_in_place: false, gates: false }
     }
 
-    fn dispatch(&self, passes: &mut Passes<'_>, part: &Part) {
-        passes.for_each_chunk(part, (1, 0), |passes, n| {
+    fn dispatch(&self, passes: &mut Passes<'_>, span: &Span) {
+        passes.for_each_chunk(span, (1, 0), |passes, n| {
             let plan = passes.plan;
-            let times = plan.times(part, n.start);
+            let times = plan.times(span, n.start);
             let slots: Vec<Slot> =
-                part.directions.clone().map(|d| slot_at(plan, part, d, times[d])).collect();
-            self.steps.dispatch(passes, part, plan.done(part, times), &slots);
+                span.directions.clone().map(|d| slot_at(plan, span, d, times[d])).collect();
+            self.steps.dispatch(passes, span, plan.done(span, times), &slots);
         });
     }
 }
 
 /// A direction of a layer at time `t`.
-fn slot_at(plan: &CallPlan<'_>, part: &Part, d: usize, t: usize) -> Slot {
-    let row = plan.row(part.block, t);
+fn slot_at(plan: &CallPlan<'_>, span: &Span, d: usize, t: usize) -> Slot {
+    let row = plan.row(span.block, t);
     Slot {
         running: plan.packing.running(t) as u32,
         state: plan.state_row(0, d) as u32,
         output_row: plan.output_row(row, d) as u32,
         x_row: row as u32,
         x_source: Slot::FROM_SEQUENCE,
-        ..slot_of(plan.network, part.group, d)
+        ..slot_of(plan.network, span.group, d)
     }
 }

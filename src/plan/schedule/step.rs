@@ -3,8 +3,8 @@
 
 use super::AdmittedSchedule;
 use crate::kernels::{RecurrentStepBuffers, Slot, TimeStep};
-use crate::plan::buffers::Layout;
-use crate::plan::call::Part;
+use crate::plan::buffers::BufferOptions;
+use crate::plan::call::Span;
 use crate::plan::passes::{Passes, Work};
 use crate::program::BufferRef;
 use crate::tuning::Schedule;
@@ -18,25 +18,25 @@ impl AdmittedSchedule for StepSchedule {
         Schedule::Step
     }
 
-    fn layout(&self) -> Layout {
-        Layout { layers_in_group: 1, hidden_in_place: false, gates: true }
+    fn buffers(&self) -> BufferOptions {
+        BufferOptions { layers_in_group: 1, hidden_in_place: false, gates: true }
     }
 
-    fn dispatch(&self, passes: &mut Passes<'_>, part: &Part) {
-        passes.input_projection(part);
-        passes.for_each_chunk(part, (1, 0), |passes, n| {
-            recurrent_step(passes, part, passes.plan.times(part, n.start));
+    fn dispatch(&self, passes: &mut Passes<'_>, span: &Span) {
+        passes.input_projection(span);
+        passes.for_each_chunk(span, (1, 0), |passes, n| {
+            recurrent_step(passes, span, passes.plan.times(span, n.start));
         });
     }
 }
 
 /// One time step: `times` is the step's time in each direction.
-fn recurrent_step(passes: &mut Passes<'_>, part: &Part, times: [usize; 2]) {
+fn recurrent_step(passes: &mut Passes<'_>, span: &Span, times: [usize; 2]) {
     let plan = passes.plan;
-    let (layer, weights) = (&plan.network.layers[part.group], &plan.network.parts[part.group]);
+    let (layer, weights) = (&plan.network.layers[span.group], &plan.network.weights[span.group]);
     let (w_hh, w_hr) = (plan.network.layouts.w_hh(), plan.network.layouts.w_hr());
     let slot = |d: usize| {
-        let row = plan.row(part.block, times[d]);
+        let row = plan.row(span.block, times[d]);
         Slot {
             running: plan.packing.running(times[d]) as u32,
             state: plan.state_row(0, d) as u32,
@@ -47,18 +47,18 @@ fn recurrent_step(passes: &mut Passes<'_>, part: &Part, times: [usize; 2]) {
             ..Slot::default()
         }
     };
-    let slots: Vec<Slot> = part.directions.clone().map(slot).collect();
+    let slots: Vec<Slot> = span.directions.clone().map(slot).collect();
     let step = TimeStep::of(&slots);
-    let group = &plan.buffers.groups[part.group];
-    let [h, h_next] = group.hidden.read_and_write(plan.done(part, times));
+    let group = &plan.buffers.groups[span.group];
+    let [h, h_next] = group.hidden.read_and_write(plan.done(span, times));
     let buffers = RecurrentStepBuffers {
         weights: BufferRef::Resident(weights.w_hh),
         h,
         gates_x: plan.buffers.gates(),
         c: BufferRef::Program(group.cell),
         h_next: plan.buffers.unprojected_or(h_next),
-        output: plan.output_of(part),
+        output: plan.output_of(span),
     };
     passes.dispatch(&layer.step, &buffers, &step, Work::product(layer.step.shape, step.rows(), slots.len()));
-    passes.hidden_projection(part, h_next, &step, slots.len(), weights.w_hr);
+    passes.hidden_projection(span, h_next, &step, slots.len(), weights.w_hr);
 }

@@ -135,8 +135,8 @@ fn steps_within(network: &Network, submission: &Submission, dispatch: &Dispatch)
 fn classes() -> [(&'static str, Machine); 3] {
     let class = |dispatch, units, peak: f64, clock: f64| Machine {
         dispatch,
-        barrier: 0.5e-6,
-        turn: 0.5e-6,
+        carried_step: 0.5e-6,
+        persistent_step: 0.5e-6,
         units,
         operations: peak / units / 2.0,
         bytes: 64.0 * clock,

@@ -105,7 +105,7 @@ impl Bound<'_> {
     /// Where a slot's matrices begin: each lies within its part of the weights, as long as the products are.
     fn check_slot(&self, layouts: &Layouts, slot: &Slot) {
         let (columns, words) = (self.constant("COLUMNS"), self.network.element.words());
-        let found = self.network.parts.iter().enumerate().flat_map(|(layer, parts)| {
+        let found = self.network.weights.iter().enumerate().flat_map(|(layer, parts)| {
             let directions = 0..self.network.config.num_directions();
             directions.map(move |direction| (layer, parts, direction))
         });

@@ -1,7 +1,7 @@
 //! A network's weights in the layout of the device's buffers.
 
 use super::{LayerWeights, LstmWeights, Precision};
-use crate::layout::{Element, LayerParts, bias, gates, projection};
+use crate::layout::{Element, PerWeight, bias, gates, projection};
 
 impl LstmWeights {
     /// How the device stores the matrices.
@@ -13,7 +13,7 @@ impl LstmWeights {
     }
 
     /// The words of each layer's weights; biases are f32 always.
-    pub(crate) fn device_words(&self) -> impl Iterator<Item = LayerParts<Vec<u32>>> + '_ {
+    pub(crate) fn device_words(&self) -> impl Iterator<Item = PerWeight<Vec<u32>>> + '_ {
         (0..self.config().num_layers()).map(|layer| {
             let (config, matrix) = (self.config(), self.element());
             // The layer below leaves every direction's part padded.
@@ -28,7 +28,7 @@ impl LstmWeights {
                 None => no_bias(),
             };
             let w_hr = |w: &LayerWeights| w.w_hr.as_ref().map_or(Vec::new(), |w_hr| projection(w_hr.view()));
-            LayerParts {
+            PerWeight {
                 w_ih: matrix.store(both(&|w| gates(w.w_ih.view(), width))),
                 bias: Element::F32.store(both(&bias)),
                 w_hh: matrix.store(both(&|w| gates(w.w_hh.view(), config.output_size()))),

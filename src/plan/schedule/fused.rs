@@ -3,9 +3,9 @@
 
 use crate::batch::Packing;
 use crate::kernels::{FusedStep, FusedStepBuffers, Slot, TileShape, TimeStep};
-use crate::plan::call::Part;
+use crate::plan::call::Span;
 use crate::plan::limits::SUBMISSION;
-use crate::plan::network::{Network, Stacked, Stage};
+use crate::plan::network::{Network, SizedKernel, Stacked};
 use crate::plan::passes::{Passes, Steps, Work};
 use crate::program::{BufferRef, ResidentRef, VEC4};
 
@@ -13,7 +13,7 @@ use crate::program::{BufferRef, ResidentRef, VEC4};
 #[derive(Debug)]
 pub(super) struct FusedSteps {
     /// One kernel serves every layer.
-    stage: Stage<FusedStep>,
+    kernel: SizedKernel<FusedStep>,
     weights: Stacked,
 }
 
@@ -22,20 +22,20 @@ impl FusedSteps {
     /// bound.
     pub fn admit(network: &Network, packing: &Packing, layers: usize) -> Option<Self> {
         let weights = network.stacked?;
-        let stage = network.layers[0].fused.clone()?;
+        let kernel = network.layers[0].fused.clone()?;
         let operations = |layer| {
             let x = TileShape::of(&network.layouts.w_ih(layer));
-            x.operations(packing.batch()) + stage.shape.operations(packing.batch())
+            x.operations(packing.batch()) + kernel.shape.operations(packing.batch())
         };
         let most = (0..network.layers.len()).map(operations).max()?;
         let slots = (layers * network.config.num_directions()) as u64;
-        (most * slots <= SUBMISSION.operations).then_some(Self { stage, weights })
+        (most * slots <= SUBMISSION.operations).then_some(Self { kernel, weights })
     }
 
-    pub fn dispatch(&self, passes: &mut Passes<'_>, part: &Part, done: usize, slots: &[Slot]) {
+    pub fn dispatch(&self, passes: &mut Passes<'_>, span: &Span, done: usize, slots: &[Slot]) {
         let plan = passes.plan;
         let step = TimeStep::of(slots);
-        let group = &plan.buffers.groups[part.group];
+        let group = &plan.buffers.groups[span.group];
         let [h, h_next] = group.hidden.read_and_write(done);
         let buffers = FusedStepBuffers {
             weights: BufferRef::Resident(self.weights.matrices),
@@ -43,19 +43,19 @@ impl FusedSteps {
             bias: BufferRef::Resident(self.weights.biases),
             c: BufferRef::Program(group.cell),
             h_next: plan.buffers.unprojected_or(h_next),
-            output: plan.output_of(part),
-            x: plan.input_of(part),
+            output: plan.output_of(span),
+            x: plan.input_of(span),
         };
-        passes.dispatch(&self.stage, &buffers, &step, self.work(&step, slots));
-        passes.hidden_projection(part, h_next, &step, slots.len(), Some(self.weights.matrices));
+        passes.dispatch(&self.kernel, &buffers, &step, self.work(&step, slots));
+        passes.hidden_projection(span, h_next, &step, slots.len(), Some(self.weights.matrices));
     }
 
     /// Two products in each slot, of the layer's input and of its state.
     fn work(&self, step: &TimeStep, slots: &[Slot]) -> Work {
         let (mut operations, mut elements) = (0, 0);
         for slot in slots {
-            let x = TileShape { reduction: slot.x_length as usize, ..self.stage.shape };
-            for product in [x, self.stage.shape] {
+            let x = TileShape { reduction: slot.x_length as usize, ..self.kernel.shape };
+            for product in [x, self.kernel.shape] {
                 operations += product.operations(slot.running as usize);
                 elements += product.elements();
             }
@@ -66,7 +66,7 @@ impl FusedSteps {
 
 /// What a layer and direction's slot has at every step.
 pub(super) fn slot_of(network: &Network, layer: usize, d: usize) -> Slot {
-    let (layouts, parts) = (&network.layouts, &network.parts[layer]);
+    let (layouts, parts) = (&network.layouts, &network.weights[layer]);
     // A part of a buffer begins at a whole element; shaders index buffers in 32 bits.
     let first = |part: ResidentRef| part.start / network.element.words();
     let w_hr = parts.w_hr.zip(layouts.w_hr());
