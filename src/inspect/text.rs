@@ -24,7 +24,7 @@ pub(super) fn of_program(
     let element = if network.element == Element::F16 { "f16" } else { "f32" };
     let mut text = format!(
         "network  L {} D {} I {} H {} P {}, weights {element}\ncall     T {steps} B {batch}, schedule {way}, {}\n\
-         program  {} submission(s), {dispatches} dispatch(es)\n\nbuffers\n",
+         program  submissions: {}, dispatches: {dispatches}\n\nbuffers\n",
         config.num_layers(),
         config.num_directions(),
         config.input_size(),

@@ -31,7 +31,7 @@ pub(crate) fn describe_uniform(kernel: &KernelSpec, bytes: &[u8], slots: usize) 
         "recurrent_scan" | "persistent_scan" => of_bytes::<Scan>(bytes).describe(slots),
         _ => {
             let step = of_bytes::<TimeStep>(bytes);
-            step.slots[..slots.min(SLOTS)].iter().map(Slot::describe).collect()
+            step.slots[..slots.min(SLOTS)].iter().map(|slot| slot.describe(kernel.name)).collect()
         }
     }
 }

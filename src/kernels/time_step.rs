@@ -50,19 +50,22 @@ impl Slot {
     /// The layer's input is the hidden state of the layer below, in `h`.
     pub const FROM_STATE: u32 = 1;
 
-    /// As a line of text.
-    pub(super) fn describe(&self) -> String {
-        let Self { running, state, gates_row, output_row, w_ih, w_hh, w_hr, bias, x_row, x_length, .. } =
-            self;
-        let output_row = match *output_row {
+    /// The fields that a kernel reads, as a line of text.
+    pub(super) fn describe(&self, kernel: &str) -> String {
+        let Self { running, state, gates_row, w_ih, w_hh, w_hr, bias, x_row, x_length, .. } = self;
+        let output_row = match self.output_row {
             Self::NO_OUTPUT => "none".to_owned(),
             row => row.to_string(),
         };
+        let rows = format!("running {running}, state {state}, output_row {output_row}");
         let x = if self.x_source == Self::FROM_STATE { "h" } else { "x" };
-        format!(
-            "running {running}, state {state}, gates_row {gates_row}, output_row {output_row}, w_ih {w_ih}, \
-             w_hh {w_hh}, w_hr {w_hr}, bias {bias}, input {x_length} vec4f of {x} from row {x_row}"
-        )
+        match kernel {
+            "recurrent_step" => format!("{rows}, gates_row {gates_row}, w_hh {w_hh}"),
+            "hidden_projection" => format!("{rows}, w_hr {w_hr}"),
+            _ => format!(
+                "{rows}, w_ih {w_ih}, w_hh {w_hh}, bias {bias}, input {x_length} vec4f of {x} from row {x_row}"
+            ),
+        }
     }
 }
 
