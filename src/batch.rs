@@ -59,7 +59,7 @@ impl Packing {
     }
 
     /// Whether every sequence has all T steps.
-    pub fn is_uniform(&self) -> bool {
+    pub fn has_equal_lengths(&self) -> bool {
         self.lengths.last() == self.lengths.first()
     }
 
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(packing.rows(&(0..4)), 2 + 4 + 1 + 4);
         assert_eq!([0, 1, 2, 3, 4].map(|t| packing.first_row(t)), [0, 4, 7, 9, 11]);
         assert_eq!(packing.changes().collect::<Vec<_>>(), [0, 1, 2, 4]);
-        assert!(!packing.is_uniform());
+        assert!(!packing.has_equal_lengths());
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!((packing.steps(), packing.stretches.len()), (1 << 40, 2));
         assert_eq!([0, 7, 1 << 40].map(|t| packing.first_row(t)), [0, 14, 2 << 40]);
         assert_eq!([0, 7, (1 << 40) - 1].map(|t| packing.running(t)), [2; 3]);
-        assert!(packing.is_uniform());
+        assert!(packing.has_equal_lengths());
         let blocks = packing.blocks(usize::MAX, 1 << 38);
         assert_eq!(blocks, [0..1 << 38, 1 << 38..2 << 38, 2 << 38..3 << 38, 3 << 38..4 << 38]);
     }

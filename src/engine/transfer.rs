@@ -128,7 +128,7 @@ impl Part<'_> {
         let width = padded(self.input.dim().2);
         let mut scratch = [0.0; 1024];
         // Of equal lengths, all sequences are in the caller's order: without padding the rows are the caller's own.
-        let whole = self.packing.is_uniform() && self.packing.batch() == self.input.dim().1;
+        let whole = self.packing.has_equal_lengths() && self.packing.batch() == self.input.dim().1;
         let block = self.input.slice(s![steps.clone(), .., ..]);
         if let (true, Some(rows)) = (whole && width == self.input.dim().2, block.as_slice()) {
             return put_flushed(rows, &mut scratch, put);

@@ -144,7 +144,7 @@ impl<'a> Scheduler<'a> {
         for Group { layers, hidden, cell } in &buffers.groups {
             // A shorter sequence's reverse direction starts late, maybe at an odd step, and the upper of
             // two layers on a diagonal one step after the lower.
-            let late = network.config.bidirectional() && !packing.is_uniform();
+            let late = network.config.bidirectional() && !packing.has_equal_lengths();
             let turns = if late || layers.len() > 1 { 2 } else { 1 };
             for (buffer, tag) in hidden_data(*hidden, layers).take(turns) {
                 upload(buffer, tag);
@@ -159,7 +159,7 @@ impl<'a> Scheduler<'a> {
         let last_turn = packing.steps() % 2;
         for Group { layers, hidden, cell } in &buffers.groups {
             // A shorter sequence's forward direction ends early, maybe after the other turn.
-            let both = !packing.is_uniform() || layers.len() > 1;
+            let both = !packing.has_equal_lengths() || layers.len() > 1;
             for (buffer, tag) in hidden_data(*hidden, layers) {
                 let HostData::Hidden { turn, .. } = &tag else { continue };
                 if both || turn.is_none_or(|turn| turn == last_turn) {

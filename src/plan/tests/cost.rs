@@ -27,8 +27,8 @@ proptest! {
         let dispatches: Vec<_> = program.submissions.iter().flat_map(|s| &s.dispatches).collect();
         let sum = |of: fn(&Phase) -> f64| told.iter().map(of).sum::<f64>();
         prop_assert_eq!(sum(|phase| phase.dispatches), dispatches.len() as f64);
-        let uniform = packing.is_uniform();
-        if uniform {
+        let equal = packing.has_equal_lengths();
+        if equal {
             // On a ragged diagonal layers have different rows, and in two directions the grid has the
             // rows of the direction that has more, of which a formula knows nothing.
             let operations: u64 = dispatches.iter().map(|dispatch| dispatch.operations).sum();
