@@ -40,6 +40,7 @@ mod engine;
 mod error;
 mod gpu;
 mod kernels;
+mod lock;
 mod lstm;
 mod plan;
 mod program;

@@ -4,12 +4,13 @@
 //! work while it waits: the caller may hold a lock, or have borrowed what is its thread's own.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 
 use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
 use super::meeting::Meeting;
+use crate::lock::try_lock;
 
 /// Threads that work on one call.
 pub(super) struct Team {
@@ -45,11 +46,7 @@ impl Sleepers {
         if rayon_core::current_thread_index().is_some() {
             return None;
         }
-        let mut sleepers = match SLEEPERS.try_lock() {
-            Ok(sleepers) => sleepers,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(), // no panic leaves it half done
-            Err(TryLockError::WouldBlock) => return None,
-        };
+        let mut sleepers = try_lock(&SLEEPERS)?;
         if sleepers.as_ref().is_some_and(|sleepers| sleepers.process != std::process::id()) {
             // In a child of `fork`. Dropping the pool would take locks that a thread may have held at that time.
             std::mem::forget(sleepers.take());

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use crate::batch::Packing;
+use crate::lock::lock;
 use crate::tuning::Tuning;
 
 /// Programs that are kept at most: each is a shape of calls, and a ragged batch is rarely met twice.
@@ -42,7 +43,7 @@ impl<P: Bytes> Cache<P> {
 
     /// Takes a program out, so that nobody else runs it.
     pub fn take(&self, key: &Key) -> Option<P> {
-        let mut idle = self.lock();
+        let mut idle = lock(&self.idle);
         let last = idle.iter().rposition(|(other, _)| other == key)?;
         Some(idle.remove(last).1)
     }
@@ -53,7 +54,7 @@ impl<P: Bytes> Cache<P> {
         if prepared.bytes() > bytes {
             return;
         }
-        let mut idle = self.lock();
+        let mut idle = lock(&self.idle);
         idle.push((key, prepared));
         let all = |idle: &[(Key, P)]| -> u64 { idle.iter().map(|(_, prepared)| prepared.bytes()).sum() };
         while idle.len() > MOST_PROGRAMS || all(&idle) > bytes {
@@ -63,7 +64,7 @@ impl<P: Bytes> Cache<P> {
 
     /// Drops every idle program; whether there was one.
     pub fn clear(&self) -> bool {
-        !std::mem::take(&mut *self.lock()).is_empty()
+        !std::mem::take(&mut *lock(&self.idle)).is_empty()
     }
 
     /// Adds what is idle to `start`, one after the other.
@@ -71,16 +72,11 @@ impl<P: Bytes> Cache<P> {
     where
         P: Copy,
     {
-        self.lock().iter().fold(start, |sum, &(_, idle)| add(sum, idle))
+        lock(&self.idle).iter().fold(start, |sum, &(_, idle)| add(sum, idle))
     }
 
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.lock().len()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Key, P)>> {
-        // A panic while it was held can have left nothing half done.
-        self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        lock(&self.idle).len()
     }
 }

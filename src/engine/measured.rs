@@ -1,11 +1,12 @@
 //! What was measured: the fastest schedule for calls of a shape, and of shapes like it.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
 use crate::batch::Packing;
+use crate::lock::lock;
 use crate::tuning::{MOST_MEASURED, Schedule};
 
 /// Measured choices, the oldest first, [`MOST_MEASURED`] at most.
@@ -44,14 +45,9 @@ impl Shape {
 }
 
 impl Measured {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Shape, Schedule)>> {
-        // A panic while it was held can have left nothing half done.
-        self.choices.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The choice for the nearest shape that is like this one, of those that `admits` takes.
     pub fn get(&self, shape: Shape, admits: impl Fn(Schedule) -> bool) -> Option<Schedule> {
-        let choices = self.lock();
+        let choices = lock(&self.choices);
         let alike = choices.iter().filter_map(|&(known, schedule)| Some((shape.distance(&known)?, schedule)));
         let admitted = alike.filter(|&(_, schedule)| admits(schedule));
         admitted.min_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, schedule)| schedule)
@@ -59,7 +55,7 @@ impl Measured {
 
     /// Adds a choice, or renews it, and drops the oldest one where they are too many.
     pub fn set(&self, shape: Shape, schedule: Schedule) {
-        let mut choices = self.lock();
+        let mut choices = lock(&self.choices);
         choices.retain(|(known, _)| *known != shape);
         if choices.len() >= MOST_MEASURED {
             choices.pop_front();
@@ -70,7 +66,7 @@ impl Measured {
     /// As JSON, the oldest first.
     pub fn to_json(&self) -> Vec<Value> {
         let choice = |&(Shape { steps, batch, rows }, schedule): &(Shape, Schedule)| json!({ "steps": steps, "batch": batch, "rows": rows, "schedule": schedule.name() });
-        self.lock().iter().map(choice).collect()
+        lock(&self.choices).iter().map(choice).collect()
     }
 }
 
@@ -84,7 +80,7 @@ pub(crate) fn from_json(choice: &Value) -> Option<(Shape, Schedule)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_MEASURED, Measured, Shape};
+    use super::{MOST_MEASURED, Measured, Shape, lock};
     use crate::tuning::Schedule;
 
     fn shape(steps: usize, batch: usize, rows: usize) -> Shape {
@@ -134,7 +130,7 @@ mod tests {
         for steps in 1..=MOST_MEASURED + 10 {
             measured.set(shape(1 << 40, steps, steps), Schedule::Step);
         }
-        let batches: Vec<_> = measured.lock().iter().map(|(shape, _)| shape.batch).collect();
+        let batches: Vec<_> = lock(&measured.choices).iter().map(|(shape, _)| shape.batch).collect();
         assert_eq!(batches, (11..=MOST_MEASURED + 10).collect::<Vec<_>>());
     }
 }
