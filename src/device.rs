@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::gpu::Gpu;
+use crate::platform;
 
 /// The GPU or the CPU. Cheap to clone; clones are the same device.
 ///
@@ -140,14 +141,12 @@ impl fmt::Debug for Device {
     }
 }
 
-/// Waits for a future in the calling thread, where the platform lets it.
+/// Waits for a future in the calling thread. In a browser, where nothing may block, the error names what to call
+/// `instead`.
 pub(crate) fn block_on<T>(
     what: &'static str,
     instead: &'static str,
     future: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    if cfg!(target_family = "wasm") {
-        return Err(Error::Unsupported { what, reason: instead });
-    }
-    pollster::block_on(future)
+    platform::block_on(future).unwrap_or(Err(Error::Unsupported { what, reason: instead }))
 }

@@ -43,6 +43,7 @@ mod kernels;
 mod lock;
 mod lstm;
 mod plan;
+mod platform;
 mod program;
 pub mod reference;
 mod state;

@@ -32,6 +32,7 @@ use crate::batch::Packing;
 use crate::check::{check_input, check_memory, host_out_of_memory};
 use crate::config::LstmConfig;
 use crate::error::Error;
+use crate::platform;
 use crate::state::{LstmState, check_state_shapes};
 use crate::weights::LstmWeights;
 
@@ -59,7 +60,7 @@ impl Network {
         check_memory::<f32>(pack::len(&config, lanes)).map_err(host_out_of_memory)?;
         let slots = (0..config.num_layers()).flat_map(|l| (0..config.num_directions()).map(move |d| (l, d)));
         let layers = slots.map(|(l, d)| Parameters::new(weights.layer(l, d), lanes)).collect();
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = platform::parallelism();
         Ok(Self { config, arch, lanes, layers, threads })
     }
 

@@ -11,6 +11,7 @@ use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
 use super::meeting::Meeting;
 use crate::lock::try_lock;
+use crate::platform::parallelism;
 
 /// Threads that work on one call.
 pub(super) struct Team {
@@ -32,8 +33,7 @@ static SLEEPERS: Mutex<Option<Sleepers>> = Mutex::new(None);
 
 impl Sleepers {
     fn start() -> Option<Self> {
-        let others =
-            thread::available_parallelism().ok()?.get().checked_sub(1).filter(|&others| others > 0)?;
+        let others = Some(parallelism() - 1).filter(|&others| others > 0)?;
         let name = |index| format!("wgpu-lstm {index}");
         let pool = ThreadPoolBuilder::new().num_threads(others).thread_name(name).build().ok()?;
         Some(Self { pool, process: std::process::id() })

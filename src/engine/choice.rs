@@ -1,5 +1,7 @@
 //! Which schedule computes a call: by the model, or by timing those that can.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::measured::Shape;
@@ -9,10 +11,10 @@ use crate::batch::Packing;
 use crate::error::Error;
 use crate::gpu::Wait;
 use crate::plan::{Admitted, admit, admit_or_step, costs};
+use crate::platform;
 use crate::tuning::{Cost, MOST_MEASURED, Schedule, Tuning};
 
 /// Runs of each schedule that are timed, after one that is not; the fastest counts.
-#[cfg(not(target_family = "wasm"))]
 const RUNS: usize = 3;
 
 impl Engine {
@@ -29,7 +31,6 @@ impl Engine {
     }
 
     /// The fastest schedule for a part of the batch, timed unless it is known of a shape like it.
-    #[cfg(not(target_family = "wasm"))]
     pub(super) async fn measure(
         &self,
         options: Options,
@@ -37,37 +38,28 @@ impl Engine {
         call: &mut Call<'_>,
         wait: Wait,
     ) -> Result<Schedule, Error> {
+        let unsupported =
+            Error::Unsupported { what: "Tuning::Measure in a browser", reason: "use Tuning::Model" };
+        let now = platform::clock().ok_or(unsupported)?;
         if let Some(known) = self.known(packing) {
             return Ok(known);
         }
-        let mut fastest = (std::time::Duration::MAX, Schedule::Step);
+        let mut fastest = (Duration::MAX, Schedule::Step);
         for schedule in Schedule::ALL {
             if admit(&self.network, packing, schedule).is_none() {
                 continue;
             }
             let options = Options { tuning: Tuning::Fixed(schedule), ..options };
             for run in 0..=RUNS {
-                let start = std::time::Instant::now();
+                let start = now();
                 self.run_part(options, packing, call, wait).await?;
                 if run > 0 {
-                    fastest = fastest.min((start.elapsed(), schedule));
+                    fastest = fastest.min((now() - start, schedule));
                 }
             }
         }
         self.measured.set(Shape::of(packing), fastest.1);
         Ok(fastest.1)
-    }
-
-    /// A browser's clock is not std's.
-    #[cfg(target_family = "wasm")]
-    pub(super) async fn measure(
-        &self,
-        _: Options,
-        _: &Packing,
-        _: &mut Call<'_>,
-        _: Wait,
-    ) -> Result<Schedule, Error> {
-        Err(Error::Unsupported { what: "Tuning::Measure in a browser", reason: "use Tuning::Model" })
     }
 
     /// What each admitted schedule costs a call in one part, the cheapest first.

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::wishes::Wishes;
 use super::{Gpu, Kernels};
 use crate::error::{Error, ON_CPU};
+use crate::platform;
 use crate::program::{DeviceLimits, SubgroupSizes};
 
 /// Bytes of a binding that shaders can index in 32 bits, whatever the adapter says: Metal names the
@@ -109,19 +110,17 @@ impl Gpu {
 
     /// Refuses the queue of another device.
     fn check_queue(&self) -> Result<(), Error> {
-        if cfg!(target_family = "wasm") {
-            return Ok(()); // no answer without waiting; a browser refuses the first call instead
-        }
         let probe = || {
             let buffer = self.buffer("probe", 4, wgpu::BufferUsages::empty());
             self.queue.write_buffer(&buffer, 0, &[0; 4]);
         };
         // wgpu panics if the queue comes from another instance.
-        let probe = || pollster::block_on(self.scoped(probe));
+        let probe = || platform::block_on(self.scoped(probe));
         match catch_unwind(AssertUnwindSafe(probe)) {
+            Ok(None) => Ok(()), // a browser answers later, and refuses the first call instead
             // The device was found good before, so what wgpu refuses here is the queue.
-            Ok(Err(Error::Internal { .. })) | Err(_) => Err(Error::QueueMismatch),
-            Ok(result) => result,
+            Ok(Some(Err(Error::Internal { .. }))) | Err(_) => Err(Error::QueueMismatch),
+            Ok(Some(result)) => result,
         }
     }
 
@@ -156,8 +155,8 @@ impl Gpu {
     /// Refuses a device whose shaders take too few buffers of any kind. A strict instance
     /// (`wgpu::InstanceFlags::STRICT_WEBGPU_COMPLIANCE`) says 0 and does not mean it, which only a trial tells.
     fn check_buffers_of_a_stage(&self, limit: u32) -> Result<(), Error> {
-        if limit >= NEEDS.bindings || cfg!(target_family = "wasm") {
-            return Ok(()); // a browser has no such limit
+        if limit >= NEEDS.bindings {
+            return Ok(());
         }
         let entry = |binding| wgpu::BindGroupLayoutEntry {
             binding,
@@ -174,12 +173,13 @@ impl Gpu {
         };
         let entries: Vec<_> = (0..NEEDS.bindings).map(entry).collect();
         let descriptor = wgpu::BindGroupLayoutDescriptor { label: Some("probe"), entries: &entries };
-        match pollster::block_on(self.scoped(|| self.device.create_bind_group_layout(&descriptor))) {
-            Err(Error::Internal { .. }) => {
+        match platform::block_on(self.scoped(|| self.device.create_bind_group_layout(&descriptor))) {
+            None => Ok(()), // a browser has no such limit
+            Some(Err(Error::Internal { .. })) => {
                 let name = "max_buffers_and_acceleration_structures_per_shader_stage";
                 check_need(name, NEEDS.bindings.into(), limit.into())
             }
-            result => result.map(drop),
+            Some(result) => result.map(drop),
         }
     }
 }
@@ -195,8 +195,7 @@ fn check_need(limit_name: &'static str, needed: u64, limit: u64) -> Result<(), E
 /// Workgroups that run side by side: a software adapter has a thread for each of the machine's; no interface
 /// tells how many a GPU has, and a mid-range one has some 32.
 fn units(software: bool) -> u32 {
-    let threads = || std::thread::available_parallelism().map_or(1, usize::from);
-    if software { u32::try_from(threads()).unwrap_or(1) } else { 32 }
+    if software { u32::try_from(platform::parallelism()).unwrap_or(1) } else { 32 }
 }
 
 async fn fastest_adapter(instance: &wgpu::Instance, wishes: &Wishes) -> Result<wgpu::Adapter, Error> {

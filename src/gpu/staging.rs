@@ -9,6 +9,7 @@ use futures_channel::oneshot;
 
 use super::Gpu;
 use crate::error::Error;
+use crate::platform;
 
 /// How a call waits for the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,23 +123,11 @@ impl Gpu {
     async fn poll_until(&self, submission: wgpu::SubmissionIndex, wait: Wait) -> Result<Polled, Panic> {
         let device = self.device.clone();
         let until = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
+        let poll = move || poll(&device, until.clone());
         match wait {
-            Wait::Block => poll(&device, until),
-            #[cfg(not(target_family = "wasm"))]
-            Wait::Async => {
-                let (done, polled) = oneshot::channel();
-                let (thread_device, thread_until) = (device.clone(), until.clone());
-                let thread = move || drop(done.send(poll(&thread_device, thread_until))); // the call may be gone
-                match std::thread::Builder::new().spawn(thread) {
-                    Ok(_) => polled.await.unwrap_or(Ok(Polled::Done)),
-                    Err(_) => poll(&device, until), // no thread to be had: better to block than to never wake up
-                }
-            }
-            #[cfg(target_family = "wasm")]
-            Wait::Async => {
-                drop((device, until)); // the browser calls back by itself
-                Ok(Polled::Done)
-            }
+            Wait::Block => poll(),
+            // A browser calls back by itself.
+            Wait::Async => platform::apart(poll).await.unwrap_or(Ok(Polled::Done)),
         }
     }
 
