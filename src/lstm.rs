@@ -9,13 +9,14 @@ use std::sync::Arc;
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 use serde_json::{Value, json};
 
-use crate::check::{check_input, check_memory, host_out_of_memory};
+use crate::call::check_input;
 use crate::config::LstmConfig;
 use crate::cpu;
 use crate::device::{Backend, Device, block_on};
 use crate::engine::{Engine, Memory, Options, from_json};
 use crate::error::Error;
 use crate::gpu::{Gpu, Wait};
+use crate::host_memory::{check_memory, host_out_of_memory};
 use crate::state::LstmState;
 use crate::tuning::{Cost, Tuning};
 use crate::weights::{LstmWeights, Precision};

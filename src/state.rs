@@ -2,9 +2,9 @@
 
 use ndarray::Array3;
 
-use crate::check::zeros;
 use crate::config::LstmConfig;
 use crate::error::{Error, StatePart};
+use crate::host_memory::zeros;
 
 /// Hidden and cell state of every layer and direction, at index layer · D + direction.
 ///

@@ -4,8 +4,9 @@ use super::cache::{Bytes, Cache, Key};
 use super::run::kept_lists;
 use super::{Engine, Options};
 use crate::batch::Packing;
-use crate::check::{check_input, check_memory, host_out_of_memory};
+use crate::call::check_input;
 use crate::error::Error;
+use crate::host_memory::{check_memory, host_out_of_memory};
 use crate::plan::{Admitted, HostData, Network, most_blocks, schedule};
 use crate::program::Program;
 

@@ -8,7 +8,7 @@ use super::cache::{Bytes, Key};
 use super::transfer::{Call, State};
 use super::{Engine, Options};
 use crate::batch::Packing;
-use crate::check::check_input;
+use crate::call::check_input;
 use crate::error::Error;
 use crate::gpu::{Prepared, Wait};
 use crate::plan::{Admitted, HostData, Scheduler, most_sequences, schedule};

@@ -5,9 +5,9 @@ use std::ops::Range;
 use ndarray::{Array3, ArrayView1, ArrayView3, ArrayViewMut1, ArrayViewMut3, s};
 
 use crate::batch::Packing;
-use crate::check::zeros;
 use crate::config::LstmConfig;
 use crate::error::Error;
+use crate::host_memory::zeros;
 use crate::plan::{HostData, Network};
 use crate::program::{Host, VEC4, padded};
 use crate::state::LstmState;

@@ -1,7 +1,6 @@
 //! What a network needs on a device, whatever it is called with: pipelines and packed weights.
 
 use super::limits::{AS_F16, check_binding, check_workgroups};
-use crate::check::check_config;
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::kernels::{
@@ -53,7 +52,7 @@ pub(crate) struct Stage {
 impl Network {
     /// `half_weights`: whether the matrices are kept as f16.
     pub fn new(config: &LstmConfig, limits: &DeviceLimits, half_weights: bool) -> Result<Self, Error> {
-        check_config(config)?;
+        config.check()?;
         let mut network = Self::without_layers(config, limits, half_weights);
         network.place_weights().map_err(|error| match error {
             Error::LimitExceeded { what, needed, limit_name, limit, .. }

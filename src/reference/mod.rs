@@ -7,9 +7,10 @@ mod equations;
 
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis, NdFloat, s};
 
-use crate::check::{check_input, check_memory, host_out_of_memory};
+use crate::call::check_input;
 use crate::config::LstmConfig;
 use crate::error::Error;
+use crate::host_memory::{check_memory, host_out_of_memory};
 use crate::state::{LstmState, check_state_shapes};
 use crate::weights::LstmWeights;
 use equations::{Parameters, run_direction};

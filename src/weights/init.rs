@@ -4,9 +4,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::LstmWeights;
-use crate::check::{check_config, check_memory, host_out_of_memory};
 use crate::config::LstmConfig;
 use crate::error::Error;
+use crate::host_memory::{check_memory, host_out_of_memory};
 
 impl LstmWeights {
     /// Parameters drawn from U(-1/√H, 1/√H), PyTorch's default initialisation.
@@ -53,7 +53,7 @@ impl LstmWeights {
     }
 
     fn filled_with(config: &LstmConfig, mut next: impl FnMut() -> f32) -> Result<Self, Error> {
-        check_config(config)?;
+        config.check()?;
         check_memory_for(config)?;
         Self::build(config.clone(), |_, shape| Ok((0..shape.iter().product()).map(|_| next()).collect()))
     }

@@ -14,9 +14,9 @@ mod tensors;
 
 use ndarray::{Array1, Array2, ArrayViewD};
 
-use crate::check::host_out_of_memory;
 use crate::config::LstmConfig;
 use crate::error::Error;
+use crate::host_memory::host_out_of_memory;
 use names::{Name, Param, Spelling};
 
 pub use precision::Precision;

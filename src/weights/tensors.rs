@@ -8,7 +8,6 @@ use super::diagnose::Other;
 use super::find::wrong_prefix;
 use super::names::{self, Kind, Name, Param, Spelling};
 use super::{beside, diagnose, init};
-use crate::check::check_config;
 use crate::config::LstmConfig;
 use crate::error::Error;
 
@@ -229,7 +228,7 @@ impl<'a, D> StateDict<'a, D> {
             .with_bias(self.has.bias)
             .with_bidirectional(self.has.reverse)
             .with_proj_size(proj_size);
-        check_config(&config)?;
+        config.check()?;
         Ok(config)
     }
 
