@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 use serde_json::{Value, json};
 
-use crate::call::check_input;
+use crate::call::{Call, Sequences};
 use crate::config::LstmConfig;
 use crate::cpu;
 use crate::device::{Backend, Device, block_on};
@@ -315,12 +315,10 @@ impl Lstm {
     }
 
     fn memory_of(&self, steps: usize, batch: usize, lengths: Option<&[usize]>) -> Result<Memory, Error> {
+        let sequences = Sequences::new(&self.config, steps, batch, lengths)?;
         match &self.network {
-            Network::Gpu(engine) => engine.memory(self.options, steps, batch, lengths),
-            Network::Cpu(_) => {
-                check_input(&self.config, (steps, batch, self.config.input_size()), lengths)?;
-                Ok(Memory::default())
-            }
+            Network::Cpu(_) => Ok(Memory::default()),
+            Network::Gpu(engine) => engine.memory(self.options, sequences),
         }
     }
 
@@ -332,10 +330,10 @@ impl Lstm {
     ///
     /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`]; [`Error::OutOfMemory`] for more than the host can run.
     pub fn costs(&self, steps: usize, batch: usize) -> Result<Vec<Cost>, Error> {
-        check_input(&self.config, (steps, batch, self.config.input_size()), None)?;
+        let sequences = Sequences::new(&self.config, steps, batch, None)?;
         match &self.network {
             Network::Cpu(_) => Ok(Vec::new()),
-            Network::Gpu(engine) => engine.costs(self.options, steps, batch),
+            Network::Gpu(engine) => engine.costs(self.options, sequences),
         }
     }
 
@@ -405,9 +403,10 @@ impl Lstm {
     ) -> Result<(Array3<f32>, LstmState), Error> {
         let input = if self.options.batch_first { input.permuted_axes([1, 0, 2]) } else { input };
         let state = state.map(|state| (state.h.view(), state.c.view()));
+        let call = Call::new(&self.config, input, lengths, state)?;
         let (output, h, c) = match &self.network {
-            Network::Cpu(network) => network.forward(input, lengths, state)?,
-            Network::Gpu(engine) => engine.forward(self.options, input, lengths, state, wait).await?,
+            Network::Cpu(network) => network.forward(&call)?,
+            Network::Gpu(engine) => engine.forward(self.options, &call, wait).await?,
         };
         Ok((self.in_callers_layout(output)?, LstmState { h, c }))
     }

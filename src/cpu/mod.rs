@@ -21,20 +21,19 @@ mod team;
 mod tests;
 mod walk;
 
-use ndarray::{Array3, ArrayView3};
+use ndarray::Array3;
 use pulp::Arch;
 
 use self::pack::{Parameters, lanes};
 use self::shared::Shared;
 use self::team::Team;
-use self::walk::{Call, walk};
+use self::walk::{Work, walk};
 use crate::batch::Packing;
-use crate::call::check_input;
+use crate::call::{Call, Results};
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::host_memory::{check_memory, host_out_of_memory};
 use crate::platform;
-use crate::state::{LstmState, check_state_shapes};
 use crate::weights::LstmWeights;
 
 /// A network with its weights packed for this machine's vectors.
@@ -65,27 +64,16 @@ impl Network {
         Ok(Self { config, arch, lanes, layers, threads })
     }
 
-    /// What [`reference::forward`](crate::reference::forward) says: (output, h_n, c_n).
-    #[expect(clippy::type_complexity, reason = "output, h_n, c_n, as the reference's")]
-    pub(crate) fn forward(
-        &self,
-        input: ArrayView3<'_, f32>,
-        lengths: Option<&[usize]>,
-        state: Option<(ArrayView3<'_, f32>, ArrayView3<'_, f32>)>,
-    ) -> Result<(Array3<f32>, Array3<f32>, Array3<f32>), Error> {
+    /// As [`reference::forward`](crate::reference::forward).
+    pub(crate) fn forward(&self, call: &Call<'_, f32>) -> Result<Results<f32>, Error> {
         let config = &self.config;
-        let (steps, batch, _) = input.dim();
-        check_input(config, input.dim(), lengths)?;
-        if let Some((h, c)) = &state {
-            check_state_shapes(config, batch, h.shape(), c.shape())?;
-        }
-        let output_shape = (steps, batch, config.num_directions() * config.output_size());
-        let [h_shape, c_shape] = LstmState::shapes(config, batch);
+        let (steps, batch) = (call.sequences().steps(), call.sequences().batch());
+        let (output_shape, [h_shape, c_shape]) = (call.output_shape(), call.state_shapes());
         if batch == 0 {
             return Ok((Array3::zeros(output_shape), Array3::zeros(h_shape), Array3::zeros(c_shape)));
         }
-        let len = |shape: [usize; 3]| shape.into_iter().fold(1, usize::saturating_mul);
-        let lens = [len(output_shape.into()), len(h_shape), len(c_shape)];
+        let lens =
+            [output_shape, h_shape, c_shape].map(|shape| shape.into_iter().fold(1, usize::saturating_mul));
         check_memory::<f32>(self.memory(batch, lens)).map_err(host_out_of_memory)?;
 
         let threads = self.useful_threads(steps, batch);
@@ -95,17 +83,16 @@ impl Network {
             directions => threads.div_ceil(directions),
         };
         let groups = groups.min(batch);
-        let mut sequences: Vec<_> = (0..batch).map(|b| (b, lengths.map_or(steps, |it| it[b]))).collect();
-        sequences.sort_by_key(|&(_, length)| std::cmp::Reverse(length));
+        let sequences = call.sequences().longest_first();
         // Dealt by falling length: every group has long and short ones.
         let deal = |group| Packing::new(sequences.iter().copied().skip(group).step_by(groups).collect());
-        let call = Call::new(self, input, (0..groups).map(deal).collect(), state, lens);
-        Team::run(threads.min(groups * config.num_directions()), |member| walk(&call, member));
-        let [output, h, c] = call.finish();
+        let work = Work::new(self, call, (0..groups).map(deal).collect(), lens);
+        Team::run(threads.min(groups * config.num_directions()), |member| walk(&work, member));
+        let [output, h, c] = work.finish();
         let array = |shape: [usize; 3], numbers: Shared| {
             Array3::from_shape_vec(shape, numbers.into_vec()).expect("as many numbers as the shape has")
         };
-        Ok((array(output_shape.into(), output), array(h_shape, h), array(c_shape, c)))
+        Ok((array(output_shape, output), array(h_shape, h), array(c_shape, c)))
     }
 
     fn parameters(&self, layer: usize, direction: usize) -> &Parameters {

@@ -6,6 +6,7 @@ use pulp::{Arch, Simd, WithSimd};
 use super::Network;
 use super::activation::{sigmoid, tanh};
 use super::pack::Panels;
+use crate::call::{Call, Results, StateViews};
 use crate::common::activation::{ALL, CURVED, Worst};
 use crate::common::compare::{FLOOR, TIMES_WRONG};
 use crate::config::LstmConfig;
@@ -90,10 +91,19 @@ fn input(steps: usize, batch: usize, width: usize) -> Array3<f32> {
     })
 }
 
+pub(super) fn forward(
+    network: &Network,
+    input: ArrayView3<'_, f32>,
+    lengths: Option<&[usize]>,
+    state: Option<StateViews<'_, f32>>,
+) -> Results<f32> {
+    network.forward(&Call::new(&network.config, input, lengths, state).unwrap()).unwrap()
+}
+
 /// The largest error of the output against float64.
 fn error(network: &Network, weights: &LstmWeights, input: ArrayView3<'_, f32>) -> f64 {
     let (truth, _, _) = reference::forward(weights, input.mapv(f64::from).view(), None, None).unwrap();
-    let (output, _, _) = network.forward(input, None, None).unwrap();
+    let (output, _, _) = forward(network, input, None, None);
     let errors = output.iter().zip(&truth).map(|(&y, truth)| (f64::from(y) - truth).abs());
     errors.max_by(f64::total_cmp).unwrap()
 }
@@ -112,10 +122,10 @@ fn no_number_of_threads_changes_a_bit() {
             "too small to tell"
         );
         network.threads = 1;
-        let expected = network.forward(input.view(), Some(&lengths), None).unwrap();
+        let expected = forward(&network, input.view(), Some(&lengths), None);
         for threads in 2..6 {
             network.threads = threads;
-            let actual = network.forward(input.view(), Some(&lengths), None).unwrap();
+            let actual = forward(&network, input.view(), Some(&lengths), None);
             assert_eq!(actual, expected, "{threads} threads");
         }
     }
@@ -134,7 +144,7 @@ fn every_width_of_vectors_is_right() {
         let v3 = Network::for_arch(&weights, Arch::V3(v3)).unwrap();
         let best = Network::new(&weights).unwrap();
         assert!(error(&best, &weights, input.view()) <= FLOOR);
-        let [v3, best] = [v3, best].map(|it| it.forward(input.view(), None, None).unwrap());
+        let [v3, best] = [v3, best].map(|it| forward(&it, input.view(), None, None));
         assert_eq!(v3, best, "8 and 16 lanes round alike");
     }
 }

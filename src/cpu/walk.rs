@@ -12,6 +12,7 @@ use super::shared::Shared;
 use super::step::{Cells, Gates, Outputs};
 use super::team::Member;
 use crate::batch::Packing;
+use crate::call::{Call, StateViews};
 use crate::subnormal::{flush, flush_all};
 
 /// Rows of the input that are multiplied at once: enough that weights from afar are worth their way,
@@ -33,16 +34,16 @@ fn block_steps(steps: usize, batch: usize) -> usize {
     (BLOCK_ROWS / batch).clamp(1, steps)
 }
 
-/// What all threads know of a call.
-pub(super) struct Call<'a> {
+/// A call's work, as all of its threads share it.
+pub(super) struct Work<'a> {
     network: &'a Network,
     input: ArrayView3<'a, f32>,
+    /// h and c before the first step.
+    state: Option<StateViews<'a, f32>>,
     /// The batch in groups of sequences; in two directions every group's every direction is one thread's.
     groups: Vec<Packing>,
     /// In one direction, how many of them threads have taken.
     taken: AtomicUsize,
-    /// h and c before the first step.
-    state: Option<(ArrayView3<'a, f32>, ArrayView3<'a, f32>)>,
     /// (T, B, D·O): what a layer reads and writes. One direction reads a block of time before it
     /// writes it, so that one is enough; two directions need two, which take turns.
     sequences: Vec<Shared>,
@@ -52,19 +53,19 @@ pub(super) struct Call<'a> {
     c_n: Shared,
 }
 
-impl<'a> Call<'a> {
+impl<'a> Work<'a> {
     /// `lens` are those of the output, h_n and c_n.
     pub(super) fn new(
         network: &'a Network,
-        input: ArrayView3<'a, f32>,
+        call: &'a Call<'_, f32>,
         groups: Vec<Packing>,
-        state: Option<(ArrayView3<'a, f32>, ArrayView3<'a, f32>)>,
         lens: [usize; 3],
     ) -> Self {
         let turns = if network.config.bidirectional() && network.config.num_layers() > 1 { 2 } else { 1 };
         let sequences = (0..turns).map(|_| Shared::zeros(lens[0])).collect();
         let (h_n, c_n) = (Shared::zeros(lens[1]), Shared::zeros(lens[2]));
-        Self { network, input, groups, taken: AtomicUsize::new(0), state, sequences, h_n, c_n }
+        let (input, state) = (call.input(), call.state());
+        Self { network, input, state, groups, taken: AtomicUsize::new(0), sequences, h_n, c_n }
     }
 
     /// The output, h_n and c_n.
@@ -97,16 +98,16 @@ impl<'a> Call<'a> {
 }
 
 /// Runs a member's share of every layer.
-pub(super) fn walk(call: &Call<'_>, member: &Member<'_>) {
-    let directions = call.network.config.num_directions();
+pub(super) fn walk(work: &Work<'_>, member: &Member<'_>) {
+    let directions = work.network.config.num_directions();
     if directions == 1 {
-        return walk_groups(call);
+        return walk_groups(work);
     }
     // Of all groups' all directions, those that fall to it.
-    let shares = call.groups.iter().flat_map(|group| (0..directions).map(move |d| (group, d)));
+    let shares = work.groups.iter().flat_map(|group| (0..directions).map(move |d| (group, d)));
     let shares = shares.skip(member.index).step_by(member.team_size());
-    let mut runs: Vec<_> = shares.map(|(group, direction)| Run::new(call, group, direction)).collect();
-    for layer in 0..call.network.config.num_layers() {
+    let mut runs: Vec<_> = shares.map(|(group, direction)| Run::new(work, group, direction)).collect();
+    for layer in 0..work.network.config.num_layers() {
         for run in &mut runs {
             run.run_layer(layer);
         }
@@ -116,16 +117,16 @@ pub(super) fn walk(call: &Call<'_>, member: &Member<'_>) {
 
 /// In one direction a group of sequences needs no other: whoever is free takes the next, for a member may start
 /// late.
-fn walk_groups(call: &Call<'_>) {
-    while let Some(group) = call.groups.get(call.taken.fetch_add(1, Ordering::Relaxed)) {
-        let mut run = Run::new(call, group, 0);
-        (0..call.network.config.num_layers()).for_each(|layer| run.run_layer(layer));
+fn walk_groups(work: &Work<'_>) {
+    while let Some(group) = work.groups.get(work.taken.fetch_add(1, Ordering::Relaxed)) {
+        let mut run = Run::new(work, group, 0);
+        (0..work.network.config.num_layers()).for_each(|layer| run.run_layer(layer));
     }
 }
 
 /// A group of sequences on their way through a layer in one direction.
 struct Run<'r, 'c> {
-    call: &'r Call<'c>,
+    work: &'r Work<'c>,
     packing: &'r Packing,
     direction: usize,
     /// bias + W_ih·x of a block of time, [rows, panels, VECTORS, lanes].
@@ -143,13 +144,13 @@ struct Run<'r, 'c> {
 }
 
 impl<'r, 'c> Run<'r, 'c> {
-    fn new(call: &'r Call<'c>, packing: &'r Packing, direction: usize) -> Self {
-        let (network, batch) = (call.network, packing.batch());
+    fn new(work: &'r Work<'c>, packing: &'r Packing, direction: usize) -> Self {
+        let (network, batch) = (work.network, packing.batch());
         let (hidden, projection) = (network.config.hidden_size(), network.config.proj_size());
         let units = hidden.next_multiple_of(network.lanes);
         let block_rows = block_steps(packing.steps(), batch) * batch;
         Self {
-            call,
+            work,
             packing,
             direction,
             gates: vec![0.0; block_rows * VECTORS * units],
@@ -185,7 +186,7 @@ impl<'r, 'c> Run<'r, 'c> {
 
     /// gates = bias + W_ih·x for the running rows of some times, in the order of time.
     fn project_input(&mut self, layer: usize, times: Range<usize>) {
-        let network = self.call.network;
+        let network = self.work.network;
         let parameters = network.parameters(layer, self.direction);
         let depth = network.config.layer_input_size(layer);
         let mut rows = self.packing.each_row(&times).peekable();
@@ -193,7 +194,7 @@ impl<'r, 'c> Run<'r, 'c> {
         while rows.peek().is_some() {
             self.rows.clear();
             for (t, b) in rows.by_ref().take(ROWS_AT_ONCE) {
-                self.call.read_row(layer, t, b, &mut self.rows);
+                self.work.read_row(layer, t, b, &mut self.rows);
             }
             if layer == 0 {
                 flush_all(&mut self.rows);
@@ -207,15 +208,16 @@ impl<'r, 'c> Run<'r, 'c> {
 
     /// One time step; the gates of its rows start at `first_row` of the block.
     fn step(&mut self, layer: usize, t: usize, first_row: usize) {
-        let (call, network, config) = (self.call, self.call.network, &self.call.network.config);
+        let (work, network) = (self.work, self.work.network);
+        let config = &network.config;
         let parameters = network.parameters(layer, self.direction);
         let (running, depth) = (self.packing.running(t), config.output_size());
         self.rows.clear();
         self.rows.extend_from_slice(&self.h[..running * depth]);
 
         let stride = config.num_directions() * depth;
-        let first = t * call.batch() * stride + self.direction * depth;
-        let above = Some((call.sequence_of(layer), first, stride, self.packing.order()));
+        let first = t * work.batch() * stride + self.direction * depth;
+        let above = Some((work.sequence_of(layer), first, stride, self.packing.order()));
         let outputs = Outputs { width: depth, h: &mut self.h, above };
         let (hidden, projects) = (config.hidden_size(), parameters.w_hr.is_some());
         let inner = Outputs { width: hidden, h: &mut self.unprojected, above: None };
@@ -233,10 +235,10 @@ impl<'r, 'c> Run<'r, 'c> {
     fn start(&mut self, layer: usize) {
         self.h.fill(0.0);
         self.c.fill(0.0);
-        let Some((h, c)) = &self.call.state else { return };
+        let Some((h, c)) = &self.work.state else { return };
         let slot = self.slot(layer);
         for (array, rows, width) in [
-            (h, &mut self.h, self.call.network.config.output_size()),
+            (h, &mut self.h, self.work.network.config.output_size()),
             (c, &mut self.c, self.gates_len / VECTORS),
         ] {
             for (&b, row) in self.packing.order().iter().zip(rows.chunks_exact_mut(width)) {
@@ -247,17 +249,17 @@ impl<'r, 'c> Run<'r, 'c> {
 
     /// Hands out h and c after the last step.
     fn finish(&self, layer: usize) {
-        let (call, config) = (self.call, &self.call.network.config);
+        let (work, config) = (self.work, &self.work.network.config);
         let (output, hidden) = (config.output_size(), config.hidden_size());
         for (row, &b) in self.packing.order().iter().enumerate() {
-            let slot_row = self.slot(layer) * call.batch() + b;
-            call.h_n.write(slot_row * output, &self.h[row * output..][..output]);
-            call.c_n.write(slot_row * hidden, &self.c[row * (self.gates_len / VECTORS)..][..hidden]);
+            let slot_row = self.slot(layer) * work.batch() + b;
+            work.h_n.write(slot_row * output, &self.h[row * output..][..output]);
+            work.c_n.write(slot_row * hidden, &self.c[row * (self.gates_len / VECTORS)..][..hidden]);
         }
     }
 
     /// Where this layer and direction lies in the state.
     fn slot(&self, layer: usize) -> usize {
-        layer * self.call.network.config.num_directions() + self.direction
+        layer * self.work.network.config.num_directions() + self.direction
     }
 }

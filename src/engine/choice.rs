@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::measured::Shape;
-use super::transfer::Call;
+use super::transfer::Arrays;
 use super::{Engine, Options};
 use crate::batch::Packing;
+use crate::call::Sequences;
 use crate::error::Error;
 use crate::gpu::Wait;
 use crate::plan::{Admitted, admit, admit_or_step, costs};
@@ -35,7 +36,7 @@ impl Engine {
         &self,
         options: Options,
         packing: &Packing,
-        call: &mut Call<'_>,
+        arrays: &mut Arrays<'_>,
         wait: Wait,
     ) -> Result<Schedule, Error> {
         let unsupported =
@@ -52,7 +53,7 @@ impl Engine {
             let options = Options { tuning: Tuning::Fixed(schedule), ..options };
             for run in 0..=RUNS {
                 let start = now();
-                self.run_part(options, packing, call, wait).await?;
+                self.run_part(options, packing, arrays, wait).await?;
                 if run > 0 {
                     fastest = fastest.min((now() - start, schedule));
                 }
@@ -63,12 +64,13 @@ impl Engine {
     }
 
     /// What each admitted schedule costs a call in one part, the cheapest first.
-    pub fn costs(&self, options: Options, steps: usize, batch: usize) -> Result<Vec<Cost>, Error> {
+    pub fn costs(&self, options: Options, sequences: Sequences<'_>) -> Result<Vec<Cost>, Error> {
+        let (steps, batch) = (sequences.steps(), sequences.batch());
         if batch == 0 {
             return Ok(Vec::new());
         }
         self.check_arrays(options, steps, batch)?;
-        Ok(costs(&self.network, &Packing::new((0..batch).map(|b| (b, steps)).collect())))
+        Ok(costs(&self.network, &Packing::new(sequences.longest_first())))
     }
 
     /// What was measured, as JSON.

@@ -4,7 +4,7 @@ use super::cache::{Bytes, Cache, Key};
 use super::run::kept_lists;
 use super::{Engine, Options};
 use crate::batch::Packing;
-use crate::call::check_input;
+use crate::call::Sequences;
 use crate::error::Error;
 use crate::host_memory::{check_memory, host_out_of_memory};
 use crate::plan::{Admitted, HostData, Network, most_blocks, schedule};
@@ -66,16 +66,9 @@ impl Bytes for Memory {
 
 impl Engine {
     /// What the first call of these sizes takes at most at a time.
-    pub fn memory(
-        &self,
-        options: Options,
-        steps: usize,
-        batch: usize,
-        lengths: Option<&[usize]>,
-    ) -> Result<Memory, Error> {
-        check_input(&self.network.config, (steps, batch, self.network.config.input_size()), lengths)?;
-        self.check_host(options, steps, batch)?;
-        let parts = self.parts(options, steps, batch, lengths)?;
+    pub fn memory(&self, options: Options, sequences: Sequences<'_>) -> Result<Memory, Error> {
+        self.check_host(options, sequences.steps(), sequences.batch())?;
+        let parts = self.parts(options, sequences)?;
         of_call(&self.network, &parts, options, |packing| self.chosen(packing, options.tuning))
     }
 }

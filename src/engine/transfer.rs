@@ -5,37 +5,28 @@ use std::ops::Range;
 use ndarray::{Array3, ArrayView1, ArrayView3, ArrayViewMut1, ArrayViewMut3, s};
 
 use crate::batch::Packing;
-use crate::config::LstmConfig;
+use crate::call::{Call, Results, StateViews};
 use crate::error::Error;
 use crate::host_memory::zeros;
 use crate::plan::{HostData, Network};
 use crate::program::{Host, VEC4, padded};
-use crate::state::LstmState;
 use crate::subnormal::{flush, flush_all};
 
-/// h and c before the first step, (L·D, B, O) and (L·D, B, H).
-pub(super) type State<'a> = (ArrayView3<'a, f32>, ArrayView3<'a, f32>);
-
-/// The arrays of one call.
-pub(super) struct Call<'a> {
+/// The arrays that a call was given, and those that it returns.
+pub(super) struct Arrays<'a> {
     input: ArrayView3<'a, f32>,
-    state: Option<State<'a>>,
+    state: Option<StateViews<'a, f32>>,
     output: Array3<f32>,
     h: Array3<f32>,
     c: Array3<f32>,
 }
 
-impl<'a> Call<'a> {
-    /// `input` is (T, B, I); the results are all zeros at first.
-    pub fn new(
-        config: &LstmConfig,
-        input: ArrayView3<'a, f32>,
-        state: Option<State<'a>>,
-    ) -> Result<Self, Error> {
-        let (steps, batch, _) = input.dim();
-        let [h, c] = LstmState::shapes(config, batch);
-        let width = config.num_directions() * config.output_size();
-        Ok(Self { input, state, output: zeros([steps, batch, width])?, h: zeros(h)?, c: zeros(c)? })
+impl<'a> Arrays<'a> {
+    /// The results are all zeros at first.
+    pub fn new(call: &'a Call<'_, f32>) -> Result<Self, Error> {
+        let [h, c] = call.state_shapes();
+        let (input, state) = (call.input(), call.state());
+        Ok(Self { input, state, output: zeros(call.output_shape())?, h: zeros(h)?, c: zeros(c)? })
     }
 
     /// The arrays as seen from the program of one part of the batch.
@@ -51,8 +42,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Output, h_n and c_n.
-    pub fn finish(self) -> (Array3<f32>, Array3<f32>, Array3<f32>) {
+    pub fn finish(self) -> Results<f32> {
         (self.output, self.h, self.c)
     }
 }
@@ -93,7 +83,7 @@ pub(super) struct Part<'a> {
     network: &'a Network,
     packing: &'a Packing,
     input: ArrayView3<'a, f32>,
-    state: Option<State<'a>>,
+    state: Option<StateViews<'a, f32>>,
     output: ArrayViewMut3<'a, f32>,
     h: ArrayViewMut3<'a, f32>,
     c: ArrayViewMut3<'a, f32>,
