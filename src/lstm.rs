@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::call::{Call, Sequences};
 use crate::config::LstmConfig;
-use crate::cpu;
+use crate::cpu::CpuEngine;
 use crate::device::{Backend, Device, block_on};
-use crate::engine::{Engine, Memory, Options, from_json};
+use crate::engine::{GpuEngine, Memory, Options, from_json};
 use crate::error::Error;
 use crate::gpu::{Gpu, Wait};
 use crate::host_memory::{check_memory, host_out_of_memory};
@@ -76,13 +76,13 @@ pub struct Lstm {
     config: LstmConfig,
     precision: Precision,
     options: Options,
-    network: Network,
+    engine: Engine,
 }
 
 /// The network on its device.
-enum Network {
-    Cpu(cpu::Network),
-    Gpu(Box<Engine>),
+enum Engine {
+    Cpu(CpuEngine),
+    Gpu(Box<GpuEngine>),
 }
 
 impl Lstm {
@@ -116,17 +116,17 @@ impl Lstm {
     }
 
     fn on_cpu(weights: &LstmWeights) -> Result<Self, Error> {
-        Ok(Self::with(weights, Network::Cpu(cpu::Network::new(weights)?)))
+        Ok(Self::with(weights, Engine::Cpu(CpuEngine::new(weights)?)))
     }
 
     async fn on_gpu(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
-        Ok(Self::with(weights, Network::Gpu(Box::new(Engine::new(gpu, weights).await?))))
+        Ok(Self::with(weights, Engine::Gpu(Box::new(GpuEngine::new(gpu, weights).await?))))
     }
 
-    fn with(weights: &LstmWeights, network: Network) -> Self {
+    fn with(weights: &LstmWeights, engine: Engine) -> Self {
         let options =
             Options { batch_first: false, memory_budget: DEFAULT_MEMORY_BUDGET, tuning: Tuning::Model };
-        Self { config: weights.config().clone(), precision: weights.precision(), options, network }
+        Self { config: weights.config().clone(), precision: weights.precision(), options, engine }
     }
 
     /// Whether input and output are (B, T, ·) and not (T, B, ·). States are never batch first.
@@ -316,9 +316,9 @@ impl Lstm {
 
     fn memory_of(&self, steps: usize, batch: usize, lengths: Option<&[usize]>) -> Result<Memory, Error> {
         let sequences = Sequences::new(&self.config, steps, batch, lengths)?;
-        match &self.network {
-            Network::Cpu(_) => Ok(Memory::default()),
-            Network::Gpu(engine) => engine.memory(self.options, sequences),
+        match &self.engine {
+            Engine::Cpu(_) => Ok(Memory::default()),
+            Engine::Gpu(engine) => engine.memory(self.options, sequences),
         }
     }
 
@@ -331,9 +331,9 @@ impl Lstm {
     /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`]; [`Error::OutOfMemory`] for more than the host can run.
     pub fn costs(&self, steps: usize, batch: usize) -> Result<Vec<Cost>, Error> {
         let sequences = Sequences::new(&self.config, steps, batch, None)?;
-        match &self.network {
-            Network::Cpu(_) => Ok(Vec::new()),
-            Network::Gpu(engine) => engine.costs(self.options, sequences),
+        match &self.engine {
+            Engine::Cpu(_) => Ok(Vec::new()),
+            Engine::Gpu(engine) => engine.costs(self.options, sequences),
         }
     }
 
@@ -341,9 +341,9 @@ impl Lstm {
     /// [`load_tuning`](Self::load_tuning) the next time: for each shape that was measured the time steps,
     /// sequences and the sum of their lengths, the oldest first. On the CPU there are none.
     pub fn tuning_record(&self) -> String {
-        let choices = match &self.network {
-            Network::Cpu(_) => Vec::new(),
-            Network::Gpu(engine) => engine.measured(),
+        let choices = match &self.engine {
+            Engine::Cpu(_) => Vec::new(),
+            Engine::Gpu(engine) => engine.measured(),
         };
         json!({ "made_for": self.made_for(), "choices": choices }).to_string()
     }
@@ -367,7 +367,7 @@ impl Lstm {
         let choices: Option<Vec<_>> = choices.iter().map(from_json).collect();
         let choices = choices
             .ok_or_else(|| wrong("a choice lacks a size, or a schedule of this version".to_owned()))?;
-        if let Network::Gpu(engine) = &self.network {
+        if let Engine::Gpu(engine) = &self.engine {
             engine.take_over(choices);
         }
         Ok(())
@@ -375,9 +375,9 @@ impl Lstm {
 
     /// The network and device that a measurement holds for.
     fn made_for(&self) -> String {
-        let device = match &self.network {
-            Network::Cpu(_) => "CPU".to_owned(),
-            Network::Gpu(engine) => engine.made_for(),
+        let device = match &self.engine {
+            Engine::Cpu(_) => "CPU".to_owned(),
+            Engine::Gpu(engine) => engine.made_for(),
         };
         format!("{:?} on {device}", self.config)
     }
@@ -388,9 +388,9 @@ impl Lstm {
         instead: &'static str,
         future: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        match self.network {
-            Network::Cpu(_) => pollster::block_on(future), // nothing in it waits
-            Network::Gpu(_) => block_on(what, instead, future),
+        match self.engine {
+            Engine::Cpu(_) => pollster::block_on(future), // nothing in it waits
+            Engine::Gpu(_) => block_on(what, instead, future),
         }
     }
 
@@ -404,9 +404,9 @@ impl Lstm {
         let input = if self.options.batch_first { input.permuted_axes([1, 0, 2]) } else { input };
         let state = state.map(|state| (state.h.view(), state.c.view()));
         let call = Call::new(&self.config, input, lengths, state)?;
-        let (output, h, c) = match &self.network {
-            Network::Cpu(network) => network.forward(&call)?,
-            Network::Gpu(engine) => engine.forward(self.options, &call, wait).await?,
+        let (output, h, c) = match &self.engine {
+            Engine::Cpu(engine) => engine.forward(&call)?,
+            Engine::Gpu(engine) => engine.forward(self.options, &call, wait).await?,
         };
         Ok((self.in_callers_layout(output)?, LstmState { h, c }))
     }
@@ -427,9 +427,9 @@ impl Lstm {
 
 impl fmt::Debug for Lstm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let device = match &self.network {
-            Network::Cpu(_) => "CPU",
-            Network::Gpu(engine) => engine.adapter(),
+        let device = match &self.engine {
+            Engine::Cpu(_) => "CPU",
+            Engine::Gpu(engine) => engine.adapter(),
         };
         f.debug_struct("Lstm")
             .field("config", &self.config)

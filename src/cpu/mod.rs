@@ -37,7 +37,7 @@ use crate::platform;
 use crate::weights::LstmWeights;
 
 /// A network with its weights packed for this machine's vectors.
-pub(crate) struct Network {
+pub(crate) struct CpuEngine {
     config: LstmConfig,
     arch: Arch,
     /// f32 in a vector.
@@ -48,7 +48,7 @@ pub(crate) struct Network {
     threads: usize,
 }
 
-impl Network {
+impl CpuEngine {
     /// [`Error::OutOfMemory`] where there is no memory for the packed weights.
     pub(crate) fn new(weights: &LstmWeights) -> Result<Self, Error> {
         Self::for_arch(weights, Arch::new())

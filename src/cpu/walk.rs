@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{ArrayView3, s};
 
-use super::Network;
+use super::CpuEngine;
 use super::pack::VECTORS;
 use super::product::Product;
 use super::shared::Shared;
@@ -23,10 +23,10 @@ pub(super) const ROWS_AT_ONCE: usize = 48;
 pub(super) const BLOCK_ROWS: usize = 96;
 
 /// f32 of the rows that a product reads: some of a layer's input, or one step of h.
-fn rows_len(network: &Network, block_rows: usize, batch: usize) -> usize {
+fn rows_len(engine: &CpuEngine, block_rows: usize, batch: usize) -> usize {
     let width =
-        (0..network.config.num_layers().min(2)).map(|layer| network.config.layer_input_size(layer)).max();
-    (ROWS_AT_ONCE.min(block_rows) * width.unwrap_or(0)).max(batch * network.config.output_size())
+        (0..engine.config.num_layers().min(2)).map(|layer| engine.config.layer_input_size(layer)).max();
+    (ROWS_AT_ONCE.min(block_rows) * width.unwrap_or(0)).max(batch * engine.config.output_size())
 }
 
 /// Time steps of a block.
@@ -36,7 +36,7 @@ fn block_steps(steps: usize, batch: usize) -> usize {
 
 /// A call's work, as all of its threads share it.
 pub(super) struct Work<'a> {
-    network: &'a Network,
+    engine: &'a CpuEngine,
     input: ArrayView3<'a, f32>,
     /// h and c before the first step.
     state: Option<StateViews<'a, f32>>,
@@ -56,16 +56,16 @@ pub(super) struct Work<'a> {
 impl<'a> Work<'a> {
     /// `lens` are those of the output, h_n and c_n.
     pub(super) fn new(
-        network: &'a Network,
+        engine: &'a CpuEngine,
         call: &'a Call<'_, f32>,
         groups: Vec<Packing>,
         lens: [usize; 3],
     ) -> Self {
-        let turns = if network.config.bidirectional() && network.config.num_layers() > 1 { 2 } else { 1 };
+        let turns = if engine.config.bidirectional() && engine.config.num_layers() > 1 { 2 } else { 1 };
         let sequences = (0..turns).map(|_| Shared::zeros(lens[0])).collect();
         let (h_n, c_n) = (Shared::zeros(lens[1]), Shared::zeros(lens[2]));
         let (input, state) = (call.input(), call.state());
-        Self { network, input, state, groups, taken: AtomicUsize::new(0), sequences, h_n, c_n }
+        Self { engine, input, state, groups, taken: AtomicUsize::new(0), sequences, h_n, c_n }
     }
 
     /// The output, h_n and c_n.
@@ -80,13 +80,13 @@ impl<'a> Work<'a> {
 
     /// What layer `layer` writes; the layer above reads it, the last one's is the output.
     fn sequence_of(&self, layer: usize) -> &Shared {
-        &self.sequences[(self.network.config.num_layers() - 1 - layer) % self.sequences.len()]
+        &self.sequences[(self.engine.config.num_layers() - 1 - layer) % self.sequences.len()]
     }
 
     /// Appends the input of `layer` at time `t` in sequence `b`.
     fn read_row(&self, layer: usize, t: usize, b: usize, to: &mut Vec<f32>) {
         if layer > 0 {
-            let width = self.network.config.layer_input_size(layer);
+            let width = self.engine.config.layer_input_size(layer);
             return self.sequence_of(layer - 1).read((t * self.batch() + b) * width, width, to);
         }
         let row = self.input.slice(s![t, b, ..]);
@@ -99,7 +99,7 @@ impl<'a> Work<'a> {
 
 /// Runs a member's share of every layer.
 pub(super) fn walk(work: &Work<'_>, member: &Member<'_>) {
-    let directions = work.network.config.num_directions();
+    let directions = work.engine.config.num_directions();
     if directions == 1 {
         return walk_groups(work);
     }
@@ -107,7 +107,7 @@ pub(super) fn walk(work: &Work<'_>, member: &Member<'_>) {
     let shares = work.groups.iter().flat_map(|group| (0..directions).map(move |d| (group, d)));
     let shares = shares.skip(member.index).step_by(member.team_size());
     let mut runs: Vec<_> = shares.map(|(group, direction)| Run::new(work, group, direction)).collect();
-    for layer in 0..work.network.config.num_layers() {
+    for layer in 0..work.engine.config.num_layers() {
         for run in &mut runs {
             run.run_layer(layer);
         }
@@ -120,7 +120,7 @@ pub(super) fn walk(work: &Work<'_>, member: &Member<'_>) {
 fn walk_groups(work: &Work<'_>) {
     while let Some(group) = work.groups.get(work.taken.fetch_add(1, Ordering::Relaxed)) {
         let mut run = Run::new(work, group, 0);
-        (0..work.network.config.num_layers()).for_each(|layer| run.run_layer(layer));
+        (0..work.engine.config.num_layers()).for_each(|layer| run.run_layer(layer));
     }
 }
 
@@ -145,9 +145,9 @@ struct Run<'r, 'c> {
 
 impl<'r, 'c> Run<'r, 'c> {
     fn new(work: &'r Work<'c>, packing: &'r Packing, direction: usize) -> Self {
-        let (network, batch) = (work.network, packing.batch());
-        let (hidden, projection) = (network.config.hidden_size(), network.config.proj_size());
-        let units = hidden.next_multiple_of(network.lanes);
+        let (engine, batch) = (work.engine, packing.batch());
+        let (hidden, projection) = (engine.config.hidden_size(), engine.config.proj_size());
+        let units = hidden.next_multiple_of(engine.lanes);
         let block_rows = block_steps(packing.steps(), batch) * batch;
         Self {
             work,
@@ -155,10 +155,10 @@ impl<'r, 'c> Run<'r, 'c> {
             direction,
             gates: vec![0.0; block_rows * VECTORS * units],
             gates_len: VECTORS * units,
-            h: vec![0.0; batch * network.config.output_size()],
+            h: vec![0.0; batch * engine.config.output_size()],
             c: vec![0.0; batch * units],
             unprojected: vec![0.0; if projection > 0 { batch * hidden } else { 0 }],
-            rows: Vec::with_capacity(rows_len(network, block_rows, batch)),
+            rows: Vec::with_capacity(rows_len(engine, block_rows, batch)),
         }
     }
 
@@ -186,9 +186,9 @@ impl<'r, 'c> Run<'r, 'c> {
 
     /// gates = bias + W_ih·x for the running rows of some times, in the order of time.
     fn project_input(&mut self, layer: usize, times: Range<usize>) {
-        let network = self.work.network;
-        let parameters = network.parameters(layer, self.direction);
-        let depth = network.config.layer_input_size(layer);
+        let engine = self.work.engine;
+        let parameters = engine.parameters(layer, self.direction);
+        let depth = engine.config.layer_input_size(layer);
         let mut rows = self.packing.each_row(&times).peekable();
         let mut gates = &mut self.gates[..];
         while rows.peek().is_some() {
@@ -202,15 +202,15 @@ impl<'r, 'c> Run<'r, 'c> {
             let (these, others) = gates.split_at_mut(self.rows.len() / depth * self.gates_len);
             gates = others;
             let ends = Gates { bias: &parameters.bias, gates: these, row_len: self.gates_len };
-            network.arch.dispatch(Product { weights: &parameters.w_ih, rows: &self.rows, depth, ends });
+            engine.arch.dispatch(Product { weights: &parameters.w_ih, rows: &self.rows, depth, ends });
         }
     }
 
     /// One time step; the gates of its rows start at `first_row` of the block.
     fn step(&mut self, layer: usize, t: usize, first_row: usize) {
-        let (work, network) = (self.work, self.work.network);
-        let config = &network.config;
-        let parameters = network.parameters(layer, self.direction);
+        let (work, engine) = (self.work, self.work.engine);
+        let config = &engine.config;
+        let parameters = engine.parameters(layer, self.direction);
         let (running, depth) = (self.packing.running(t), config.output_size());
         self.rows.clear();
         self.rows.extend_from_slice(&self.h[..running * depth]);
@@ -224,10 +224,10 @@ impl<'r, 'c> Run<'r, 'c> {
         let (now, later) = if projects { (inner, Some(outputs)) } else { (outputs, None) };
         let gates = &self.gates[first_row * self.gates_len..];
         let ends = Cells { gates, row_len: self.gates_len, c: &mut self.c, outputs: now };
-        network.arch.dispatch(Product { weights: &parameters.w_hh, rows: &self.rows, depth, ends });
+        engine.arch.dispatch(Product { weights: &parameters.w_hh, rows: &self.rows, depth, ends });
         if let (Some(weights), Some(ends)) = (&parameters.w_hr, later) {
             let rows = &self.unprojected[..running * hidden];
-            network.arch.dispatch(Product { weights, rows, depth: hidden, ends });
+            engine.arch.dispatch(Product { weights, rows, depth: hidden, ends });
         }
     }
 
@@ -238,7 +238,7 @@ impl<'r, 'c> Run<'r, 'c> {
         let Some((h, c)) = &self.work.state else { return };
         let slot = self.slot(layer);
         for (array, rows, width) in [
-            (h, &mut self.h, self.work.network.config.output_size()),
+            (h, &mut self.h, self.work.engine.config.output_size()),
             (c, &mut self.c, self.gates_len / VECTORS),
         ] {
             for (&b, row) in self.packing.order().iter().zip(rows.chunks_exact_mut(width)) {
@@ -249,7 +249,7 @@ impl<'r, 'c> Run<'r, 'c> {
 
     /// Hands out h and c after the last step.
     fn finish(&self, layer: usize) {
-        let (work, config) = (self.work, &self.work.network.config);
+        let (work, config) = (self.work, &self.work.engine.config);
         let (output, hidden) = (config.output_size(), config.hidden_size());
         for (row, &b) in self.packing.order().iter().enumerate() {
             let slot_row = self.slot(layer) * work.batch() + b;
@@ -260,6 +260,6 @@ impl<'r, 'c> Run<'r, 'c> {
 
     /// Where this layer and direction lies in the state.
     fn slot(&self, layer: usize) -> usize {
-        layer * self.work.network.config.num_directions() + self.direction
+        layer * self.work.engine.config.num_directions() + self.direction
     }
 }

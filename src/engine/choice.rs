@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::measured::Shape;
 use super::transfer::Arrays;
-use super::{Engine, Options};
+use super::{GpuEngine, Options};
 use crate::batch::Packing;
 use crate::call::Sequences;
 use crate::error::Error;
@@ -18,7 +18,7 @@ use crate::tuning::{Cost, MOST_MEASURED, Schedule, Tuning};
 /// Runs of each schedule that are timed, after one that is not; the fastest counts.
 const RUNS: usize = 3;
 
-impl Engine {
+impl GpuEngine {
     /// The schedule of a part of the batch; of what has yet to be measured, the model's.
     pub(super) fn chosen(&self, packing: &Packing, tuning: Tuning) -> Admitted {
         let network = &self.network;

@@ -2,7 +2,7 @@
 
 use super::cache::{Bytes, Cache, Key};
 use super::run::kept_lists;
-use super::{Engine, Options};
+use super::{GpuEngine, Options};
 use crate::batch::Packing;
 use crate::call::Sequences;
 use crate::error::Error;
@@ -64,7 +64,7 @@ impl Bytes for Memory {
     }
 }
 
-impl Engine {
+impl GpuEngine {
     /// What the first call of these sizes takes at most at a time.
     pub fn memory(&self, options: Options, sequences: Sequences<'_>) -> Result<Memory, Error> {
         self.check_host(options, sequences.steps(), sequences.batch())?;
@@ -83,7 +83,7 @@ const SUBMISSION_BYTES: usize = 48 << 20;
 /// Bytes that a sequence takes: its index and length, sorted, packed, and in the key of the program.
 const SEQUENCE_BYTES: usize = 128;
 
-impl Engine {
+impl GpuEngine {
     /// Refuses a call that the host has no memory for. A call itself does so in two steps: it
     /// [checks its arrays](Self::check_arrays), allocates them, and [checks its lists](Self::check_lists).
     fn check_host(&self, options: Options, steps: usize, batch: usize) -> Result<(), Error> {

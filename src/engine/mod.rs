@@ -22,7 +22,7 @@ use crate::tuning::Tuning;
 use crate::weights::{LstmWeights, Precision};
 
 /// A network on a GPU.
-pub(crate) struct Engine {
+pub(crate) struct GpuEngine {
     gpu: Arc<Gpu>,
     network: Network,
     pipelines: Pipelines,
@@ -41,7 +41,7 @@ pub(crate) struct Options {
     pub tuning: Tuning,
 }
 
-impl Engine {
+impl GpuEngine {
     /// Uploads the weights. Pipelines are compiled when a call first needs them.
     pub async fn new(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
         let network = Network::new(weights.config(), gpu.limits(), weights.precision() == Precision::F16)?;

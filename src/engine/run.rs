@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cache::{Bytes, Key};
 use super::transfer::Arrays;
-use super::{Engine, Options};
+use super::{GpuEngine, Options};
 use crate::batch::Packing;
 use crate::call::{Call, Results, Sequences};
 use crate::error::Error;
@@ -33,7 +33,7 @@ pub(super) fn kept_lists(memory_budget: u64) -> u64 {
     memory_budget / 8
 }
 
-impl Engine {
+impl GpuEngine {
     /// As [`reference::forward`](crate::reference::forward).
     pub async fn forward(
         &self,

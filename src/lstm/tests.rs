@@ -7,13 +7,13 @@ use ndarray::Array3;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{DEFAULT_MEMORY_BUDGET, Lstm, Network as OnDevice, Wait};
+use super::{DEFAULT_MEMORY_BUDGET, Engine, Lstm, Wait};
 use crate::common;
 use crate::common::compare::{FLOOR, TIMES_WRONG, f32_tolerance, worst_error};
 use crate::common::golden::{self, Golden};
 use crate::config::LstmConfig;
 use crate::device::{Backend, Device};
-use crate::engine::Engine;
+use crate::engine::GpuEngine;
 use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::plan::Network;
@@ -33,8 +33,8 @@ fn lstm(case: &Golden, limits: impl Fn(DeviceLimits) -> DeviceLimits, edit: impl
 }
 
 fn lstm_of(gpu: &Arc<Gpu>, network: Network, weights: &LstmWeights) -> Lstm {
-    let engine = pollster::block_on(Engine::with_network(gpu, network, weights)).unwrap();
-    Lstm::with(weights, OnDevice::Gpu(Box::new(engine)))
+    let engine = pollster::block_on(GpuEngine::with_network(gpu, network, weights)).unwrap();
+    Lstm::with(weights, Engine::Gpu(Box::new(engine)))
 }
 
 fn forward(case: &Golden, lstm: &Lstm) -> (Array3<f32>, LstmState) {
@@ -137,7 +137,7 @@ fn wrong_kernels_are_seen_on_the_gpu() {
         };
         let hardware = |limits: DeviceLimits| DeviceLimits { software: false, ..twin(limits) };
         let [of_product, of_slab] = {
-            let OnDevice::Gpu(engine) = lstm(&wide, twin, |_| {}).network else { panic!("not a GPU") };
+            let Engine::Gpu(engine) = lstm(&wide, twin, |_| {}).engine else { panic!("not a GPU") };
             let scan = engine.network().layers[0].scan.as_ref().unwrap();
             assert!(scan.tiling.persistent_rows().is_some());
             [engine.network().tiling, scan.tiling].map(|tiling| tiling.variant.subgroups)
@@ -365,7 +365,7 @@ fn what_a_call_made_serves_the_next_of_its_shape() {
     let case = golden::load("packed_two_layers_bidirectional");
     let mut lstm = lstm(&case, |l| l, |_| {});
     let idle = |lstm: &Lstm| {
-        let OnDevice::Gpu(engine) = &lstm.network else { panic!("not a GPU") };
+        let Engine::Gpu(engine) = &lstm.engine else { panic!("not a GPU") };
         engine.kept_programs()
     };
     let expected = forward(&case, &lstm);
