@@ -8,11 +8,11 @@
 //! none changes a bit.
 
 mod activation;
+mod ends;
 mod meeting;
-mod pack;
+mod panels;
 mod product;
 mod shared;
-mod step;
 #[cfg(test)]
 mod subnormal_tests;
 mod sync;
@@ -24,7 +24,7 @@ mod walk;
 use ndarray::Array3;
 use pulp::Arch;
 
-use self::pack::{Parameters, lanes};
+use self::panels::{Parameters, lanes, parameters_len};
 use self::shared::Shared;
 use self::team::Team;
 use self::walk::{Work, walk};
@@ -36,7 +36,8 @@ use crate::host_memory::{check_memory, host_out_of_memory};
 use crate::platform;
 use crate::weights::LstmWeights;
 
-/// A network with its weights packed for this machine's vectors.
+/// A network on the CPU, its weights in panels as wide as this machine's vectors. Its methods have the contract of
+/// [`GpuEngine`](crate::engine::GpuEngine)'s.
 pub(crate) struct CpuEngine {
     config: LstmConfig,
     arch: Arch,
@@ -49,7 +50,7 @@ pub(crate) struct CpuEngine {
 }
 
 impl CpuEngine {
-    /// [`Error::OutOfMemory`] where there is no memory for the packed weights.
+    /// [`Error::OutOfMemory`] if the host can't allocate the panels.
     pub(crate) fn new(weights: &LstmWeights) -> Result<Self, Error> {
         Self::for_arch(weights, Arch::new())
     }
@@ -57,7 +58,7 @@ impl CpuEngine {
     fn for_arch(weights: &LstmWeights, arch: Arch) -> Result<Self, Error> {
         let config = weights.config().clone();
         let lanes = lanes(arch);
-        check_memory::<f32>(pack::len(&config, lanes)).map_err(host_out_of_memory)?;
+        check_memory::<f32>(parameters_len(&config, lanes)).map_err(host_out_of_memory)?;
         let slots = (0..config.num_layers()).flat_map(|l| (0..config.num_directions()).map(move |d| (l, d)));
         let layers = slots.map(|(l, d)| Parameters::new(weights.layer(l, d), lanes)).collect();
         let threads = platform::parallelism();

@@ -5,7 +5,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::pack::{Panels, VECTORS};
+use super::panels::{Panels, VECTORS};
 
 /// The sums of one row in a panel.
 pub(super) type Sums<S> = [<S as Simd>::f32s; VECTORS];

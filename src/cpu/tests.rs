@@ -5,7 +5,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::CpuEngine;
 use super::activation::{sigmoid, tanh};
-use super::pack::Panels;
+use super::panels::Panels;
 use crate::call::{Call, Results, StateViews};
 use crate::common::activation::{ALL, CURVED, Worst};
 use crate::common::compare::{FLOOR, TIMES_WRONG};

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndarray::{ArrayView3, s};
 
 use super::CpuEngine;
-use super::pack::VECTORS;
+use super::ends::{Cells, Gates, Outputs};
+use super::panels::VECTORS;
 use super::product::Product;
 use super::shared::Shared;
-use super::step::{Cells, Gates, Outputs};
 use super::team::Member;
 use crate::batch::Packing;
 use crate::call::{Call, StateViews};
@@ -106,10 +106,10 @@ pub(super) fn walk(work: &Work<'_>, member: &Member<'_>) {
     // Of all groups' all directions, those that fall to it.
     let shares = work.groups.iter().flat_map(|group| (0..directions).map(move |d| (group, d)));
     let shares = shares.skip(member.index).step_by(member.team_size());
-    let mut runs: Vec<_> = shares.map(|(group, direction)| Run::new(work, group, direction)).collect();
+    let mut walkers: Vec<_> = shares.map(|(group, direction)| Walker::new(work, group, direction)).collect();
     for layer in 0..work.engine.config.num_layers() {
-        for run in &mut runs {
-            run.run_layer(layer);
+        for walker in &mut walkers {
+            walker.walk_layer(layer);
         }
         member.meet(); // the layer above reads both directions
     }
@@ -119,15 +119,15 @@ pub(super) fn walk(work: &Work<'_>, member: &Member<'_>) {
 /// late.
 fn walk_groups(work: &Work<'_>) {
     while let Some(group) = work.groups.get(work.taken.fetch_add(1, Ordering::Relaxed)) {
-        let mut run = Run::new(work, group, 0);
-        (0..work.engine.config.num_layers()).for_each(|layer| run.run_layer(layer));
+        let mut walker = Walker::new(work, group, 0);
+        (0..work.engine.config.num_layers()).for_each(|layer| walker.walk_layer(layer));
     }
 }
 
 /// A group of sequences on their way through a layer in one direction.
-struct Run<'r, 'c> {
-    work: &'r Work<'c>,
-    packing: &'r Packing,
+struct Walker<'w, 'c> {
+    work: &'w Work<'c>,
+    packing: &'w Packing,
     direction: usize,
     /// bias + W_ih·x of a block of time, [rows, panels, VECTORS, lanes].
     gates: Vec<f32>,
@@ -143,8 +143,8 @@ struct Run<'r, 'c> {
     rows: Vec<f32>,
 }
 
-impl<'r, 'c> Run<'r, 'c> {
-    fn new(work: &'r Work<'c>, packing: &'r Packing, direction: usize) -> Self {
+impl<'w, 'c> Walker<'w, 'c> {
+    fn new(work: &'w Work<'c>, packing: &'w Packing, direction: usize) -> Self {
         let (engine, batch) = (work.engine, packing.batch());
         let (hidden, projection) = (engine.config.hidden_size(), engine.config.proj_size());
         let units = hidden.next_multiple_of(engine.lanes);
@@ -162,7 +162,7 @@ impl<'r, 'c> Run<'r, 'c> {
         }
     }
 
-    fn run_layer(&mut self, layer: usize) {
+    fn walk_layer(&mut self, layer: usize) {
         self.start(layer);
         let steps = self.packing.steps();
         let block_steps = block_steps(steps, self.packing.batch());
@@ -172,7 +172,7 @@ impl<'r, 'c> Run<'r, 'c> {
             self.project_input(layer, times.clone());
             for step in start..end {
                 let t = self.times(step..step + 1).start;
-                self.step(layer, t, self.packing.rows(&(times.start..t)));
+                self.time_step(layer, t, self.packing.rows(&(times.start..t)));
             }
         }
         self.finish(layer);
@@ -207,7 +207,7 @@ impl<'r, 'c> Run<'r, 'c> {
     }
 
     /// One time step; the gates of its rows start at `first_row` of the block.
-    fn step(&mut self, layer: usize, t: usize, first_row: usize) {
+    fn time_step(&mut self, layer: usize, t: usize, first_row: usize) {
         let (work, engine) = (self.work, self.work.engine);
         let config = &engine.config;
         let parameters = engine.parameters(layer, self.direction);

@@ -38,10 +38,10 @@ impl Panels {
     ) -> Self {
         let panel_len = depth * VECTORS * lanes;
         let mut lines = vec![Line::zeroed(); (count * panel_len).div_ceil(16)];
-        let packed: &mut [f32] = bytemuck::cast_slice_mut(&mut lines);
-        for (k, packed) in packed[..count * panel_len].iter_mut().enumerate() {
+        let elements: &mut [f32] = bytemuck::cast_slice_mut(&mut lines);
+        for (k, element) in elements[..count * panel_len].iter_mut().enumerate() {
             let (vector, lane) = (k / lanes % VECTORS, k % lanes);
-            *packed = flush(weight(k / panel_len, vector, lane, k / (VECTORS * lanes) % depth));
+            *element = flush(weight(k / panel_len, vector, lane, k / (VECTORS * lanes) % depth));
         }
         Self { lines, panel_len, count }
     }
@@ -88,8 +88,8 @@ impl Panels {
     }
 }
 
-/// f32 that a network's packed parameters take.
-pub(super) fn len(config: &LstmConfig, lanes: usize) -> usize {
+/// f32 of a network's parameters in panels.
+pub(super) fn parameters_len(config: &LstmConfig, lanes: usize) -> usize {
     let units = config.hidden_size().next_multiple_of(lanes);
     let of_layer = |layer| {
         // A column of the gates for each input, output and the bias; rounded up to whole cache lines.

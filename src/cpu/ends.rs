@@ -3,7 +3,7 @@
 use pulp::Simd;
 
 use super::activation::{sigmoid, tanh};
-use super::pack::{GUARD, Panels, VECTORS};
+use super::panels::{GUARD, Panels, VECTORS};
 use super::product::{Ends, Sums};
 use super::shared::Shared;
 
