@@ -7,13 +7,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
-use serde_json::{Value, json};
 
 use crate::call::{Call, Sequences};
 use crate::config::LstmConfig;
 use crate::cpu::CpuEngine;
 use crate::device::{Backend, Device, block_on};
-use crate::engine::{GpuEngine, Memory, Options, from_json};
+use crate::engine::{GpuEngine, Memory, Options, read_record, write_record};
 use crate::error::Error;
 use crate::gpu::{Gpu, Wait};
 use crate::host_memory::{check_memory, host_out_of_memory};
@@ -345,7 +344,7 @@ impl Lstm {
             Engine::Cpu(_) => Vec::new(),
             Engine::Gpu(engine) => engine.measured(),
         };
-        json!({ "made_for": self.made_for(), "choices": choices }).to_string()
+        write_record(&self.made_for(), &choices)
     }
 
     /// Takes over what [`tuning_record`](Self::tuning_record) gave, so that [`Tuning::Measure`] need not time
@@ -357,16 +356,7 @@ impl Lstm {
     /// [`Error::TuningRecord`] for text that is no such record, or one of another network, adapter or driver;
     /// then nothing is taken over.
     pub fn load_tuning(&self, record: &str) -> Result<(), Error> {
-        let wrong = |reason: String| Error::TuningRecord { reason };
-        let record: Value = serde_json::from_str(record).map_err(|error| wrong(error.to_string()))?;
-        let made_for = record["made_for"].as_str().unwrap_or("nothing");
-        if made_for != self.made_for() {
-            return Err(wrong(format!("it was made for {made_for}, and this is {}", self.made_for())));
-        }
-        let choices = record["choices"].as_array().ok_or_else(|| wrong("it has no choices".to_owned()))?;
-        let choices: Option<Vec<_>> = choices.iter().map(from_json).collect();
-        let choices = choices
-            .ok_or_else(|| wrong("a choice lacks a size, or a schedule of this version".to_owned()))?;
+        let choices = read_record(record, &self.made_for())?;
         if let Engine::Gpu(engine) = &self.engine {
             engine.take_over(choices);
         }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::measured::Shape;
 use super::transfer::Arrays;
 use super::{GpuEngine, Options};
@@ -73,12 +71,12 @@ impl GpuEngine {
         Ok(costs(&self.network, &Packing::new(sequences.longest_first())))
     }
 
-    /// What was measured, as JSON.
-    pub fn measured(&self) -> Vec<Value> {
-        self.measured.to_json()
+    /// The choices that were measured or loaded, the oldest first.
+    pub fn measured(&self) -> Vec<(Shape, Schedule)> {
+        self.measured.choices()
     }
 
-    /// Takes over what was measured earlier.
+    /// Adds choices of an earlier process.
     pub fn take_over(&self, choices: Vec<(Shape, Schedule)>) {
         let too_old = choices.len().saturating_sub(MOST_MEASURED);
         let kept = choices.into_iter().skip(too_old);

@@ -3,8 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use serde_json::{Value, json};
-
 use crate::batch::Packing;
 use crate::lock::lock;
 use crate::tuning::{MOST_MEASURED, Schedule};
@@ -18,10 +16,10 @@ pub(super) struct Measured {
 /// What a choice depends on, besides the network and the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
-    steps: usize,
-    batch: usize,
+    pub steps: usize,
+    pub batch: usize,
     /// The sum of the lengths.
-    rows: usize,
+    pub rows: usize,
 }
 
 impl Shape {
@@ -63,24 +61,15 @@ impl Measured {
         choices.push_back((shape, schedule));
     }
 
-    /// As JSON, the oldest first.
-    pub fn to_json(&self) -> Vec<Value> {
-        let choice = |&(Shape { steps, batch, rows }, schedule): &(Shape, Schedule)| json!({ "steps": steps, "batch": batch, "rows": rows, "schedule": schedule.name() });
-        lock(&self.choices).iter().map(choice).collect()
+    /// The choices, the oldest first.
+    pub fn choices(&self) -> Vec<(Shape, Schedule)> {
+        lock(&self.choices).iter().copied().collect()
     }
-}
-
-/// One choice of [`Measured::to_json`]; `None` for anything else, and for sizes that no call has.
-pub(crate) fn from_json(choice: &Value) -> Option<(Shape, Schedule)> {
-    let number = |name: &str| choice[name].as_u64().and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0);
-    let schedule = Schedule::ALL.into_iter().find(|s| choice["schedule"].as_str() == Some(s.name()))?;
-    let shape = Shape { steps: number("steps")?, batch: number("batch")?, rows: number("rows")? };
-    Some((shape, schedule))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_MEASURED, Measured, Shape, lock};
+    use super::{MOST_MEASURED, Measured, Shape};
     use crate::tuning::Schedule;
 
     fn shape(steps: usize, batch: usize, rows: usize) -> Shape {
@@ -121,7 +110,7 @@ mod tests {
         assert_eq!(measured.get(shape(290, 4, 1160), |s| s != Schedule::Diagonal), None);
         measured.set(shape(100, 4, 400), Schedule::Single);
         assert_eq!(measured.get(shape(100, 4, 400), all), Some(Schedule::Single), "the last one stands");
-        assert_eq!(measured.to_json().len(), 2);
+        assert_eq!(measured.choices().len(), 2);
     }
 
     #[test]
@@ -130,7 +119,7 @@ mod tests {
         for steps in 1..=MOST_MEASURED + 10 {
             measured.set(shape(1 << 40, steps, steps), Schedule::Step);
         }
-        let batches: Vec<_> = lock(&measured.choices).iter().map(|(shape, _)| shape.batch).collect();
+        let batches: Vec<_> = measured.choices().iter().map(|(shape, _)| shape.batch).collect();
         assert_eq!(batches, (11..=MOST_MEASURED + 10).collect::<Vec<_>>());
     }
 }

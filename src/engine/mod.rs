@@ -4,6 +4,7 @@ mod cache;
 mod choice;
 mod measured;
 mod memory;
+mod record;
 mod run;
 mod transfer;
 
@@ -11,8 +12,8 @@ use std::sync::Arc;
 
 use self::cache::Cache;
 use self::measured::Measured;
-pub(crate) use self::measured::from_json;
 pub use self::memory::Memory;
+pub(crate) use self::record::{read_record, write_record};
 use self::run::Ready;
 use crate::error::Error;
 use crate::gpu::{Gpu, Pipelines, Resident};
