@@ -1,4 +1,4 @@
-//! How the sequences of a batch lie in memory: packed, as in `torch.nn.utils.rnn.PackedSequence`.
+//! The rows of a batch in memory: packed, as in `torch.nn.utils.rnn.PackedSequence`.
 //!
 //! Sequences are sorted by falling length, so those that have a time step t are the first
 //! `running(t)`. Row r of a packed array is one time step of one sequence; the rows of a time step
@@ -13,7 +13,8 @@ pub(crate) struct Packing {
     order: Vec<usize>,
     /// Length of the sequence at each position, falling.
     lengths: Vec<usize>,
-    /// Time steps that the same sequences have, in the order of time; the last has none, and ends them.
+    /// Time steps that the same sequences have, in the order of time. The last entry has no sequences; it marks the
+    /// end.
     stretches: Vec<Stretch>,
 }
 

@@ -7,8 +7,8 @@ use crate::host_memory::zeros;
 
 /// Hidden and cell state of every layer and direction, at index layer · D + direction.
 ///
-/// What [`Lstm::forward`](crate::Lstm::forward) returns can be given to the next call, which then
-/// carries on where the last one stopped.
+/// What [`Lstm::forward`](crate::Lstm::forward) returns can be passed to the next call, which then continues the same
+/// sequences.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LstmState {
     /// h, (L·D, B, O).
@@ -22,7 +22,7 @@ impl LstmState {
     ///
     /// # Panics
     ///
-    /// If there is no memory for the state.
+    /// If the host can't allocate the state.
     pub fn zeros(config: &LstmConfig, batch: usize) -> Self {
         let [h, c] = Self::shapes(config, batch).map(|shape| match zeros(shape) {
             Ok(zeros) => zeros,

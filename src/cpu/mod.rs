@@ -1,11 +1,11 @@
 //! The CPU device: the equations of [`reference`](crate::reference) in f32, for speed.
 //!
-//! The sequences of a batch are dealt into groups, and every group's every direction is one thread's:
-//! nobody waits for anybody within a layer, so that a thread that the system stops stops no other.
+//! The sequences of a batch are dealt into groups, and one thread computes a group in one direction. Within a layer
+//! threads do not wait for each other, so a thread that the system suspends does not stall the others.
 //!
 //! Every gate is one chain of multiply-adds: bias, then x in ascending order, then h in ascending order.
-//! Neither the number of rows or threads, nor the place in the batch, nor a cut of time changes it, so
-//! none changes a bit.
+//! The order does not depend on the number of rows or threads, on the place in the batch, or on a cut of time, so
+//! none of these changes a bit.
 
 mod activation;
 mod ends;
@@ -79,7 +79,7 @@ impl CpuEngine {
 
         let threads = self.useful_threads(steps, batch);
         let groups = match config.num_directions() {
-            // Two a thread, so that one that starts late has less to do, but a tile's height each.
+            // Two a thread, so that a thread that starts late takes fewer; a tile's height at least.
             1 if threads > 1 => (2 * threads).min(batch / GROUP_ROWS).max(threads),
             directions => threads.div_ceil(directions),
         };
@@ -100,16 +100,16 @@ impl CpuEngine {
         &self.layers[layer * self.config.num_directions() + direction]
     }
 
-    /// f32 that a call takes, at most.
+    /// The most f32 that a call allocates.
     fn memory(&self, batch: usize, [output, h, c]: [usize; 3]) -> usize {
         let config = &self.config;
         let units = config.hidden_size().next_multiple_of(self.lanes);
         let directions = config.num_directions();
         let shares = self.threads.max(directions);
         let width = config.input_size().max(directions * config.output_size());
-        // Every share's block of gates has some rows, or one step of its sequences.
+        // Each share's block of gates has `BLOCK_ROWS` rows, or one step of its sequences.
         let gates = (directions * batch).saturating_add(walk::BLOCK_ROWS * shares).saturating_mul(4 * units);
-        // h and its copy, c, and what is projected.
+        // h and its copy, c, and h before the projection.
         let states = (directions * batch).saturating_mul(4 * units);
         let block = gates.saturating_add(walk::ROWS_AT_ONCE * width * shares);
         // Index and length of a sequence, sorted and packed: words of two f32.
@@ -117,7 +117,8 @@ impl CpuEngine {
         [output.saturating_mul(2), h, c, block, states, sequences].into_iter().fold(0, usize::saturating_add)
     }
 
-    /// The number of threads that pay for a call: as many as its work is worth, and as can share it.
+    /// The number of threads for a call: one for each [`THREAD_WORK`], and no more than there are shares of the
+    /// batch.
     fn useful_threads(&self, steps: usize, batch: usize) -> usize {
         let config = &self.config;
         let shares = batch.saturating_mul(config.num_directions());
@@ -127,8 +128,10 @@ impl CpuEngine {
     }
 }
 
-/// Sequences of a group that are worth having apart: products are nearly as fast on so many rows as on more.
+/// The fewest sequences of a group if there are several groups a thread: a product of so many rows is nearly as fast
+/// as one of more.
 const GROUP_ROWS: usize = 4;
 
-/// Multiply-adds that a thread is worth: at some 20 a ns 0.1 ms, several times what starting it takes.
+/// Multiply-adds that occupy a thread: at some 20 a ns they take 0.1 ms, several times what it takes to start the
+/// thread.
 const THREAD_WORK: usize = 2_000_000;

@@ -1,4 +1,4 @@
-//! What needs a look inside: activations over all of f32, other vectors and threads, a wrong packing.
+//! Tests of private parts: activations over all of f32, other vectors and threads, wrong panels.
 
 use ndarray::{Array3, ArrayView3};
 use pulp::{Arch, Simd, WithSimd};

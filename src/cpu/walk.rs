@@ -1,4 +1,4 @@
-//! One thread's way through layers and time.
+//! The loops over layers and time that each thread runs.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,11 +15,11 @@ use crate::batch::Packing;
 use crate::call::{Call, StateViews};
 use crate::subnormal::{flush, flush_all};
 
-/// Rows of the input that are multiplied at once: enough that weights from afar are worth their way,
-/// few enough that the rows stay in the second cache.
+/// Rows of the input that are multiplied at once: enough to pay for reading the weights from memory, and few enough
+/// that the rows stay in the L2 cache.
 pub(super) const ROWS_AT_ONCE: usize = 48;
 
-/// Rows of a block of time, where the batch has fewer: its gates stay in the second cache.
+/// Rows of a block of time, if the batch has fewer: its gates stay in the L2 cache.
 pub(super) const BLOCK_ROWS: usize = 96;
 
 /// f32 of the rows that a product reads: some of a layer's input, or one step of h.
@@ -40,9 +40,9 @@ pub(super) struct Work<'a> {
     input: ArrayView3<'a, f32>,
     /// h and c before the first step.
     state: Option<StateViews<'a, f32>>,
-    /// The batch in groups of sequences; in two directions every group's every direction is one thread's.
+    /// The batch in groups of sequences; in two directions one thread computes a group in one direction.
     groups: Vec<Packing>,
-    /// In one direction, how many of them threads have taken.
+    /// In one direction, how many of the groups threads have taken.
     taken: AtomicUsize,
     /// (T, B, D·O): what a layer reads and writes. One direction reads a block of time before it
     /// writes it, so that one is enough; two directions need two, which take turns.
@@ -78,7 +78,7 @@ impl<'a> Work<'a> {
         self.input.dim().1
     }
 
-    /// What layer `layer` writes; the layer above reads it, the last one's is the output.
+    /// The output of `layer`: the layer above reads it, and the last one's is the call's output.
     fn sequence_of(&self, layer: usize) -> &Shared {
         &self.sequences[(self.engine.config.num_layers() - 1 - layer) % self.sequences.len()]
     }
@@ -97,13 +97,13 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Runs a member's share of every layer.
+/// Computes a member's share of every layer.
 pub(super) fn walk(work: &Work<'_>, member: &Member<'_>) {
     let directions = work.engine.config.num_directions();
     if directions == 1 {
         return walk_groups(work);
     }
-    // Of all groups' all directions, those that fall to it.
+    // A share is a group in one direction; every `team_size`th is this member's.
     let shares = work.groups.iter().flat_map(|group| (0..directions).map(move |d| (group, d)));
     let shares = shares.skip(member.index).step_by(member.team_size());
     let mut walkers: Vec<_> = shares.map(|(group, direction)| Walker::new(work, group, direction)).collect();
@@ -115,8 +115,8 @@ pub(super) fn walk(work: &Work<'_>, member: &Member<'_>) {
     }
 }
 
-/// In one direction a group of sequences needs no other: whoever is free takes the next, for a member may start
-/// late.
+/// In one direction groups do not depend on each other: a member that is free takes the next one, since another may
+/// start late.
 fn walk_groups(work: &Work<'_>) {
     while let Some(group) = work.groups.get(work.taken.fetch_add(1, Ordering::Relaxed)) {
         let mut walker = Walker::new(work, group, 0);
@@ -124,7 +124,7 @@ fn walk_groups(work: &Work<'_>) {
     }
 }
 
-/// A group of sequences on their way through a layer in one direction.
+/// Computes a group of sequences in one direction, a layer at a time.
 struct Walker<'w, 'c> {
     work: &'w Work<'c>,
     packing: &'w Packing,
@@ -178,7 +178,7 @@ impl<'w, 'c> Walker<'w, 'c> {
         self.finish(layer);
     }
 
-    /// The times of some steps: the reverse direction walks from the last to the first.
+    /// The times of some steps: the reverse direction goes from the last time to the first.
     fn times(&self, steps: Range<usize>) -> Range<usize> {
         let all = self.packing.steps();
         if self.direction == 0 { steps } else { all - steps.end..all - steps.start }
@@ -231,7 +231,7 @@ impl<'w, 'c> Walker<'w, 'c> {
         }
     }
 
-    /// Takes h and c before the first step.
+    /// Sets h and c to the initial state.
     fn start(&mut self, layer: usize) {
         self.h.fill(0.0);
         self.c.fill(0.0);
@@ -247,7 +247,7 @@ impl<'w, 'c> Walker<'w, 'c> {
         }
     }
 
-    /// Hands out h and c after the last step.
+    /// Writes h and c to the call's results.
     fn finish(&self, layer: usize) {
         let (work, config) = (self.work, &self.work.engine.config);
         let (output, hidden) = (config.output_size(), config.hidden_size());
@@ -258,7 +258,7 @@ impl<'w, 'c> Walker<'w, 'c> {
         }
     }
 
-    /// Where this layer and direction lies in the state.
+    /// The index of this layer and direction in the state.
     fn slot(&self, layer: usize) -> usize {
         layer * self.work.engine.config.num_directions() + self.direction
     }

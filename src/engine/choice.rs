@@ -17,7 +17,7 @@ use crate::tuning::{Cost, MOST_MEASURED, Schedule, Tuning};
 const RUNS: usize = 3;
 
 impl GpuEngine {
-    /// The schedule of a part of the batch; of what has yet to be measured, the model's.
+    /// The schedule for a part of the batch. Of a shape that is not measured yet it is the model's.
     pub(super) fn chosen(&self, packing: &Packing, tuning: Tuning) -> Admitted {
         let network = &self.network;
         let wanted = match tuning {
@@ -29,7 +29,8 @@ impl GpuEngine {
         admit_or_step(network, packing, wanted.or_else(cheapest).unwrap_or(Schedule::Step))
     }
 
-    /// The fastest schedule for a part of the batch, timed unless it is known of a shape like it.
+    /// The fastest schedule for a part of the batch: that of a similar shape if one was measured, else by timing
+    /// each.
     pub(super) async fn measure(
         &self,
         options: Options,
@@ -61,7 +62,7 @@ impl GpuEngine {
         Ok(fastest.1)
     }
 
-    /// What each admitted schedule costs a call in one part, the cheapest first.
+    /// The cost of a call in one part under each schedule that can compute it, the cheapest first.
     pub fn costs(&self, options: Options, sequences: Sequences<'_>) -> Result<Vec<Cost>, Error> {
         let (steps, batch) = (sequences.steps(), sequences.batch());
         if batch == 0 {
@@ -83,14 +84,14 @@ impl GpuEngine {
         kept.for_each(|(shape, schedule)| self.measured.set(shape, schedule));
     }
 
-    /// The device that a measurement holds for.
+    /// The device for which a measurement is valid.
     pub fn made_for(&self) -> String {
         let info = self.gpu.info();
         let half = if self.network.tiling.variant.half_weights { ", f16" } else { "" };
         format!("{} ({:?}, {} {}){half}", info.name, info.backend, info.driver, info.driver_info)
     }
 
-    /// The schedule that was measured for a part of the batch, or for one like it, if it can compute this one.
+    /// The schedule that was measured for a part of the batch, or for a similar one, if it can compute this one.
     fn known(&self, packing: &Packing) -> Option<Schedule> {
         self.measured.get(Shape::of(packing), |schedule| admit(&self.network, packing, schedule).is_some())
     }

@@ -1,4 +1,4 @@
-//! What was measured: the fastest schedule for calls of a shape, and of shapes like it.
+//! Measured choices: the fastest schedule for calls of a shape, and of similar shapes.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ pub(super) struct Measured {
     choices: Mutex<VecDeque<(Shape, Schedule)>>,
 }
 
-/// What a choice depends on, besides the network and the device.
+/// The sizes that a choice depends on, besides the network and the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub steps: usize,
@@ -27,8 +27,8 @@ impl Shape {
         Self { steps: packing.steps(), batch: packing.batch(), rows: packing.first_row(packing.steps()) }
     }
 
-    /// How far two shapes are apart, if they are alike: by less than a factor of two in every size. So what has one
-    /// step, or one sequence, is like nothing that has more.
+    /// The distance of two shapes if they are similar: if every size differs by less than a factor of two. So a shape
+    /// of one step, or of one sequence, is similar to none of more.
     ///
     /// It is the product of the three factors, 1 for equal shapes.
     fn distance(&self, other: &Self) -> Option<f64> {
@@ -43,7 +43,7 @@ impl Shape {
 }
 
 impl Measured {
-    /// The choice for the nearest shape that is like this one, of those that `admits` takes.
+    /// The choice for the nearest similar shape, of those that `admits` accepts.
     pub fn get(&self, shape: Shape, admits: impl Fn(Schedule) -> bool) -> Option<Schedule> {
         let choices = lock(&self.choices);
         let alike = choices.iter().filter_map(|&(known, schedule)| Some((shape.distance(&known)?, schedule)));
@@ -51,7 +51,7 @@ impl Measured {
         admitted.min_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, schedule)| schedule)
     }
 
-    /// Adds a choice, or renews it, and drops the oldest one where they are too many.
+    /// Adds or replaces the choice for a shape, and drops the oldest one if there are too many.
     pub fn set(&self, shape: Shape, schedule: Schedule) {
         let mut choices = lock(&self.choices);
         choices.retain(|(known, _)| *known != shape);

@@ -12,16 +12,16 @@ use crate::program::Program;
 
 /// Bytes that a call takes, as computed by [`Lstm::memory`](crate::Lstm::memory).
 ///
-/// The sizes of buffers are those that are asked of wgpu. A driver rounds each buffer up to its own alignment, and its
+/// The sizes of buffers are those requested from wgpu. A driver rounds each buffer up to its own alignment, and its
 /// allocator takes memory in blocks of some MiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Memory {
-    /// Packed weights: there as long as the network is.
+    /// Packed weights, allocated as long as the network lives.
     pub weights: u64,
     /// Input, gates, states, outputs and uniforms.
     pub device: u64,
-    /// What the host writes the upload into and reads the results from, in memory that it can map.
+    /// Mappable buffers: the host writes uploads into them, and reads results from them.
     pub staging: u64,
     /// The host's lists of dispatches and their uniforms. Arrays that the call returns come on top of it.
     pub host: u64,
@@ -33,7 +33,7 @@ impl Memory {
         self.weights + self.device + self.staging
     }
 
-    /// Of a program that was made to keep lists of up to `keep` bytes.
+    /// The memory of a program that keeps lists of up to `keep` bytes.
     fn of(program: &Program<HostData>, keep: u64) -> Self {
         let buffers: u64 = program.buffers.iter().map(|buffer| buffer.bytes()).sum();
         let needs = &program.needs;
@@ -43,7 +43,7 @@ impl Memory {
             weights: 0,
             device: buffers + needs.params,
             staging: params_upload + needs.uploads + needs.downloads,
-            // Lists that turn out too long to be kept are there until they do.
+            // Lists are allocated until they turn out too long to be kept.
             host: needs.lists.min(keep.saturating_add(needs.largest_list)),
         }
     }
@@ -65,7 +65,7 @@ impl Bytes for Memory {
 }
 
 impl GpuEngine {
-    /// What the first call of these sizes takes at most at a time.
+    /// The most that the first call of these sizes takes at a time.
     pub fn memory(&self, options: Options, sequences: Sequences<'_>) -> Result<Memory, Error> {
         self.check_host(options, sequences.steps(), sequences.batch())?;
         let parts = self.parts(options, sequences)?;

@@ -1,4 +1,4 @@
-//! The GPU device: what a network keeps on a GPU, and how its calls run there.
+//! The GPU device: a network's weights and programs on a GPU, and how its calls run.
 
 mod cache;
 mod choice;
@@ -22,7 +22,7 @@ use crate::plan::Network;
 use crate::tuning::Tuning;
 use crate::weights::{LstmWeights, Precision};
 
-/// A network on a GPU.
+/// A network on a GPU. Its methods have the contract of [`CpuEngine`](crate::cpu::CpuEngine)'s.
 pub(crate) struct GpuEngine {
     gpu: Arc<Gpu>,
     network: Network,
@@ -72,7 +72,7 @@ impl GpuEngine {
         &self.gpu.info().name
     }
 
-    /// Programs that wait for a call of their shape.
+    /// The number of programs that are kept.
     #[cfg(test)]
     pub fn kept_programs(&self) -> usize {
         self.cache.len()

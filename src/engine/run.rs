@@ -13,10 +13,10 @@ use crate::plan::{Admitted, HostData, Scheduler, most_sequences, schedule};
 use crate::program::Program;
 use crate::tuning::Tuning;
 
-/// A program, and what it runs in on the device.
+/// A program, and its buffers on the device.
 pub(super) struct Ready {
     program: Program<HostData>,
-    /// To list the submissions again, where the program does not keep them.
+    /// To list the submissions again if the program does not keep them.
     admitted: Admitted,
     prepared: Prepared,
 }
@@ -27,8 +27,8 @@ impl Bytes for Ready {
     }
 }
 
-/// Bytes of a program's lists that are kept, of a memory budget: an eighth of it. Longer ones are made anew at each
-/// call.
+/// Bytes of a program's lists that are kept, of a memory budget: an eighth of it. Longer ones are listed again at
+/// each call.
 pub(super) fn kept_lists(memory_budget: u64) -> u64 {
     memory_budget / 8
 }
@@ -76,7 +76,7 @@ impl GpuEngine {
                 let keep = kept_lists(budget);
                 let program = schedule(network, packing, budget, Arc::clone(&admitted), keep)?;
                 let prepared = match gpu.prepare(&program, pipelines, weights).await {
-                    // What is kept for other shapes must not be what is missing here.
+                    // Free the buffers that are kept for other shapes, and try again.
                     Err(Error::OutOfMemory { .. }) if cache.clear() => {
                         gpu.poll();
                         gpu.prepare(&program, pipelines, weights).await?

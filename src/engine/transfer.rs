@@ -47,10 +47,10 @@ impl<'a> Arrays<'a> {
     }
 }
 
-/// Where numbers are flushed on their way; made once for many rows.
+/// A buffer to flush numbers in, allocated once for many rows.
 type Scratch = [f32; 1024];
 
-/// Numbers that follow each other; subnormal ones become zeros.
+/// Puts contiguous numbers; subnormal ones become zeros.
 fn put_flushed(numbers: &[f32], scratch: &mut Scratch, put: &mut dyn FnMut(&[f32])) {
     for chunk in numbers.chunks(scratch.len()) {
         let flushed = &mut scratch[..chunk.len()];
@@ -60,7 +60,7 @@ fn put_flushed(numbers: &[f32], scratch: &mut Scratch, put: &mut dyn FnMut(&[f32
     }
 }
 
-/// A row, padded with zeros to `width`: to whole vec4f, or not at all. Subnormal numbers become zeros.
+/// Puts a row, padded with zeros to `width`: to whole vec4f, or not at all. Subnormal numbers become zeros.
 fn put_row(row: ArrayView1<'_, f32>, width: usize, scratch: &mut Scratch, put: &mut dyn FnMut(&[f32])) {
     match row.as_slice() {
         Some(row) => put_flushed(row, scratch, put),
@@ -69,7 +69,7 @@ fn put_row(row: ArrayView1<'_, f32>, width: usize, scratch: &mut Scratch, put: &
     put(&[0.0; VEC4][..width - row.len()]);
 }
 
-/// A row as the caller has it: `from` without its padding.
+/// Copies a row to the caller's array, without its padding.
 fn take_row(mut to: ArrayViewMut1<'_, f32>, from: &[f32]) {
     let from = &from[..to.len()];
     match to.as_slice_mut() {

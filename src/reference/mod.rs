@@ -1,7 +1,7 @@
 //! The equations of an LSTM over ndarray, in f32 or f64.
 //!
-//! In f64 it is the oracle of this crate's tests; it is itself held to PyTorch's answers. What runs where
-//! there is no GPU is [`Device::cpu`](crate::Device::cpu), written for speed.
+//! In f64 it is the oracle of this crate's tests, which also compare it with PyTorch. The device for machines without
+//! a GPU is [`Device::cpu`](crate::Device::cpu), which is written for speed.
 
 mod equations;
 
@@ -24,8 +24,8 @@ use equations::{Parameters, run_direction};
 /// | h_n, c_n | (L·D, B, O), (L·D, B, H) | h and c after the last step |
 ///
 /// With lengths, sequence b is the first `lengths[b]` steps of its column: the output is zero past
-/// it, the state is the sequence's own last one, and what lies past it is never read. The reverse
-/// direction runs from a sequence's last step to t = 0, and its state is the one after t = 0.
+/// it, the state is the sequence's own last one, and the input past it is never read. The reverse direction runs from
+/// a sequence's last step to t = 0, and its state is the one after t = 0.
 ///
 /// # Errors
 ///
@@ -61,7 +61,7 @@ pub fn forward<T: NdFloat + From<f32>>(
     Stack::new(weights).forward(&call)
 }
 
-/// A copy in standard layout, so that what comes out is, whatever went in.
+/// A copy in standard layout: the results have it for views of any layout.
 fn standard<T: Clone>(array: ArrayView3<'_, T>) -> Array3<T> {
     array.as_standard_layout().into_owned()
 }
