@@ -1,4 +1,4 @@
-//! How the sequences of a batch lie in memory: packed, as in `torch.nn.utils.rnn.PackedSequence`.
+//! The rows of a batch in memory: packed, as in `torch.nn.utils.rnn.PackedSequence`.
 //!
 //! Sequences are sorted by falling length, so those that have a time step t are the first
 //! `running(t)`. Row r of a packed array is one time step of one sequence; the rows of a time step
@@ -13,7 +13,8 @@ pub(crate) struct Packing {
     order: Vec<usize>,
     /// Length of the sequence at each position, falling.
     lengths: Vec<usize>,
-    /// Time steps that the same sequences have, in the order of time; the last has none, and ends them.
+    /// Time steps that the same sequences have, in the order of time. The last entry has no sequences; it marks the
+    /// end.
     stretches: Vec<Stretch>,
 }
 
@@ -59,7 +60,7 @@ impl Packing {
     }
 
     /// Whether every sequence has all T steps.
-    pub fn is_uniform(&self) -> bool {
+    pub fn has_equal_lengths(&self) -> bool {
         self.lengths.last() == self.lengths.first()
     }
 
@@ -145,7 +146,7 @@ mod tests {
         assert_eq!(packing.rows(&(0..4)), 2 + 4 + 1 + 4);
         assert_eq!([0, 1, 2, 3, 4].map(|t| packing.first_row(t)), [0, 4, 7, 9, 11]);
         assert_eq!(packing.changes().collect::<Vec<_>>(), [0, 1, 2, 4]);
-        assert!(!packing.is_uniform());
+        assert!(!packing.has_equal_lengths());
     }
 
     #[test]
@@ -154,7 +155,7 @@ mod tests {
         assert_eq!((packing.steps(), packing.stretches.len()), (1 << 40, 2));
         assert_eq!([0, 7, 1 << 40].map(|t| packing.first_row(t)), [0, 14, 2 << 40]);
         assert_eq!([0, 7, (1 << 40) - 1].map(|t| packing.running(t)), [2; 3]);
-        assert!(packing.is_uniform());
+        assert!(packing.has_equal_lengths());
         let blocks = packing.blocks(usize::MAX, 1 << 38);
         assert_eq!(blocks, [0..1 << 38, 1 << 38..2 << 38, 2 << 38..3 << 38, 3 << 38..4 << 38]);
     }

@@ -2,7 +2,7 @@
 
 /// The sizes and options of an LSTM: the arguments of `torch.nn.LSTM`.
 ///
-/// Nothing is checked here; whatever takes a config refuses one with a size of zero or with
+/// Its methods check nothing; a function that takes a config refuses one with a size of zero or with
 /// P ≥ H ([`Error::ZeroSize`](crate::Error::ZeroSize), [`Error::ProjectionTooLarge`](crate::Error::ProjectionTooLarge)).
 ///
 /// ```
@@ -96,8 +96,35 @@ impl LstmConfig {
         if self.proj_size > 0 { self.proj_size } else { self.hidden_size }
     }
 
+    /// Refuses sizes that no network has.
+    pub(crate) fn check(&self) -> Result<(), WrongSize> {
+        for (what, size) in [
+            ("input_size", self.input_size),
+            ("hidden_size", self.hidden_size),
+            ("num_layers", self.num_layers),
+        ] {
+            if size == 0 {
+                return Err(WrongSize::Zero { what });
+            }
+        }
+        let (proj_size, hidden_size) = (self.proj_size, self.hidden_size);
+        if proj_size >= hidden_size {
+            return Err(WrongSize::Projection { proj_size, hidden_size });
+        }
+        Ok(())
+    }
+
     /// The width of what enters `layer`: I for the first, D·O for the others.
     pub fn layer_input_size(&self, layer: usize) -> usize {
         if layer == 0 { self.input_size } else { self.num_directions().saturating_mul(self.output_size()) }
     }
+}
+
+/// Why a config is not a network's: [`Error`](crate::Error) has a variant for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WrongSize {
+    /// The size of this name is zero.
+    Zero { what: &'static str },
+    /// P ≥ H.
+    Projection { proj_size: usize, hidden_size: usize },
 }

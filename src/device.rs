@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::gpu::Gpu;
+use crate::platform;
 
 /// The GPU or the CPU. Cheap to clone; clones are the same device.
 ///
@@ -26,8 +27,8 @@ pub(crate) enum Backend {
 impl Device {
     /// A hardware GPU where there is one, else the CPU: a software adapter is slower than the CPU path.
     ///
-    /// Why it chose goes to the [`log`](https://docs.rs/log) crate: what was chosen as `info`, and as `warn` the error of
-    /// [`gpu`](Self::gpu) that left the CPU.
+    /// It logs its choice through the [`log`](https://docs.rs/log) crate: as `info`, or as `warn` if it is the CPU
+    /// because of an error of [`gpu`](Self::gpu), which the message has.
     pub fn best() -> Self {
         match Self::gpu() {
             Ok(device) if !device.is_software() => {
@@ -49,15 +50,14 @@ impl Device {
     }
 
     /// Any GPU adapter, software ones too. `WGPU_BACKEND`, `WGPU_ADAPTER_NAME` and `WGPU_POWER_PREF`
-    /// choose among several, as wgpu documents them; without them it is the fastest. An empty `WGPU_BACKEND`
-    /// names no backend; the other two have no effect while they are empty.
+    /// choose among several, as wgpu documents them; without them it is the fastest. An empty `WGPU_BACKEND` names no
+    /// backend; the other two have no effect if they are empty.
     ///
     /// # Errors
     ///
     /// [`Error::NoAdapter`], also for a variable whose value names nothing, as `WGPU_BACKEND=nonsense`;
-    /// [`Error::DeviceRequest`]; [`Error::LimitExceeded`] for an adapter that
-    /// has no compute shaders worth the name; [`Error::Unsupported`] in a browser, where nothing may
-    /// block: use [`gpu_async`](Self::gpu_async).
+    /// [`Error::DeviceRequest`]; [`Error::LimitExceeded`] for an adapter with less than every kernel needs;
+    /// [`Error::Unsupported`] in a browser, where nothing may block: use [`gpu_async`](Self::gpu_async).
     pub fn gpu() -> Result<Self, Error> {
         block_on("Device::gpu", "use Device::gpu_async", Self::gpu_async())
     }
@@ -79,11 +79,11 @@ impl Device {
 
     /// A device that the caller opened, to share it. Subgroups are used if its features include them.
     ///
-    /// The device's limits bound what can run. Its device-lost callback stays the caller's.
+    /// The device's limits bound what can run. The caller keeps its device-lost callback.
     ///
-    /// Calls on it wait by [`wgpu::Device::poll`], which runs the callbacks of everyone on the device: so a call may
-    /// run the application's own, of `map_async` and `on_submitted_work_done`, in the thread that waits. A panic
-    /// in one of them goes on to the caller of the method that waited.
+    /// Calls on it wait by [`wgpu::Device::poll`], which runs the callbacks of all users of the device: so a call may
+    /// run the application's own, of `map_async` and `on_submitted_work_done`, in the thread that waits. A panic in
+    /// one of them is passed on to the caller of the method that waits.
     ///
     /// # Errors
     ///
@@ -140,14 +140,12 @@ impl fmt::Debug for Device {
     }
 }
 
-/// Waits for a future in the calling thread, where the platform lets it.
+/// Waits for a future in the calling thread. In a browser, where nothing may block, the error names what to call
+/// `instead`.
 pub(crate) fn block_on<T>(
     what: &'static str,
     instead: &'static str,
     future: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    if cfg!(target_family = "wasm") {
-        return Err(Error::Unsupported { what, reason: instead });
-    }
-    pollster::block_on(future)
+    platform::block_on(future).unwrap_or(Err(Error::Unsupported { what, reason: instead }))
 }

@@ -19,7 +19,7 @@
 mod text;
 
 use crate::batch::Packing;
-use crate::check::check_input;
+use crate::call::Sequences;
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::layout::Element;
@@ -152,12 +152,13 @@ impl Inspection {
     }
 
     fn packing(&self, steps: usize, batch: usize) -> Result<Packing, Error> {
-        check_input(&self.network.config, (steps, batch, self.network.config.input_size()), None)?;
         if batch == 0 {
             return Err(Error::ZeroSize { what: "the batch" });
         }
+        Sequences::new(&self.network.config, steps, batch, None)?;
         // A larger batch goes through in parts of this size.
         let batch = batch.min(most_sequences(&self.network, self.memory_budget)?);
-        Ok(Packing::new((0..batch).map(|b| (b, steps)).collect()))
+        let sequences = Sequences::new(&self.network.config, steps, batch, None)?;
+        Ok(Packing::new(sequences.longest_first()))
     }
 }

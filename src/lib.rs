@@ -29,7 +29,7 @@
 extern crate self as wgpu_lstm; // tests/common names the crate as its users do
 
 mod batch;
-mod check;
+mod call;
 #[cfg(test)]
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -39,11 +39,14 @@ mod device;
 mod engine;
 mod error;
 mod gpu;
+mod host_memory;
 pub mod inspect;
 mod kernels;
 mod layout;
+mod lock;
 mod lstm;
 mod plan;
+mod platform;
 mod program;
 pub mod reference;
 mod state;

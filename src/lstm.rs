@@ -7,15 +7,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
-use serde_json::{Value, json};
 
-use crate::check::{check_input, check_memory, host_out_of_memory};
+use crate::call::{Call, Sequences};
 use crate::config::LstmConfig;
-use crate::cpu;
+use crate::cpu::CpuEngine;
 use crate::device::{Backend, Device, block_on};
-use crate::engine::{Engine, Memory, Options, from_json};
+use crate::engine::{GpuEngine, Memory, Options, read_record, write_record};
 use crate::error::Error;
 use crate::gpu::{Gpu, Wait};
+use crate::host_memory::{check_memory, host_out_of_memory};
 use crate::state::LstmState;
 use crate::tuning::{Cost, DEFAULT_MEMORY_BUDGET, Tuning};
 use crate::weights::{LstmWeights, Precision};
@@ -31,21 +31,20 @@ use crate::weights::{LstmWeights, Precision};
 /// # Small numbers
 ///
 /// Many processors compute 10 to 100 times slower with subnormal numbers, those below 2⁻¹²⁶ (1.2e-38), than with
-/// others. So each one in the input, the weights or a state is taken as zero, on every device, and none is
-/// returned. Results stay within the same error of the exact ones. Products of larger numbers can still be
-/// subnormal where a processor has no fused multiply-add, and on software adapters, which round them apart.
+/// others. So every device treats a subnormal number in the input, the weights or a state as zero, and returns none.
+/// Results stay within the same error of the exact ones. Products of larger numbers can still be subnormal where a
+/// processor has no fused multiply-add, and on software adapters, which round a product before they add it.
 ///
 /// # Memory
 ///
 /// [`memory`](Self::memory) computes what a call takes on a GPU. A call of a recently used shape allocates nothing
-/// there, not even a staging buffer, if the kept buffers are within twice the
-/// [memory budget](Self::with_memory_budget). It submits once, unless it runs in blocks of time or parts of
-/// the batch.
+/// there, not even a staging buffer, if its buffers are within twice the [memory budget](Self::with_memory_budget).
+/// It submits once, unless it runs in blocks of time or parts of the batch.
 ///
 /// On the host a repeated call on a GPU allocates what it returns, and 12·B words to order the sequences and to find
 /// the shape; inputs and outputs are copied once, between the caller's arrays and mapped memory. (Batch first,
-/// the output is copied again.) Before, it checks that there is memory for all of this, by one allocation that it
-/// frees. Besides, wgpu allocates about 400 bytes a dispatch and 50 KB a call while it records.
+/// the output is copied again.) It first checks that the host has the memory for all of this, by one allocation that
+/// it frees. While a call is recorded, wgpu allocates about 400 bytes a dispatch and 50 KB a call.
 ///
 /// # Examples
 ///
@@ -71,24 +70,24 @@ pub struct Lstm {
     config: LstmConfig,
     precision: Precision,
     options: Options,
-    network: Network,
+    engine: Engine,
 }
 
 /// The network on its device.
-enum Network {
-    Cpu(cpu::Network),
-    Gpu(Box<Engine>),
+enum Engine {
+    Cpu(CpuEngine),
+    Gpu(Box<GpuEngine>),
 }
 
 impl Lstm {
-    /// Puts a network on a device.
+    /// Creates a network on a device, and uploads its weights.
     ///
     /// # Errors
     ///
     /// [`Error::LimitExceeded`] if a weight is larger than the device can bind (as f16 it may fit, see
-    /// [`LstmWeights::to_precision`]; the error says so then), or has more columns than a dispatch reaches,
-    /// [`Error::OutOfMemory`], [`Error::DeviceLost`]; [`Error::Unsupported`] on a GPU in a browser,
-    /// where nothing may block: use [`new_async`](Self::new_async).
+    /// [`LstmWeights::to_precision`]; the error says so then), or has more columns than a dispatch can cover,
+    /// [`Error::OutOfMemory`], [`Error::DeviceLost`]; [`Error::Unsupported`] on a GPU in a browser, where nothing may
+    /// block: use [`new_async`](Self::new_async).
     pub fn new(device: &Device, weights: &LstmWeights) -> Result<Self, Error> {
         match device.backend() {
             Backend::Cpu => Self::on_cpu(weights),
@@ -111,17 +110,17 @@ impl Lstm {
     }
 
     fn on_cpu(weights: &LstmWeights) -> Result<Self, Error> {
-        Ok(Self::with(weights, Network::Cpu(cpu::Network::new(weights)?)))
+        Ok(Self::with(weights, Engine::Cpu(CpuEngine::new(weights)?)))
     }
 
     async fn on_gpu(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
-        Ok(Self::with(weights, Network::Gpu(Box::new(Engine::new(gpu, weights).await?))))
+        Ok(Self::with(weights, Engine::Gpu(Box::new(GpuEngine::new(gpu, weights).await?))))
     }
 
-    fn with(weights: &LstmWeights, network: Network) -> Self {
+    fn with(weights: &LstmWeights, engine: Engine) -> Self {
         let options =
             Options { batch_first: false, memory_budget: DEFAULT_MEMORY_BUDGET, tuning: Tuning::Model };
-        Self { config: weights.config().clone(), precision: weights.precision(), options, network }
+        Self { config: weights.config().clone(), precision: weights.precision(), options, engine }
     }
 
     /// Whether input and output are (B, T, ·) and not (T, B, ·). States are never batch first.
@@ -135,25 +134,26 @@ impl Lstm {
     /// device, and the host's copies on their way. A call that needs more runs in several blocks of time,
     /// or in parts of the batch; the results are the same.
     ///
-    /// On top of it come the weights; the states; the uniforms of a submission, about 256 bytes for each time step
-    /// and layer and at most 16 MiB; and in a bidirectional network the whole sequence of a layer's input and
-    /// output. [`memory`](Self::memory) counts all of these.
+    /// The budget does not include the weights; the states; the uniforms of a submission, about 256 bytes for each
+    /// time step and layer and at most 16 MiB; and in a bidirectional network the whole sequence of a layer's input
+    /// and output. [`memory`](Self::memory) counts all of these.
     ///
-    /// The budget is that of a call: calls that run at the same time take as much each.
+    /// Each call has this budget: calls that run at the same time take as much each.
     ///
-    /// Buffers of the last finished calls are kept for the next ones of the same shape, up to twice the budget in
-    /// all: a call whose buffers fit allocates none the next time. A call's list of dispatches is kept with them
-    /// if it takes no more than an eighth of the budget; else each call makes it again, one submission at a time.
+    /// The buffers of recent calls are kept for calls of the same shape, up to twice the budget in all: if a call's
+    /// buffers fit, the next call of its shape allocates none. A call's list of dispatches is kept with them if it
+    /// takes no more than an eighth of the budget; else each call lists its dispatches again, one submission at a
+    /// time.
     ///
-    /// [`DEFAULT_MEMORY_BUDGET`] unless set. The CPU has no use for it.
+    /// [`DEFAULT_MEMORY_BUDGET`] unless set. It has no effect on the CPU.
     #[must_use]
     pub fn with_memory_budget(mut self, bytes: u64) -> Self {
         self.options.memory_budget = bytes;
         self
     }
 
-    /// How the schedule of a call on a GPU is chosen: [`Tuning::Model`] unless set. The results are the same
-    /// to the bit. The CPU has no use for it.
+    /// How the schedule of a call on a GPU is chosen: [`Tuning::Model`] unless set. The results are the same to the
+    /// bit. It has no effect on the CPU.
     #[must_use]
     pub fn with_tuning(mut self, tuning: Tuning) -> Self {
         self.options.tuning = tuning;
@@ -196,8 +196,8 @@ impl Lstm {
         self.blocking("Lstm::forward on a GPU", "use Lstm::forward_async", run)
     }
 
-    /// As [`forward`](Self::forward), without waiting in the calling thread for a GPU. (The CPU device
-    /// computes in it all the same.)
+    /// As [`forward`](Self::forward), without waiting in the calling thread for a GPU. (The CPU device computes in
+    /// the calling thread.)
     ///
     /// Every call takes memory of its own until it ends, on a GPU as much as [`memory`](Self::memory) says: bound the
     /// number of calls that are in flight at once.
@@ -236,9 +236,8 @@ impl Lstm {
     /// Runs the network over sequences of different lengths: sequence b is the first `lengths[b]` steps
     /// of the input. Shapes are those of [`forward`](Self::forward).
     ///
-    /// The output is 0 past each length, and the state is each sequence's own last one. What lies past
-    /// a length is never read; it may be NaN. Lengths may come in any order, and the work grows with
-    /// their sum.
+    /// The output is 0 past each length, and the state is each sequence's own last one. Steps past a length are never
+    /// read, and may be NaN. Lengths may come in any order, and the work grows with their sum.
     ///
     /// # Errors
     ///
@@ -276,8 +275,8 @@ impl Lstm {
     /// at a time; computed without touching the device. All are 0 on the CPU, and with B = 0 there are only
     /// the weights.
     ///
-    /// What is kept for calls of other shapes, up to twice the memory budget, comes on top of it; so does what
-    /// other calls take that run at the same time.
+    /// This does not include the buffers that are kept for calls of other shapes, up to twice the memory budget, nor
+    /// what other calls take that run at the same time.
     ///
     /// # Errors
     ///
@@ -310,12 +309,10 @@ impl Lstm {
     }
 
     fn memory_of(&self, steps: usize, batch: usize, lengths: Option<&[usize]>) -> Result<Memory, Error> {
-        match &self.network {
-            Network::Gpu(engine) => engine.memory(self.options, steps, batch, lengths),
-            Network::Cpu(_) => {
-                check_input(&self.config, (steps, batch, self.config.input_size()), lengths)?;
-                Ok(Memory::default())
-            }
+        let sequences = Sequences::new(&self.config, steps, batch, lengths)?;
+        match &self.engine {
+            Engine::Cpu(_) => Ok(Memory::default()),
+            Engine::Gpu(engine) => engine.memory(self.options, sequences),
         }
     }
 
@@ -327,10 +324,10 @@ impl Lstm {
     ///
     /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`]; [`Error::OutOfMemory`] for more than the host can run.
     pub fn costs(&self, steps: usize, batch: usize) -> Result<Vec<Cost>, Error> {
-        check_input(&self.config, (steps, batch, self.config.input_size()), None)?;
-        match &self.network {
-            Network::Cpu(_) => Ok(Vec::new()),
-            Network::Gpu(engine) => engine.costs(self.options, steps, batch),
+        let sequences = Sequences::new(&self.config, steps, batch, None)?;
+        match &self.engine {
+            Engine::Cpu(_) => Ok(Vec::new()),
+            Engine::Gpu(engine) => engine.costs(self.options, sequences),
         }
     }
 
@@ -338,43 +335,33 @@ impl Lstm {
     /// [`load_tuning`](Self::load_tuning) the next time: for each shape that was measured the time steps,
     /// sequences and the sum of their lengths, the oldest first. On the CPU there are none.
     pub fn tuning_record(&self) -> String {
-        let choices = match &self.network {
-            Network::Cpu(_) => Vec::new(),
-            Network::Gpu(engine) => engine.measured(),
+        let choices = match &self.engine {
+            Engine::Cpu(_) => Vec::new(),
+            Engine::Gpu(engine) => engine.measured(),
         };
-        json!({ "made_for": self.made_for(), "choices": choices }).to_string()
+        write_record(&self.made_for(), &choices)
     }
 
-    /// Takes over what [`tuning_record`](Self::tuning_record) gave, so that [`Tuning::Measure`] need not time
-    /// these shapes again, nor those that are alike. At most 1,024 shapes are kept: of a longer record, the
-    /// last 1,024.
+    /// Loads a [`tuning_record`](Self::tuning_record), so that [`Tuning::Measure`] does not time its shapes again,
+    /// nor similar ones. At most 1,024 shapes are kept: of a longer record, the last 1,024.
     ///
     /// # Errors
     ///
-    /// [`Error::TuningRecord`] for text that is no such record, or one of another network, adapter or driver;
-    /// then nothing is taken over.
+    /// [`Error::TuningRecord`] for text that is not a tuning record, or a record of another network, adapter or
+    /// driver; then nothing is loaded.
     pub fn load_tuning(&self, record: &str) -> Result<(), Error> {
-        let wrong = |reason: String| Error::TuningRecord { reason };
-        let record: Value = serde_json::from_str(record).map_err(|error| wrong(error.to_string()))?;
-        let made_for = record["made_for"].as_str().unwrap_or("nothing");
-        if made_for != self.made_for() {
-            return Err(wrong(format!("it was made for {made_for}, and this is {}", self.made_for())));
-        }
-        let choices = record["choices"].as_array().ok_or_else(|| wrong("it has no choices".to_owned()))?;
-        let choices: Option<Vec<_>> = choices.iter().map(from_json).collect();
-        let choices = choices
-            .ok_or_else(|| wrong("a choice lacks a size, or a schedule of this version".to_owned()))?;
-        if let Network::Gpu(engine) = &self.network {
+        let choices = read_record(record, &self.made_for())?;
+        if let Engine::Gpu(engine) = &self.engine {
             engine.take_over(choices);
         }
         Ok(())
     }
 
-    /// The network and device that a measurement holds for.
+    /// The network and device for which a measurement is valid.
     fn made_for(&self) -> String {
-        let device = match &self.network {
-            Network::Cpu(_) => "CPU".to_owned(),
-            Network::Gpu(engine) => engine.made_for(),
+        let device = match &self.engine {
+            Engine::Cpu(_) => "CPU".to_owned(),
+            Engine::Gpu(engine) => engine.made_for(),
         };
         format!("{:?} on {device}", self.config)
     }
@@ -385,9 +372,9 @@ impl Lstm {
         instead: &'static str,
         future: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        match self.network {
-            Network::Cpu(_) => pollster::block_on(future), // nothing in it waits
-            Network::Gpu(_) => block_on(what, instead, future),
+        match self.engine {
+            Engine::Cpu(_) => pollster::block_on(future), // nothing in it waits
+            Engine::Gpu(_) => block_on(what, instead, future),
         }
     }
 
@@ -400,14 +387,15 @@ impl Lstm {
     ) -> Result<(Array3<f32>, LstmState), Error> {
         let input = if self.options.batch_first { input.permuted_axes([1, 0, 2]) } else { input };
         let state = state.map(|state| (state.h.view(), state.c.view()));
-        let (output, h, c) = match &self.network {
-            Network::Cpu(network) => network.forward(input, lengths, state)?,
-            Network::Gpu(engine) => engine.forward(self.options, input, lengths, state, wait).await?,
+        let call = Call::new(&self.config, input, lengths, state)?;
+        let (output, h, c) = match &self.engine {
+            Engine::Cpu(engine) => engine.forward(&call)?,
+            Engine::Gpu(engine) => engine.forward(self.options, &call, wait).await?,
         };
         Ok((self.in_callers_layout(output)?, LstmState { h, c }))
     }
 
-    /// (T, B, D·O) → what the caller asked for.
+    /// (T, B, D·O) → the layout that the caller asked for.
     fn in_callers_layout(&self, output: Array3<f32>) -> Result<Array3<f32>, Error> {
         if !self.options.batch_first {
             return Ok(output);
@@ -423,9 +411,9 @@ impl Lstm {
 
 impl fmt::Debug for Lstm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let device = match &self.network {
-            Network::Cpu(_) => "CPU",
-            Network::Gpu(engine) => engine.adapter(),
+        let device = match &self.engine {
+            Engine::Cpu(_) => "CPU",
+            Engine::Gpu(engine) => engine.adapter(),
         };
         f.debug_struct("Lstm")
             .field("config", &self.config)

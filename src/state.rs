@@ -2,14 +2,13 @@
 
 use ndarray::Array3;
 
-use crate::check::zeros;
 use crate::config::LstmConfig;
-use crate::error::{Error, StatePart};
+use crate::host_memory::zeros;
 
 /// Hidden and cell state of every layer and direction, at index layer · D + direction.
 ///
-/// What [`Lstm::forward`](crate::Lstm::forward) returns can be given to the next call, which then
-/// carries on where the last one stopped.
+/// What [`Lstm::forward`](crate::Lstm::forward) returns can be passed to the next call, which then continues the same
+/// sequences.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LstmState {
     /// h, (L·D, B, O).
@@ -23,7 +22,7 @@ impl LstmState {
     ///
     /// # Panics
     ///
-    /// If there is no memory for the state.
+    /// If the host can't allocate the state.
     pub fn zeros(config: &LstmConfig, batch: usize) -> Self {
         let [h, c] = Self::shapes(config, batch).map(|shape| match zeros(shape) {
             Ok(zeros) => zeros,
@@ -37,20 +36,4 @@ impl LstmState {
         let slots = config.num_layers().saturating_mul(config.num_directions());
         [[slots, batch, config.output_size()], [slots, batch, config.hidden_size()]]
     }
-}
-
-/// Refuses an initial state that does not fit `batch` sequences of this network.
-pub(crate) fn check_state_shapes(
-    config: &LstmConfig,
-    batch: usize,
-    h: &[usize],
-    c: &[usize],
-) -> Result<(), Error> {
-    let expected = LstmState::shapes(config, batch);
-    for (part, expected, actual) in [(StatePart::Hidden, expected[0], h), (StatePart::Cell, expected[1], c)] {
-        if actual != expected {
-            return Err(Error::StateShape { part, expected, actual: [actual[0], actual[1], actual[2]] });
-        }
-    }
-    Ok(())
 }

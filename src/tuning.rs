@@ -12,8 +12,7 @@ pub enum Schedule {
     /// keeps the weights in registers where they fit. Without a projection, and where a workgroup has an
     /// invocation for every hidden unit.
     Scan,
-    /// One dispatch a time step and layer with the input's part in the same reduction: what a call of a
-    /// single time step takes.
+    /// One dispatch a time step and layer, which also reduces the input's part: for calls of a single time step.
     Single,
     /// As `Single`, with up to four layers in one dispatch, each a time step behind the layer below. In one
     /// direction.
@@ -53,23 +52,24 @@ pub enum Tuning {
     #[default]
     Model,
     /// By timing every schedule that can compute it, at the first call of a new shape: that call runs several
-    /// times. The choice is kept as long as the network, and by
-    /// [`tuning_record`](crate::Lstm::tuning_record) longer.
+    /// times. The network keeps the choice; [`tuning_record`](crate::Lstm::tuning_record) saves it for another
+    /// process.
     ///
-    /// It serves every call that is alike: in which the time steps, the sequences and the sum of their lengths
-    /// each differ from those measured by less than a factor of two. So ragged batches of about the same sizes are
-    /// measured once, and a call of one time step, or of one sequence, never goes by one of more. Of several
-    /// choices that of the nearest shape counts. The choices of 1,024 shapes are kept; the oldest go first.
+    /// A choice also applies to similar calls: those whose time steps, sequences and sum of the lengths each differ
+    /// from the measured call's by less than a factor of two. So ragged batches of about the same sizes are measured
+    /// once, and a call of one time step, or of one sequence, never uses the choice for a call of more. Of several
+    /// choices the one for the nearest shape is used. The choices for 1,024 shapes are kept; the oldest are dropped
+    /// first.
     Measure,
-    /// This one; where it can't compute the network, [`Schedule::Step`].
+    /// This schedule, or [`Schedule::Step`] if it can't compute the network.
     Fixed(Schedule),
 }
 
-/// Shapes whose measured schedules a network keeps. Each entry serves all shapes within a factor of two, so that
-/// so many cover any practical range.
+/// The most shapes whose measured schedules a network keeps. Each serves all shapes within a factor of two, so 1,024
+/// cover any practical range.
 pub(crate) const MOST_MEASURED: usize = 1024;
 
-/// What a call costs under a schedule: the model's account of it.
+/// The cost of a call under a schedule, by the model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Cost {

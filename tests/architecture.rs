@@ -1,7 +1,10 @@
-//! The arrows of ARCHITECTURE.md are those of the code, and the modules of no folder use each other in a circle.
+//! The arrows of ARCHITECTURE.md are those of the code, and the modules of no folder use each other in a circle. What
+//! differs in a browser is in one module.
 
 #[path = "architecture/code.rs"]
 mod code;
+#[path = "architecture/platform.rs"]
+mod platform;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -92,3 +92,14 @@ fn what_can_not_be_planned_is_refused() {
     assert!(matches!(inspection.costs(1, 0).unwrap_err(), Error::ZeroSize { what: "the batch" }));
     assert!(matches!(inspection.costs(usize::MAX, 9).unwrap_err(), Error::SizeOverflow { .. }));
 }
+
+/// ARCHITECTURE.md prints the program of a network whole.
+#[test]
+fn the_documented_program_is_the_one_that_is_planned() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let config = LstmConfig::new(8, 64).with_num_layers(2);
+    let inspection = Inspection::new(&config, Precision::F32, DeviceClass::Hardware).unwrap();
+    let program = inspection.program(2, 5, Some(Schedule::Step)).unwrap();
+    assert!(page.contains(&program), "ARCHITECTURE.md should have:\n{program}");
+}

@@ -16,7 +16,7 @@ impl Meeting {
         Self { arrived: AtomicUsize::new(0), meetings: AtomicUsize::new(0), broken: AtomicBool::new(false) }
     }
 
-    /// Waits until `size` threads have called this. What each wrote before, all see after.
+    /// Waits until `size` threads have called this. Each then sees all that the others wrote before.
     pub(super) fn meet(&self, size: usize) {
         let meeting = self.meetings.load(Ordering::Acquire);
         if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == size {

@@ -1,18 +1,18 @@
 //! The CPU device: the equations of [`reference`](crate::reference) in f32, for speed.
 //!
-//! The sequences of a batch are dealt into groups, and every group's every direction is one thread's:
-//! nobody waits for anybody within a layer, so that a thread that the system stops stops no other.
+//! The sequences of a batch are dealt into groups, and one thread computes a group in one direction. Within a layer
+//! threads do not wait for each other, so a thread that the system suspends does not stall the others.
 //!
 //! Every gate is one chain of multiply-adds: bias, then x in ascending order, then h in ascending order.
-//! Neither the number of rows or threads, nor the place in the batch, nor a cut of time changes it, so
-//! none changes a bit.
+//! The order does not depend on the number of rows or threads, on the place in the batch, or on a cut of time, so
+//! none of these changes a bit.
 
 mod activation;
+mod ends;
 mod meeting;
-mod pack;
+mod panels;
 mod product;
 mod shared;
-mod step;
 #[cfg(test)]
 mod subnormal_tests;
 mod sync;
@@ -21,22 +21,24 @@ mod team;
 mod tests;
 mod walk;
 
-use ndarray::{Array3, ArrayView3};
+use ndarray::Array3;
 use pulp::Arch;
 
-use self::pack::{Parameters, lanes};
+use self::panels::{Parameters, lanes, parameters_len};
 use self::shared::Shared;
 use self::team::Team;
-use self::walk::{Call, walk};
+use self::walk::{Work, walk};
 use crate::batch::Packing;
-use crate::check::{check_input, check_memory, host_out_of_memory};
+use crate::call::{Call, Results};
 use crate::config::LstmConfig;
 use crate::error::Error;
-use crate::state::{LstmState, check_state_shapes};
+use crate::host_memory::{check_memory, host_out_of_memory};
+use crate::platform;
 use crate::weights::LstmWeights;
 
-/// A network with its weights packed for this machine's vectors.
-pub(crate) struct Network {
+/// A network on the CPU, its weights in panels as wide as this machine's vectors. Its methods have the contract of
+/// [`GpuEngine`](crate::engine::GpuEngine)'s.
+pub(crate) struct CpuEngine {
     config: LstmConfig,
     arch: Arch,
     /// f32 in a vector.
@@ -47,8 +49,8 @@ pub(crate) struct Network {
     threads: usize,
 }
 
-impl Network {
-    /// [`Error::OutOfMemory`] where there is no memory for the packed weights.
+impl CpuEngine {
+    /// [`Error::OutOfMemory`] if the host can't allocate the panels.
     pub(crate) fn new(weights: &LstmWeights) -> Result<Self, Error> {
         Self::for_arch(weights, Arch::new())
     }
@@ -56,70 +58,58 @@ impl Network {
     fn for_arch(weights: &LstmWeights, arch: Arch) -> Result<Self, Error> {
         let config = weights.config().clone();
         let lanes = lanes(arch);
-        check_memory::<f32>(pack::len(&config, lanes)).map_err(host_out_of_memory)?;
+        check_memory::<f32>(parameters_len(&config, lanes)).map_err(host_out_of_memory)?;
         let slots = (0..config.num_layers()).flat_map(|l| (0..config.num_directions()).map(move |d| (l, d)));
         let layers = slots.map(|(l, d)| Parameters::new(weights.layer(l, d), lanes)).collect();
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = platform::parallelism();
         Ok(Self { config, arch, lanes, layers, threads })
     }
 
-    /// What [`reference::forward`](crate::reference::forward) says: (output, h_n, c_n).
-    #[expect(clippy::type_complexity, reason = "output, h_n, c_n, as the reference's")]
-    pub(crate) fn forward(
-        &self,
-        input: ArrayView3<'_, f32>,
-        lengths: Option<&[usize]>,
-        state: Option<(ArrayView3<'_, f32>, ArrayView3<'_, f32>)>,
-    ) -> Result<(Array3<f32>, Array3<f32>, Array3<f32>), Error> {
+    /// As [`reference::forward`](crate::reference::forward).
+    pub(crate) fn forward(&self, call: &Call<'_, f32>) -> Result<Results<f32>, Error> {
         let config = &self.config;
-        let (steps, batch, _) = input.dim();
-        check_input(config, input.dim(), lengths)?;
-        if let Some((h, c)) = &state {
-            check_state_shapes(config, batch, h.shape(), c.shape())?;
-        }
-        let output_shape = (steps, batch, config.num_directions() * config.output_size());
-        let [h_shape, c_shape] = LstmState::shapes(config, batch);
+        let (steps, batch) = (call.sequences().steps(), call.sequences().batch());
+        let (output_shape, [h_shape, c_shape]) = (call.output_shape(), call.state_shapes());
         if batch == 0 {
             return Ok((Array3::zeros(output_shape), Array3::zeros(h_shape), Array3::zeros(c_shape)));
         }
-        let len = |shape: [usize; 3]| shape.into_iter().fold(1, usize::saturating_mul);
-        let lens = [len(output_shape.into()), len(h_shape), len(c_shape)];
+        let lens =
+            [output_shape, h_shape, c_shape].map(|shape| shape.into_iter().fold(1, usize::saturating_mul));
         check_memory::<f32>(self.memory(batch, lens)).map_err(host_out_of_memory)?;
 
         let threads = self.useful_threads(steps, batch);
         let groups = match config.num_directions() {
-            // Two a thread, so that one that starts late has less to do, but a tile's height each.
+            // Two a thread, so that a thread that starts late takes fewer; a tile's height at least.
             1 if threads > 1 => (2 * threads).min(batch / GROUP_ROWS).max(threads),
             directions => threads.div_ceil(directions),
         };
         let groups = groups.min(batch);
-        let mut sequences: Vec<_> = (0..batch).map(|b| (b, lengths.map_or(steps, |it| it[b]))).collect();
-        sequences.sort_by_key(|&(_, length)| std::cmp::Reverse(length));
+        let sequences = call.sequences().longest_first();
         // Dealt by falling length: every group has long and short ones.
         let deal = |group| Packing::new(sequences.iter().copied().skip(group).step_by(groups).collect());
-        let call = Call::new(self, input, (0..groups).map(deal).collect(), state, lens);
-        Team::run(threads.min(groups * config.num_directions()), |member| walk(&call, member));
-        let [output, h, c] = call.finish();
+        let work = Work::new(self, call, (0..groups).map(deal).collect(), lens);
+        Team::run(threads.min(groups * config.num_directions()), |member| walk(&work, member));
+        let [output, h, c] = work.finish();
         let array = |shape: [usize; 3], numbers: Shared| {
             Array3::from_shape_vec(shape, numbers.into_vec()).expect("as many numbers as the shape has")
         };
-        Ok((array(output_shape.into(), output), array(h_shape, h), array(c_shape, c)))
+        Ok((array(output_shape, output), array(h_shape, h), array(c_shape, c)))
     }
 
     fn parameters(&self, layer: usize, direction: usize) -> &Parameters {
         &self.layers[layer * self.config.num_directions() + direction]
     }
 
-    /// f32 that a call takes, at most.
+    /// The most f32 that a call allocates.
     fn memory(&self, batch: usize, [output, h, c]: [usize; 3]) -> usize {
         let config = &self.config;
         let units = config.hidden_size().next_multiple_of(self.lanes);
         let directions = config.num_directions();
         let shares = self.threads.max(directions);
         let width = config.input_size().max(directions * config.output_size());
-        // Every share's block of gates has some rows, or one step of its sequences.
+        // Each share's block of gates has `BLOCK_ROWS` rows, or one step of its sequences.
         let gates = (directions * batch).saturating_add(walk::BLOCK_ROWS * shares).saturating_mul(4 * units);
-        // h and its copy, c, and what is projected.
+        // h and its copy, c, and h before the projection.
         let states = (directions * batch).saturating_mul(4 * units);
         let block = gates.saturating_add(walk::ROWS_AT_ONCE * width * shares);
         // Index and length of a sequence, sorted and packed: words of two f32.
@@ -127,7 +117,8 @@ impl Network {
         [output.saturating_mul(2), h, c, block, states, sequences].into_iter().fold(0, usize::saturating_add)
     }
 
-    /// The number of threads that pay for a call: as many as its work is worth, and as can share it.
+    /// The number of threads for a call: one for each [`THREAD_WORK`], and no more than there are shares of the
+    /// batch.
     fn useful_threads(&self, steps: usize, batch: usize) -> usize {
         let config = &self.config;
         let shares = batch.saturating_mul(config.num_directions());
@@ -137,8 +128,10 @@ impl Network {
     }
 }
 
-/// Sequences of a group that are worth having apart: products are nearly as fast on so many rows as on more.
+/// The fewest sequences of a group if there are several groups a thread: a product of so many rows is nearly as fast
+/// as one of more.
 const GROUP_ROWS: usize = 4;
 
-/// Multiply-adds that a thread is worth: at some 20 a ns 0.1 ms, several times what starting it takes.
+/// Multiply-adds that occupy a thread: at some 20 a ns they take 0.1 ms, several times what it takes to start the
+/// thread.
 const THREAD_WORK: usize = 2_000_000;

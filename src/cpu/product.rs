@@ -1,16 +1,16 @@
-//! rows × panels: the product that an LSTM's time goes into.
+//! rows × panels: the product in which an LSTM spends its time.
 //!
-//! Every sum is one chain of multiply-adds over the reduction axis in ascending order, whatever the
-//! number of rows, so that how rows are grouped changes no bit.
+//! Every sum is one chain of multiply-adds over the reduction axis in ascending order, for every number of rows, so
+//! the grouping of rows changes no bit.
 
 use pulp::{Simd, WithSimd};
 
-use super::pack::{Panels, VECTORS};
+use super::panels::{Panels, VECTORS};
 
 /// The sums of one row in a panel.
 pub(super) type Sums<S> = [<S as Simd>::f32s; VECTORS];
 
-/// What a product's sums start from, and what becomes of them.
+/// The first operation of a product's sums, and the last.
 pub(super) trait Ends {
     fn start<S: Simd>(&self, simd: S, panel: usize, row: usize) -> Sums<S>;
     fn finish<S: Simd>(&mut self, simd: S, panel: usize, row: usize, sums: Sums<S>);
@@ -31,7 +31,7 @@ const MOST_ROWS: usize = 6;
 impl<E: Ends> WithSimd for Product<'_, E> {
     type Output = ();
 
-    /// Panels go outermost: one comes from far once, and then stays close for all rows.
+    /// Panels are the outer loop: each is read from memory once, and stays in the cache for all rows.
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         // (16 − 4) / 4 = 3 rows where there are 16 registers.
@@ -40,7 +40,7 @@ impl<E: Ends> WithSimd for Product<'_, E> {
         for panel in 0..self.weights.count() {
             let mut row = 0;
             while row < rows {
-                // Of equal heights as far as they go: 8 rows are 4 and 4, not 6 and 2.
+                // Heights are as equal as possible: 8 rows are 4 and 4, not 6 and 2.
                 let left = rows - row;
                 let height = left.div_ceil(left.div_ceil(most));
                 match height {

@@ -1,4 +1,4 @@
-//! Numbers that threads hand to each other, each written by one and read by all after they met.
+//! Numbers that threads share: one thread writes each, and all read it after a meeting.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -8,7 +8,8 @@ use proptest::sample::select;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::Network;
+use super::CpuEngine;
+use super::tests::forward;
 use crate::common::compare::FLOOR;
 use crate::config::LstmConfig;
 use crate::reference;
@@ -81,15 +82,15 @@ proptest! {
         let input = array([12, 3, 7], x);
         let h = array([slots, 3, config.output_size()], h);
         let c = array([slots, 3, 19], c);
-        let mut network = Network::new(&weights).unwrap();
-        network.threads = 1; // the flags are a thread's own
+        let mut engine = CpuEngine::new(&weights).unwrap();
+        engine.threads = 1; // the flags are a thread's own
 
-        let (result, flags) = flags_of(|| network.forward(input.view(), None, Some((h.view(), c.view()))));
+        let (result, flags) = flags_of(|| forward(&engine, input.view(), None, Some((h.view(), c.view()))));
         if std::arch::is_x86_feature_detected!("fma") {
             // Else a product is rounded before it is added, and may be subnormal.
             prop_assert_eq!(flags, 0, "1 << 1: an operand was subnormal, 1 << 4: a result was");
         }
-        let (output, h_n, c_n) = result.unwrap();
+        let (output, h_n, c_n) = result;
         let wide = |array: &Array3<f32>| array.mapv(f64::from);
         let start = (wide(&h), wide(&c));
         let start = Some((start.0.view(), start.1.view()));
@@ -112,12 +113,12 @@ fn a_silent_stream_fades_without_subnormals() {
         let (b_ih, _) = layer.bias.as_mut().unwrap();
         b_ih.slice_mut(ndarray::s![19..38]).fill(3.0);
     }
-    let mut network = Network::new(&weights).unwrap();
-    network.threads = 1;
+    let mut engine = CpuEngine::new(&weights).unwrap();
+    engine.threads = 1;
     let (mut h, mut c) = (Array3::from_elem((1, 1, 19), 0.5), Array3::from_elem((1, 1, 19), 0.5));
     let silence = Array3::zeros((500, 1, 7));
     for _ in 0..5 {
-        let run = || network.forward(silence.view(), None, Some((h.view(), c.view()))).unwrap();
+        let run = || forward(&engine, silence.view(), None, Some((h.view(), c.view())));
         let ((_, h_n, c_n), flags) = flags_of(run);
         if std::arch::is_x86_feature_detected!("fma") {
             assert_eq!(flags, 0);

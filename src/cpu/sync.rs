@@ -1,11 +1,11 @@
-//! What threads share and wait with: of std here, and of a model checker in `tests/meeting.rs`.
+//! The atomics and the pause of the barrier: std's here, a model checker's in `tests/meeting.rs`.
 
 pub(super) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Turns of a waiting loop, some 40 µs, before the core is offered to others: a time step is shorter.
 const SPINS: usize = 1000;
 
-/// Passes the time in a waiting loop that has had so many `turns`.
+/// Pauses in a waiting loop that has taken so many `turns`.
 pub(super) fn pause(turns: usize) {
     if turns < SPINS {
         std::hint::spin_loop();

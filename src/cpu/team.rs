@@ -1,15 +1,17 @@
 //! Threads that walk time together.
 //!
-//! A call's own thread works along and then parks until the others are done. It never runs anybody else's
-//! work while it waits: the caller may hold a lock, or have borrowed what is its thread's own.
+//! The calling thread works, too, and then parks until the other threads finish. It runs no other job while it waits:
+//! the caller may hold a lock, or a borrow of a thread-local variable, that the job takes, too.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 
 use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
 use super::meeting::Meeting;
+use crate::lock::try_lock;
+use crate::platform::parallelism;
 
 /// Threads that work on one call.
 pub(super) struct Team {
@@ -18,38 +20,33 @@ pub(super) struct Team {
     meeting: Meeting,
 }
 
-/// Threads that sleep between calls, one less than the machine has. A new thread may have to share its maker's
-/// core for some ms, longer than most calls take; one that wakes finds an idle core.
+/// Threads that sleep between calls, one less than the machine has. A new thread may share the core of the thread
+/// that started it for some ms, longer than most calls take; a thread that wakes up gets an idle core.
 struct Sleepers {
     pool: ThreadPool,
     /// The process that started them: `fork` copies this value, but no thread.
     process: u32,
 }
 
-/// Locked by the one call that uses them: members wait for each other, so that two calls must not share them.
+/// Locked by the call that uses them: members wait for each other, so two calls must not share them.
 static SLEEPERS: Mutex<Option<Sleepers>> = Mutex::new(None);
 
 impl Sleepers {
     fn start() -> Option<Self> {
-        let others =
-            thread::available_parallelism().ok()?.get().checked_sub(1).filter(|&others| others > 0)?;
+        let others = Some(parallelism() - 1).filter(|&others| others > 0)?;
         let name = |index| format!("wgpu-lstm {index}");
         let pool = ThreadPoolBuilder::new().num_threads(others).thread_name(name).build().ok()?;
         Some(Self { pool, process: std::process::id() })
     }
 
-    /// The sleepers, where they are enough for a team of so many and no other call has them.
+    /// The sleepers, if they suffice for a team of `wanted` threads and no other call uses them.
     fn free(wanted: usize) -> Option<MutexGuard<'static, Option<Self>>> {
-        // A worker of any rayon pool runs other jobs of its pool while it waits for a scope of ours: the
-        // caller's own, which may want what the caller holds.
+        // A worker of any rayon pool runs other jobs of its pool while it waits for a scope of ours: the caller's
+        // own, which may wait for a lock that the caller holds.
         if rayon_core::current_thread_index().is_some() {
             return None;
         }
-        let mut sleepers = match SLEEPERS.try_lock() {
-            Ok(sleepers) => sleepers,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(), // no panic leaves it half done
-            Err(TryLockError::WouldBlock) => return None,
-        };
+        let mut sleepers = try_lock(&SLEEPERS)?;
         if sleepers.as_ref().is_some_and(|sleepers| sleepers.process != std::process::id()) {
             // In a child of `fork`. Dropping the pool would take locks that a thread may have held at that time.
             std::mem::forget(sleepers.take());
@@ -63,7 +60,7 @@ impl Sleepers {
 }
 
 impl Team {
-    /// Runs `work` on `wanted` threads, the caller's among them, or on as many as there are.
+    /// Runs `work` on `wanted` threads, the caller's among them, or on fewer if no more can be started.
     pub(super) fn run(wanted: usize, work: impl Fn(&Member<'_>) + Sync) {
         let alone = wanted < 2;
         let team = Self { size: AtomicUsize::new(usize::from(alone)), meeting: Meeting::new() };
@@ -115,7 +112,7 @@ impl Team {
 pub(super) struct Member<'a> {
     team: &'a Team,
     pub(super) index: usize,
-    /// The thread was unwinding before: a destructor makes this call.
+    /// The thread was unwinding before, so a destructor makes this call.
     was_panicking: bool,
 }
 
@@ -129,7 +126,7 @@ impl<'a> Member<'a> {
         self.team.size.load(Ordering::Relaxed)
     }
 
-    /// Waits until every member is here. What they wrote before, all see after.
+    /// Waits until every member has called this. Each then sees all that the others wrote before.
     pub(super) fn meet(&self) {
         let size = self.team_size();
         if size > 1 {

@@ -1,11 +1,12 @@
-//! What needs a look inside: activations over all of f32, other vectors and threads, a wrong packing.
+//! Tests of private parts: activations over all of f32, other vectors and threads, wrong panels.
 
 use ndarray::{Array3, ArrayView3};
 use pulp::{Arch, Simd, WithSimd};
 
-use super::Network;
+use super::CpuEngine;
 use super::activation::{sigmoid, tanh};
-use super::pack::Panels;
+use super::panels::Panels;
+use crate::call::{Call, Results, StateViews};
 use crate::common::activation::{ALL, CURVED, Worst};
 use crate::common::compare::{FLOOR, TIMES_WRONG};
 use crate::config::LstmConfig;
@@ -90,10 +91,19 @@ fn input(steps: usize, batch: usize, width: usize) -> Array3<f32> {
     })
 }
 
+pub(super) fn forward(
+    engine: &CpuEngine,
+    input: ArrayView3<'_, f32>,
+    lengths: Option<&[usize]>,
+    state: Option<StateViews<'_, f32>>,
+) -> Results<f32> {
+    engine.forward(&Call::new(&engine.config, input, lengths, state).unwrap()).unwrap()
+}
+
 /// The largest error of the output against float64.
-fn error(network: &Network, weights: &LstmWeights, input: ArrayView3<'_, f32>) -> f64 {
+fn error(engine: &CpuEngine, weights: &LstmWeights, input: ArrayView3<'_, f32>) -> f64 {
     let (truth, _, _) = reference::forward(weights, input.mapv(f64::from).view(), None, None).unwrap();
-    let (output, _, _) = network.forward(input, None, None).unwrap();
+    let (output, _, _) = forward(engine, input, None, None);
     let errors = output.iter().zip(&truth).map(|(&y, truth)| (f64::from(y) - truth).abs());
     errors.max_by(f64::total_cmp).unwrap()
 }
@@ -104,18 +114,18 @@ fn no_number_of_threads_changes_a_bit() {
         [LstmConfig::new(33, 100), LstmConfig::new(20, 70).with_num_layers(2).with_bidirectional(true)]
     {
         let weights = LstmWeights::uniform(&config, 3).unwrap();
-        let mut network = Network::new(&weights).unwrap();
+        let mut engine = CpuEngine::new(&weights).unwrap();
         let input = input(20, 9, config.input_size());
         let lengths = [20, 3, 20, 1, 17, 9, 20, 20, 2];
         assert!(
-            Network { threads: 5, ..Network::new(&weights).unwrap() }.useful_threads(20, 9) == 5,
+            CpuEngine { threads: 5, ..CpuEngine::new(&weights).unwrap() }.useful_threads(20, 9) == 5,
             "too small to tell"
         );
-        network.threads = 1;
-        let expected = network.forward(input.view(), Some(&lengths), None).unwrap();
+        engine.threads = 1;
+        let expected = forward(&engine, input.view(), Some(&lengths), None);
         for threads in 2..6 {
-            network.threads = threads;
-            let actual = network.forward(input.view(), Some(&lengths), None).unwrap();
+            engine.threads = threads;
+            let actual = forward(&engine, input.view(), Some(&lengths), None);
             assert_eq!(actual, expected, "{threads} threads");
         }
     }
@@ -126,15 +136,15 @@ fn every_width_of_vectors_is_right() {
     let config = LstmConfig::new(19, 37).with_num_layers(2).with_bidirectional(true).with_proj_size(11);
     let weights = LstmWeights::uniform(&config, 5).unwrap();
     let input = input(9, 7, 19);
-    let scalar = Network::for_arch(&weights, Arch::Scalar).unwrap();
+    let scalar = CpuEngine::for_arch(&weights, Arch::Scalar).unwrap();
     assert_eq!(scalar.lanes, 1);
     assert!(error(&scalar, &weights, input.view()) <= FLOOR);
     #[cfg(target_arch = "x86_64")]
     if let Some(v3) = pulp::x86::V3::try_new() {
-        let v3 = Network::for_arch(&weights, Arch::V3(v3)).unwrap();
-        let best = Network::new(&weights).unwrap();
+        let v3 = CpuEngine::for_arch(&weights, Arch::V3(v3)).unwrap();
+        let best = CpuEngine::new(&weights).unwrap();
         assert!(error(&best, &weights, input.view()) <= FLOOR);
-        let [v3, best] = [v3, best].map(|it| it.forward(input.view(), None, None).unwrap());
+        let [v3, best] = [v3, best].map(|it| forward(&it, input.view(), None, None));
         assert_eq!(v3, best, "8 and 16 lanes round alike");
     }
 }
@@ -144,16 +154,16 @@ fn exchanged_gates_are_seen() {
     let weights = LstmWeights::uniform(&LstmConfig::new(19, 37), 5).unwrap();
     let input = input(9, 7, 19);
     for (a, b) in [(0, 1), (1, 2), (2, 3), (0, 3)] {
-        let mut network = Network::new(&weights).unwrap();
-        assert!(error(&network, &weights, input.view()) <= FLOOR);
+        let mut engine = CpuEngine::new(&weights).unwrap();
+        assert!(error(&engine, &weights, input.view()) <= FLOOR);
         let mut w_hh = weights.layer(0, 0).w_hh.clone();
         for unit in 0..37 {
             for m in 0..37 {
                 w_hh.swap([a * 37 + unit, m], [b * 37 + unit, m]);
             }
         }
-        network.layers[0].w_hh = Panels::of_gates(w_hh.view(), network.lanes);
-        let error = error(&network, &weights, input.view());
+        engine.layers[0].w_hh = Panels::of_gates(w_hh.view(), engine.lanes);
+        let error = error(&engine, &weights, input.view());
         assert!(error > TIMES_WRONG * FLOOR, "gates {a} and {b} exchanged pass for right: {error}");
     }
 }

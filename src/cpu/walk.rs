@@ -1,31 +1,32 @@
-//! One thread's way through layers and time.
+//! The loops over layers and time that each thread runs.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{ArrayView3, s};
 
-use super::Network;
-use super::pack::VECTORS;
+use super::CpuEngine;
+use super::ends::{Cells, Gates, Outputs};
+use super::panels::VECTORS;
 use super::product::Product;
 use super::shared::Shared;
-use super::step::{Cells, Gates, Outputs};
 use super::team::Member;
 use crate::batch::Packing;
+use crate::call::{Call, StateViews};
 use crate::subnormal::{flush, flush_all};
 
-/// Rows of the input that are multiplied at once: enough that weights from afar are worth their way,
-/// few enough that the rows stay in the second cache.
+/// Rows of the input that are multiplied at once: enough to pay for reading the weights from memory, and few enough
+/// that the rows stay in the L2 cache.
 pub(super) const ROWS_AT_ONCE: usize = 48;
 
-/// Rows of a block of time, where the batch has fewer: its gates stay in the second cache.
+/// Rows of a block of time, if the batch has fewer: its gates stay in the L2 cache.
 pub(super) const BLOCK_ROWS: usize = 96;
 
 /// f32 of the rows that a product reads: some of a layer's input, or one step of h.
-fn rows_len(network: &Network, block_rows: usize, batch: usize) -> usize {
+fn rows_len(engine: &CpuEngine, block_rows: usize, batch: usize) -> usize {
     let width =
-        (0..network.config.num_layers().min(2)).map(|layer| network.config.layer_input_size(layer)).max();
-    (ROWS_AT_ONCE.min(block_rows) * width.unwrap_or(0)).max(batch * network.config.output_size())
+        (0..engine.config.num_layers().min(2)).map(|layer| engine.config.layer_input_size(layer)).max();
+    (ROWS_AT_ONCE.min(block_rows) * width.unwrap_or(0)).max(batch * engine.config.output_size())
 }
 
 /// Time steps of a block.
@@ -33,16 +34,16 @@ fn block_steps(steps: usize, batch: usize) -> usize {
     (BLOCK_ROWS / batch).clamp(1, steps)
 }
 
-/// What all threads know of a call.
-pub(super) struct Call<'a> {
-    network: &'a Network,
+/// A call's work, as all of its threads share it.
+pub(super) struct Work<'a> {
+    engine: &'a CpuEngine,
     input: ArrayView3<'a, f32>,
-    /// The batch in groups of sequences; in two directions every group's every direction is one thread's.
-    groups: Vec<Packing>,
-    /// In one direction, how many of them threads have taken.
-    taken: AtomicUsize,
     /// h and c before the first step.
-    state: Option<(ArrayView3<'a, f32>, ArrayView3<'a, f32>)>,
+    state: Option<StateViews<'a, f32>>,
+    /// The batch in groups of sequences; in two directions one thread computes a group in one direction.
+    groups: Vec<Packing>,
+    /// In one direction, how many of the groups threads have taken.
+    taken: AtomicUsize,
     /// (T, B, D·O): what a layer reads and writes. One direction reads a block of time before it
     /// writes it, so that one is enough; two directions need two, which take turns.
     sequences: Vec<Shared>,
@@ -52,19 +53,19 @@ pub(super) struct Call<'a> {
     c_n: Shared,
 }
 
-impl<'a> Call<'a> {
+impl<'a> Work<'a> {
     /// `lens` are those of the output, h_n and c_n.
     pub(super) fn new(
-        network: &'a Network,
-        input: ArrayView3<'a, f32>,
+        engine: &'a CpuEngine,
+        call: &'a Call<'_, f32>,
         groups: Vec<Packing>,
-        state: Option<(ArrayView3<'a, f32>, ArrayView3<'a, f32>)>,
         lens: [usize; 3],
     ) -> Self {
-        let turns = if network.config.bidirectional() && network.config.num_layers() > 1 { 2 } else { 1 };
+        let turns = if engine.config.bidirectional() && engine.config.num_layers() > 1 { 2 } else { 1 };
         let sequences = (0..turns).map(|_| Shared::zeros(lens[0])).collect();
         let (h_n, c_n) = (Shared::zeros(lens[1]), Shared::zeros(lens[2]));
-        Self { network, input, groups, taken: AtomicUsize::new(0), state, sequences, h_n, c_n }
+        let (input, state) = (call.input(), call.state());
+        Self { engine, input, state, groups, taken: AtomicUsize::new(0), sequences, h_n, c_n }
     }
 
     /// The output, h_n and c_n.
@@ -77,15 +78,15 @@ impl<'a> Call<'a> {
         self.input.dim().1
     }
 
-    /// What layer `layer` writes; the layer above reads it, the last one's is the output.
+    /// The output of `layer`: the layer above reads it, and the last one's is the call's output.
     fn sequence_of(&self, layer: usize) -> &Shared {
-        &self.sequences[(self.network.config.num_layers() - 1 - layer) % self.sequences.len()]
+        &self.sequences[(self.engine.config.num_layers() - 1 - layer) % self.sequences.len()]
     }
 
     /// Appends the input of `layer` at time `t` in sequence `b`.
     fn read_row(&self, layer: usize, t: usize, b: usize, to: &mut Vec<f32>) {
         if layer > 0 {
-            let width = self.network.config.layer_input_size(layer);
+            let width = self.engine.config.layer_input_size(layer);
             return self.sequence_of(layer - 1).read((t * self.batch() + b) * width, width, to);
         }
         let row = self.input.slice(s![t, b, ..]);
@@ -96,37 +97,37 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Runs a member's share of every layer.
-pub(super) fn walk(call: &Call<'_>, member: &Member<'_>) {
-    let directions = call.network.config.num_directions();
+/// Computes a member's share of every layer.
+pub(super) fn walk(work: &Work<'_>, member: &Member<'_>) {
+    let directions = work.engine.config.num_directions();
     if directions == 1 {
-        return walk_groups(call);
+        return walk_groups(work);
     }
-    // Of all groups' all directions, those that fall to it.
-    let shares = call.groups.iter().flat_map(|group| (0..directions).map(move |d| (group, d)));
+    // A share is a group in one direction; every `team_size`th is this member's.
+    let shares = work.groups.iter().flat_map(|group| (0..directions).map(move |d| (group, d)));
     let shares = shares.skip(member.index).step_by(member.team_size());
-    let mut runs: Vec<_> = shares.map(|(group, direction)| Run::new(call, group, direction)).collect();
-    for layer in 0..call.network.config.num_layers() {
-        for run in &mut runs {
-            run.run_layer(layer);
+    let mut walkers: Vec<_> = shares.map(|(group, direction)| Walker::new(work, group, direction)).collect();
+    for layer in 0..work.engine.config.num_layers() {
+        for walker in &mut walkers {
+            walker.walk_layer(layer);
         }
         member.meet(); // the layer above reads both directions
     }
 }
 
-/// In one direction a group of sequences needs no other: whoever is free takes the next, for a member may start
-/// late.
-fn walk_groups(call: &Call<'_>) {
-    while let Some(group) = call.groups.get(call.taken.fetch_add(1, Ordering::Relaxed)) {
-        let mut run = Run::new(call, group, 0);
-        (0..call.network.config.num_layers()).for_each(|layer| run.run_layer(layer));
+/// In one direction groups do not depend on each other: a member that is free takes the next one, since another may
+/// start late.
+fn walk_groups(work: &Work<'_>) {
+    while let Some(group) = work.groups.get(work.taken.fetch_add(1, Ordering::Relaxed)) {
+        let mut walker = Walker::new(work, group, 0);
+        (0..work.engine.config.num_layers()).for_each(|layer| walker.walk_layer(layer));
     }
 }
 
-/// A group of sequences on their way through a layer in one direction.
-struct Run<'r, 'c> {
-    call: &'r Call<'c>,
-    packing: &'r Packing,
+/// Computes a group of sequences in one direction, a layer at a time.
+struct Walker<'w, 'c> {
+    work: &'w Work<'c>,
+    packing: &'w Packing,
     direction: usize,
     /// bias + W_ih·x of a block of time, [rows, panels, VECTORS, lanes].
     gates: Vec<f32>,
@@ -142,26 +143,26 @@ struct Run<'r, 'c> {
     rows: Vec<f32>,
 }
 
-impl<'r, 'c> Run<'r, 'c> {
-    fn new(call: &'r Call<'c>, packing: &'r Packing, direction: usize) -> Self {
-        let (network, batch) = (call.network, packing.batch());
-        let (hidden, projection) = (network.config.hidden_size(), network.config.proj_size());
-        let units = hidden.next_multiple_of(network.lanes);
+impl<'w, 'c> Walker<'w, 'c> {
+    fn new(work: &'w Work<'c>, packing: &'w Packing, direction: usize) -> Self {
+        let (engine, batch) = (work.engine, packing.batch());
+        let (hidden, projection) = (engine.config.hidden_size(), engine.config.proj_size());
+        let units = hidden.next_multiple_of(engine.lanes);
         let block_rows = block_steps(packing.steps(), batch) * batch;
         Self {
-            call,
+            work,
             packing,
             direction,
             gates: vec![0.0; block_rows * VECTORS * units],
             gates_len: VECTORS * units,
-            h: vec![0.0; batch * network.config.output_size()],
+            h: vec![0.0; batch * engine.config.output_size()],
             c: vec![0.0; batch * units],
             unprojected: vec![0.0; if projection > 0 { batch * hidden } else { 0 }],
-            rows: Vec::with_capacity(rows_len(network, block_rows, batch)),
+            rows: Vec::with_capacity(rows_len(engine, block_rows, batch)),
         }
     }
 
-    fn run_layer(&mut self, layer: usize) {
+    fn walk_layer(&mut self, layer: usize) {
         self.start(layer);
         let steps = self.packing.steps();
         let block_steps = block_steps(steps, self.packing.batch());
@@ -171,13 +172,13 @@ impl<'r, 'c> Run<'r, 'c> {
             self.project_input(layer, times.clone());
             for step in start..end {
                 let t = self.times(step..step + 1).start;
-                self.step(layer, t, self.packing.rows(&(times.start..t)));
+                self.time_step(layer, t, self.packing.rows(&(times.start..t)));
             }
         }
         self.finish(layer);
     }
 
-    /// The times of some steps: the reverse direction walks from the last to the first.
+    /// The times of some steps: the reverse direction goes from the last time to the first.
     fn times(&self, steps: Range<usize>) -> Range<usize> {
         let all = self.packing.steps();
         if self.direction == 0 { steps } else { all - steps.end..all - steps.start }
@@ -185,15 +186,15 @@ impl<'r, 'c> Run<'r, 'c> {
 
     /// gates = bias + W_ih·x for the running rows of some times, in the order of time.
     fn project_input(&mut self, layer: usize, times: Range<usize>) {
-        let network = self.call.network;
-        let parameters = network.parameters(layer, self.direction);
-        let depth = network.config.layer_input_size(layer);
+        let engine = self.work.engine;
+        let parameters = engine.parameters(layer, self.direction);
+        let depth = engine.config.layer_input_size(layer);
         let mut rows = self.packing.each_row(&times).peekable();
         let mut gates = &mut self.gates[..];
         while rows.peek().is_some() {
             self.rows.clear();
             for (t, b) in rows.by_ref().take(ROWS_AT_ONCE) {
-                self.call.read_row(layer, t, b, &mut self.rows);
+                self.work.read_row(layer, t, b, &mut self.rows);
             }
             if layer == 0 {
                 flush_all(&mut self.rows);
@@ -201,42 +202,43 @@ impl<'r, 'c> Run<'r, 'c> {
             let (these, others) = gates.split_at_mut(self.rows.len() / depth * self.gates_len);
             gates = others;
             let ends = Gates { bias: &parameters.bias, gates: these, row_len: self.gates_len };
-            network.arch.dispatch(Product { weights: &parameters.w_ih, rows: &self.rows, depth, ends });
+            engine.arch.dispatch(Product { weights: &parameters.w_ih, rows: &self.rows, depth, ends });
         }
     }
 
     /// One time step; the gates of its rows start at `first_row` of the block.
-    fn step(&mut self, layer: usize, t: usize, first_row: usize) {
-        let (call, network, config) = (self.call, self.call.network, &self.call.network.config);
-        let parameters = network.parameters(layer, self.direction);
+    fn time_step(&mut self, layer: usize, t: usize, first_row: usize) {
+        let (work, engine) = (self.work, self.work.engine);
+        let config = &engine.config;
+        let parameters = engine.parameters(layer, self.direction);
         let (running, depth) = (self.packing.running(t), config.output_size());
         self.rows.clear();
         self.rows.extend_from_slice(&self.h[..running * depth]);
 
         let stride = config.num_directions() * depth;
-        let first = t * call.batch() * stride + self.direction * depth;
-        let above = Some((call.sequence_of(layer), first, stride, self.packing.order()));
+        let first = t * work.batch() * stride + self.direction * depth;
+        let above = Some((work.sequence_of(layer), first, stride, self.packing.order()));
         let outputs = Outputs { width: depth, h: &mut self.h, above };
         let (hidden, projects) = (config.hidden_size(), parameters.w_hr.is_some());
         let inner = Outputs { width: hidden, h: &mut self.unprojected, above: None };
         let (now, later) = if projects { (inner, Some(outputs)) } else { (outputs, None) };
         let gates = &self.gates[first_row * self.gates_len..];
         let ends = Cells { gates, row_len: self.gates_len, c: &mut self.c, outputs: now };
-        network.arch.dispatch(Product { weights: &parameters.w_hh, rows: &self.rows, depth, ends });
+        engine.arch.dispatch(Product { weights: &parameters.w_hh, rows: &self.rows, depth, ends });
         if let (Some(weights), Some(ends)) = (&parameters.w_hr, later) {
             let rows = &self.unprojected[..running * hidden];
-            network.arch.dispatch(Product { weights, rows, depth: hidden, ends });
+            engine.arch.dispatch(Product { weights, rows, depth: hidden, ends });
         }
     }
 
-    /// Takes h and c before the first step.
+    /// Sets h and c to the initial state.
     fn start(&mut self, layer: usize) {
         self.h.fill(0.0);
         self.c.fill(0.0);
-        let Some((h, c)) = &self.call.state else { return };
+        let Some((h, c)) = &self.work.state else { return };
         let slot = self.slot(layer);
         for (array, rows, width) in [
-            (h, &mut self.h, self.call.network.config.output_size()),
+            (h, &mut self.h, self.work.engine.config.output_size()),
             (c, &mut self.c, self.gates_len / VECTORS),
         ] {
             for (&b, row) in self.packing.order().iter().zip(rows.chunks_exact_mut(width)) {
@@ -245,19 +247,19 @@ impl<'r, 'c> Run<'r, 'c> {
         }
     }
 
-    /// Hands out h and c after the last step.
+    /// Writes h and c to the call's results.
     fn finish(&self, layer: usize) {
-        let (call, config) = (self.call, &self.call.network.config);
+        let (work, config) = (self.work, &self.work.engine.config);
         let (output, hidden) = (config.output_size(), config.hidden_size());
         for (row, &b) in self.packing.order().iter().enumerate() {
-            let slot_row = self.slot(layer) * call.batch() + b;
-            call.h_n.write(slot_row * output, &self.h[row * output..][..output]);
-            call.c_n.write(slot_row * hidden, &self.c[row * (self.gates_len / VECTORS)..][..hidden]);
+            let slot_row = self.slot(layer) * work.batch() + b;
+            work.h_n.write(slot_row * output, &self.h[row * output..][..output]);
+            work.c_n.write(slot_row * hidden, &self.c[row * (self.gates_len / VECTORS)..][..hidden]);
         }
     }
 
-    /// Where this layer and direction lies in the state.
+    /// The index of this layer and direction in the state.
     fn slot(&self, layer: usize) -> usize {
-        layer * self.call.network.config.num_directions() + self.direction
+        layer * self.work.engine.config.num_directions() + self.direction
     }
 }

@@ -1,19 +1,21 @@
-//! Programs that are ready to run again: a call of a shape that came before makes nothing on the device.
+//! Programs that are kept: repeating a recent shape reuses its program and buffers, and allocates nothing on the
+//! device.
 
 use std::sync::Mutex;
 
 use crate::batch::Packing;
+use crate::lock::lock;
 use crate::tuning::Tuning;
 
-/// Programs that are kept at most: each is a shape of calls, and a ragged batch is rarely met twice.
+/// The most programs that are kept: each serves one shape, and the lengths of a ragged batch rarely repeat.
 const MOST_PROGRAMS: usize = 8;
 
-/// What is kept, and counts against the bound.
+/// The size by which a program counts against the cache's bound.
 pub(super) trait Bytes {
     fn bytes(&self) -> u64;
 }
 
-/// Idle programs, the least recently used first.
+/// Programs that no call is running, the least recently used first.
 pub(super) struct Cache<P> {
     idle: Mutex<Vec<(Key, P)>>,
 }
@@ -21,10 +23,10 @@ pub(super) struct Cache<P> {
 /// What a program depends on, besides the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
-    /// Of the sequences, falling.
+    /// The sequences' lengths, in falling order.
     pub lengths: Vec<usize>,
     pub memory_budget: u64,
-    /// Not the schedule: choosing it is left to whoever finds nothing here.
+    /// The schedule is not part of the key: it is chosen only if no program is found.
     pub tuning: Tuning,
 }
 
@@ -40,20 +42,20 @@ impl<P: Bytes> Cache<P> {
         Self { idle: Mutex::new(Vec::new()) }
     }
 
-    /// Takes a program out, so that nobody else runs it.
+    /// Removes and returns a program, so that no other call runs it.
     pub fn take(&self, key: &Key) -> Option<P> {
-        let mut idle = self.lock();
+        let mut idle = lock(&self.idle);
         let last = idle.iter().rposition(|(other, _)| other == key)?;
         Some(idle.remove(last).1)
     }
 
-    /// Puts a program back unless it takes more than `bytes`, and drops the oldest ones while all of them
-    /// do, or are too many.
+    /// Adds a program unless it alone takes more than `bytes`; then drops the least recently used ones while all
+    /// together take more, or are too many.
     pub fn put(&self, key: Key, prepared: P, bytes: u64) {
         if prepared.bytes() > bytes {
             return;
         }
-        let mut idle = self.lock();
+        let mut idle = lock(&self.idle);
         idle.push((key, prepared));
         let all = |idle: &[(Key, P)]| -> u64 { idle.iter().map(|(_, prepared)| prepared.bytes()).sum() };
         while idle.len() > MOST_PROGRAMS || all(&idle) > bytes {
@@ -61,26 +63,21 @@ impl<P: Bytes> Cache<P> {
         }
     }
 
-    /// Drops every idle program; whether there was one.
+    /// Drops every idle program, and returns whether there was one.
     pub fn clear(&self) -> bool {
-        !std::mem::take(&mut *self.lock()).is_empty()
+        !std::mem::take(&mut *lock(&self.idle)).is_empty()
     }
 
-    /// Adds what is idle to `start`, one after the other.
+    /// Adds the idle programs to `start`, one after the other.
     pub fn fold(&self, start: P, add: impl Fn(P, P) -> P) -> P
     where
         P: Copy,
     {
-        self.lock().iter().fold(start, |sum, &(_, idle)| add(sum, idle))
+        lock(&self.idle).iter().fold(start, |sum, &(_, idle)| add(sum, idle))
     }
 
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.lock().len()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Key, P)>> {
-        // A panic while it was held can have left nothing half done.
-        self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        lock(&self.idle).len()
     }
 }

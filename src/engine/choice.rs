@@ -1,23 +1,24 @@
 //! Which schedule computes a call: by the model, or by timing those that can.
 
-use serde_json::Value;
+use std::time::Duration;
 
 use super::measured::Shape;
-use super::transfer::Call;
-use super::{Engine, Options};
+use super::transfer::Arrays;
+use super::{GpuEngine, Options};
 use crate::batch::Packing;
+use crate::call::Sequences;
 use crate::error::Error;
 use crate::gpu::Wait;
 use crate::layout::Element;
 use crate::plan::{Admitted, admit, admit_or_step, costs};
+use crate::platform;
 use crate::tuning::{Cost, MOST_MEASURED, Schedule, Tuning};
 
 /// Runs of each schedule that are timed, after one that is not; the fastest counts.
-#[cfg(not(target_family = "wasm"))]
 const RUNS: usize = 3;
 
-impl Engine {
-    /// The schedule of a part of the batch; of what has yet to be measured, the model's.
+impl GpuEngine {
+    /// The schedule for a part of the batch. Of a shape that is not measured yet it is the model's.
     pub(super) fn chosen(&self, packing: &Packing, options: Options) -> Admitted {
         let network = &self.network;
         let wanted = match options.tuning {
@@ -31,29 +32,32 @@ impl Engine {
         admit_or_step(network, packing, wanted.or_else(cheapest).unwrap_or(Schedule::Step))
     }
 
-    /// The fastest schedule for a part of the batch, timed unless it is known of a shape like it.
-    #[cfg(not(target_family = "wasm"))]
+    /// The fastest schedule for a part of the batch: that of a similar shape if one was measured, else by timing
+    /// each.
     pub(super) async fn measure(
         &self,
         options: Options,
         packing: &Packing,
-        call: &mut Call<'_>,
+        arrays: &mut Arrays<'_>,
         wait: Wait,
     ) -> Result<Schedule, Error> {
+        let unsupported =
+            Error::Unsupported { what: "Tuning::Measure in a browser", reason: "use Tuning::Model" };
+        let now = platform::clock().ok_or(unsupported)?;
         if let Some(known) = self.known(packing) {
             return Ok(known);
         }
-        let mut fastest = (std::time::Duration::MAX, Schedule::Step);
+        let mut fastest = (Duration::MAX, Schedule::Step);
         for schedule in Schedule::ALL {
             if admit(&self.network, packing, schedule).is_none() {
                 continue;
             }
             let options = Options { tuning: Tuning::Fixed(schedule), ..options };
             for run in 0..=RUNS {
-                let start = std::time::Instant::now();
-                self.run_part(options, packing, call, wait).await?;
+                let start = now();
+                self.run_part(options, packing, arrays, wait).await?;
                 if run > 0 {
-                    fastest = fastest.min((start.elapsed(), schedule));
+                    fastest = fastest.min((now() - start, schedule));
                 }
             }
         }
@@ -61,48 +65,36 @@ impl Engine {
         Ok(fastest.1)
     }
 
-    /// A browser's clock is not std's.
-    #[cfg(target_family = "wasm")]
-    pub(super) async fn measure(
-        &self,
-        _: Options,
-        _: &Packing,
-        _: &mut Call<'_>,
-        _: Wait,
-    ) -> Result<Schedule, Error> {
-        Err(Error::Unsupported { what: "Tuning::Measure in a browser", reason: "use Tuning::Model" })
-    }
-
-    /// What each admitted schedule costs a call in one part, the cheapest first.
-    pub fn costs(&self, options: Options, steps: usize, batch: usize) -> Result<Vec<Cost>, Error> {
+    /// The cost of a call in one part under each schedule that can compute it, the cheapest first.
+    pub fn costs(&self, options: Options, sequences: Sequences<'_>) -> Result<Vec<Cost>, Error> {
+        let (steps, batch) = (sequences.steps(), sequences.batch());
         if batch == 0 {
             return Ok(Vec::new());
         }
         self.check_arrays(options, steps, batch)?;
-        let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
-        costs(&self.network, &packing, options.memory_budget)
+        costs(&self.network, &Packing::new(sequences.longest_first()), options.memory_budget)
     }
 
-    /// What was measured, as JSON.
-    pub fn measured(&self) -> Vec<Value> {
-        self.measured.to_json()
+    /// The choices that were measured or loaded, the oldest first.
+    pub fn measured(&self) -> Vec<(Shape, Schedule)> {
+        self.measured.choices()
     }
 
-    /// Takes over what was measured earlier.
+    /// Adds choices of an earlier process.
     pub fn take_over(&self, choices: Vec<(Shape, Schedule)>) {
         let too_old = choices.len().saturating_sub(MOST_MEASURED);
         let kept = choices.into_iter().skip(too_old);
         kept.for_each(|(shape, schedule)| self.measured.set(shape, schedule));
     }
 
-    /// The device that a measurement holds for.
+    /// The device for which a measurement is valid.
     pub fn made_for(&self) -> String {
         let info = self.gpu.info();
         let half = if self.network.element == Element::F16 { ", f16" } else { "" };
         format!("{} ({:?}, {} {}){half}", info.name, info.backend, info.driver, info.driver_info)
     }
 
-    /// The schedule that was measured for a part of the batch, or for one like it, if it can compute this one.
+    /// The schedule that was measured for a part of the batch, or for a similar one, if it can compute this one.
     fn known(&self, packing: &Packing) -> Option<Schedule> {
         self.measured.get(Shape::of(packing), |schedule| admit(&self.network, packing, schedule).is_some())
     }

@@ -1,11 +1,10 @@
-//! What was measured: the fastest schedule for calls of a shape, and of shapes like it.
+//! Measured choices: the fastest schedule for calls of a shape, and of similar shapes.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use serde_json::{Value, json};
+use std::sync::Mutex;
 
 use crate::batch::Packing;
+use crate::lock::lock;
 use crate::tuning::{MOST_MEASURED, Schedule};
 
 /// Measured choices, the oldest first, [`MOST_MEASURED`] at most.
@@ -14,13 +13,13 @@ pub(super) struct Measured {
     choices: Mutex<VecDeque<(Shape, Schedule)>>,
 }
 
-/// What a choice depends on, besides the network and the device.
+/// The sizes that a choice depends on, besides the network and the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
-    steps: usize,
-    batch: usize,
+    pub steps: usize,
+    pub batch: usize,
     /// The sum of the lengths.
-    rows: usize,
+    pub rows: usize,
 }
 
 impl Shape {
@@ -28,8 +27,8 @@ impl Shape {
         Self { steps: packing.steps(), batch: packing.batch(), rows: packing.first_row(packing.steps()) }
     }
 
-    /// How far two shapes are apart, if they are alike: by less than a factor of two in every size. So what has one
-    /// step, or one sequence, is like nothing that has more.
+    /// The distance of two shapes if they are similar: if every size differs by less than a factor of two. So a shape
+    /// of one step, or of one sequence, is similar to none of more.
     ///
     /// It is the product of the three factors, 1 for equal shapes.
     fn distance(&self, other: &Self) -> Option<f64> {
@@ -44,22 +43,17 @@ impl Shape {
 }
 
 impl Measured {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Shape, Schedule)>> {
-        // A panic while it was held can have left nothing half done.
-        self.choices.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The choice for the nearest shape that is like this one, of those that `admits` takes.
+    /// The choice for the nearest similar shape, of those that `admits` accepts.
     pub fn get(&self, shape: Shape, admits: impl Fn(Schedule) -> bool) -> Option<Schedule> {
-        let choices = self.lock();
+        let choices = lock(&self.choices);
         let alike = choices.iter().filter_map(|&(known, schedule)| Some((shape.distance(&known)?, schedule)));
         let admitted = alike.filter(|&(_, schedule)| admits(schedule));
         admitted.min_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, schedule)| schedule)
     }
 
-    /// Adds a choice, or renews it, and drops the oldest one where they are too many.
+    /// Adds or replaces the choice for a shape, and drops the oldest one if there are too many.
     pub fn set(&self, shape: Shape, schedule: Schedule) {
-        let mut choices = self.lock();
+        let mut choices = lock(&self.choices);
         choices.retain(|(known, _)| *known != shape);
         if choices.len() >= MOST_MEASURED {
             choices.pop_front();
@@ -67,19 +61,10 @@ impl Measured {
         choices.push_back((shape, schedule));
     }
 
-    /// As JSON, the oldest first.
-    pub fn to_json(&self) -> Vec<Value> {
-        let choice = |&(Shape { steps, batch, rows }, schedule): &(Shape, Schedule)| json!({ "steps": steps, "batch": batch, "rows": rows, "schedule": schedule.name() });
-        self.lock().iter().map(choice).collect()
+    /// The choices, the oldest first.
+    pub fn choices(&self) -> Vec<(Shape, Schedule)> {
+        lock(&self.choices).iter().copied().collect()
     }
-}
-
-/// One choice of [`Measured::to_json`]; `None` for anything else, and for sizes that no call has.
-pub(crate) fn from_json(choice: &Value) -> Option<(Shape, Schedule)> {
-    let number = |name: &str| choice[name].as_u64().and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0);
-    let schedule = Schedule::ALL.into_iter().find(|s| choice["schedule"].as_str() == Some(s.name()))?;
-    let shape = Shape { steps: number("steps")?, batch: number("batch")?, rows: number("rows")? };
-    Some((shape, schedule))
 }
 
 #[cfg(test)]
@@ -125,7 +110,7 @@ mod tests {
         assert_eq!(measured.get(shape(290, 4, 1160), |s| s != Schedule::Diagonal), None);
         measured.set(shape(100, 4, 400), Schedule::Single);
         assert_eq!(measured.get(shape(100, 4, 400), all), Some(Schedule::Single), "the last one stands");
-        assert_eq!(measured.to_json().len(), 2);
+        assert_eq!(measured.choices().len(), 2);
     }
 
     #[test]
@@ -134,7 +119,7 @@ mod tests {
         for steps in 1..=MOST_MEASURED + 10 {
             measured.set(shape(1 << 40, steps, steps), Schedule::Step);
         }
-        let batches: Vec<_> = measured.lock().iter().map(|(shape, _)| shape.batch).collect();
+        let batches: Vec<_> = measured.choices().iter().map(|(shape, _)| shape.batch).collect();
         assert_eq!(batches, (11..=MOST_MEASURED + 10).collect::<Vec<_>>());
     }
 }

@@ -2,25 +2,26 @@
 
 use super::cache::{Bytes, Cache, Key};
 use super::run::kept_lists;
-use super::{Engine, Options};
+use super::{GpuEngine, Options};
 use crate::batch::Packing;
-use crate::check::{check_input, check_memory, host_out_of_memory};
+use crate::call::Sequences;
 use crate::error::Error;
+use crate::host_memory::{check_memory, host_out_of_memory};
 use crate::plan::{Admitted, Network, most_blocks, schedule};
 use crate::program::Program;
 
 /// Bytes that a call takes, as computed by [`Lstm::memory`](crate::Lstm::memory).
 ///
-/// The sizes of buffers are those that are asked of wgpu. A driver rounds each buffer up to its own alignment, and its
+/// The sizes of buffers are those requested from wgpu. A driver rounds each buffer up to its own alignment, and its
 /// allocator takes memory in blocks of some MiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Memory {
-    /// Packed weights: there as long as the network is.
+    /// Packed weights, allocated as long as the network lives.
     pub weights: u64,
     /// Input, gates, states, outputs and uniforms.
     pub device: u64,
-    /// What the host writes the upload into and reads the results from, in memory that it can map.
+    /// Mappable buffers: the host writes uploads into them, and reads results from them.
     pub staging: u64,
     /// The host's lists of dispatches and their uniforms. Arrays that the call returns come on top of it.
     pub host: u64,
@@ -32,7 +33,7 @@ impl Memory {
         self.weights + self.device + self.staging
     }
 
-    /// Of a program that was made to keep lists of up to `keep` bytes.
+    /// The memory of a program that keeps lists of up to `keep` bytes.
     fn of(program: &Program, keep: u64) -> Self {
         let buffers: u64 = program.buffers.iter().map(|buffer| buffer.bytes()).sum();
         let needs = &program.needs;
@@ -42,7 +43,7 @@ impl Memory {
             weights: 0,
             device: buffers + needs.uniforms,
             staging: uniforms_upload + needs.uploads + needs.downloads,
-            // Lists that turn out too long to be kept are there until they do.
+            // Lists are allocated until they turn out too long to be kept.
             host: needs.lists.min(keep.saturating_add(needs.largest_list)),
         }
     }
@@ -63,18 +64,11 @@ impl Bytes for Memory {
     }
 }
 
-impl Engine {
-    /// What the first call of these sizes takes at most at a time.
-    pub fn memory(
-        &self,
-        options: Options,
-        steps: usize,
-        batch: usize,
-        lengths: Option<&[usize]>,
-    ) -> Result<Memory, Error> {
-        check_input(&self.network.config, (steps, batch, self.network.config.input_size()), lengths)?;
-        self.check_host(options, steps, batch)?;
-        let parts = self.parts(options, steps, batch, lengths)?;
+impl GpuEngine {
+    /// The most that the first call of these sizes takes at a time.
+    pub fn memory(&self, options: Options, sequences: Sequences<'_>) -> Result<Memory, Error> {
+        self.check_host(options, sequences.steps(), sequences.batch())?;
+        let parts = self.parts(options, sequences)?;
         of_call(&self.network, &parts, options, |packing| self.chosen(packing, options))
     }
 }
@@ -90,7 +84,7 @@ const SUBMISSION_BYTES: usize = 48 << 20;
 /// change while they are counted.
 const SEQUENCE_BYTES: usize = 128;
 
-impl Engine {
+impl GpuEngine {
     /// Refuses a call that the host has no memory for. A call itself does so in two steps: it
     /// [checks its arrays](Self::check_arrays), allocates them, and [checks its lists](Self::check_lists).
     fn check_host(&self, options: Options, steps: usize, batch: usize) -> Result<(), Error> {

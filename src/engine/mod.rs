@@ -1,9 +1,10 @@
-//! The GPU device: what a network keeps on a GPU, and how its calls run there.
+//! The GPU device: a network's weights and programs on a GPU, and how its calls run.
 
 mod cache;
 mod choice;
 mod measured;
 mod memory;
+mod record;
 mod run;
 mod transfer;
 
@@ -11,18 +12,18 @@ use std::sync::Arc;
 
 use self::cache::Cache;
 use self::measured::Measured;
-pub(crate) use self::measured::from_json;
 pub use self::memory::Memory;
+pub(crate) use self::record::{read_record, write_record};
 use self::run::Ready;
-use crate::check::{check_memory, host_out_of_memory};
 use crate::error::Error;
 use crate::gpu::{Gpu, Pipelines, Resident};
+use crate::host_memory::{check_memory, host_out_of_memory};
 use crate::plan::Network;
 use crate::tuning::Tuning;
 use crate::weights::LstmWeights;
 
-/// A network on a GPU.
-pub(crate) struct Engine {
+/// A network on a GPU. Its methods have the contract of [`CpuEngine`](crate::cpu::CpuEngine)'s.
+pub(crate) struct GpuEngine {
     gpu: Arc<Gpu>,
     network: Network,
     pipelines: Pipelines,
@@ -41,7 +42,7 @@ pub(crate) struct Options {
     pub tuning: Tuning,
 }
 
-impl Engine {
+impl GpuEngine {
     /// Uploads the weights. Pipelines are compiled when a call first needs them.
     pub async fn new(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
         let network = Network::new(weights.config(), gpu.limits(), weights.element())?;
@@ -73,7 +74,7 @@ impl Engine {
         &self.gpu.info().name
     }
 
-    /// Programs that wait for a call of their shape.
+    /// The number of programs that are kept.
     #[cfg(test)]
     pub fn kept_programs(&self) -> usize {
         self.cache.len()

@@ -2,24 +2,21 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array3, ArrayView3};
-
 use super::cache::{Bytes, Key};
-use super::transfer::{Call, State};
-use super::{Engine, Options};
+use super::transfer::Arrays;
+use super::{GpuEngine, Options};
 use crate::batch::Packing;
-use crate::check::check_input;
+use crate::call::{Call, Results, Sequences};
 use crate::error::Error;
 use crate::gpu::{Prepared, Wait};
 use crate::plan::{Admitted, Scheduler, most_sequences, schedule};
 use crate::program::Program;
-use crate::state::check_state_shapes;
 use crate::tuning::Tuning;
 
-/// A program, and what it runs in on the device.
+/// A program, and its buffers on the device.
 pub(super) struct Ready {
     program: Program,
-    /// To list the submissions again, where the program does not keep them.
+    /// To list the submissions again if the program does not keep them.
     admitted: Admitted,
     prepared: Prepared,
 }
@@ -30,41 +27,34 @@ impl Bytes for Ready {
     }
 }
 
-/// Bytes of a program's lists that are kept, of a memory budget: an eighth of it. Longer ones are made anew at each
-/// call.
+/// Bytes of a program's lists that are kept, of a memory budget: an eighth of it. Longer ones are listed again at
+/// each call.
 pub(super) fn kept_lists(memory_budget: u64) -> u64 {
     memory_budget / 8
 }
 
-impl Engine {
-    /// What [`reference::forward`](crate::reference::forward) says: (output, h_n, c_n). `input` is (T, B, I).
+impl GpuEngine {
+    /// As [`reference::forward`](crate::reference::forward).
     pub async fn forward(
         &self,
         options: Options,
-        input: ArrayView3<'_, f32>,
-        lengths: Option<&[usize]>,
-        state: Option<State<'_>>,
+        call: &Call<'_, f32>,
         wait: Wait,
-    ) -> Result<(Array3<f32>, Array3<f32>, Array3<f32>), Error> {
-        let (steps, batch, _) = input.dim();
-        let config = &self.network.config;
-        check_input(config, input.dim(), lengths)?;
-        if let Some((h, c)) = &state {
-            check_state_shapes(config, batch, h.shape(), c.shape())?;
+    ) -> Result<Results<f32>, Error> {
+        let sequences = call.sequences();
+        self.check_arrays(options, sequences.steps(), sequences.batch())?;
+        let mut arrays = Arrays::new(call)?;
+        if sequences.batch() == 0 {
+            return Ok(arrays.finish());
         }
-        self.check_arrays(options, steps, batch)?;
-        let mut call = Call::new(config, input, state)?;
-        if batch == 0 {
-            return Ok(call.finish());
-        }
-        for packing in self.parts(options, steps, batch, lengths)? {
+        for packing in self.parts(options, sequences)? {
             let tuning = match options.tuning {
-                Tuning::Measure => Tuning::Fixed(self.measure(options, &packing, &mut call, wait).await?),
+                Tuning::Measure => Tuning::Fixed(self.measure(options, &packing, &mut arrays, wait).await?),
                 tuning => tuning,
             };
-            self.run_part(Options { tuning, ..options }, &packing, &mut call, wait).await?;
+            self.run_part(Options { tuning, ..options }, &packing, &mut arrays, wait).await?;
         }
-        Ok(call.finish())
+        Ok(arrays.finish())
     }
 
     /// Runs one part of the batch.
@@ -72,7 +62,7 @@ impl Engine {
         &self,
         options: Options,
         packing: &Packing,
-        call: &mut Call<'_>,
+        arrays: &mut Arrays<'_>,
         wait: Wait,
     ) -> Result<(), Error> {
         let Self { gpu, network, pipelines, weights, cache, .. } = self;
@@ -86,7 +76,7 @@ impl Engine {
                 let keep = kept_lists(budget);
                 let program = schedule(network, packing, budget, Arc::clone(&admitted), keep)?;
                 let prepared = match gpu.prepare(&program, pipelines, weights).await {
-                    // What is kept for other shapes must not be what is missing here.
+                    // Free the buffers that are kept for other shapes, and try again.
                     Err(Error::OutOfMemory { .. }) if cache.clear() => {
                         gpu.poll();
                         gpu.prepare(&program, pipelines, weights).await?
@@ -96,7 +86,7 @@ impl Engine {
                 Ready { program, admitted, prepared }
             }
         };
-        let mut host = call.of_part(packing, network);
+        let mut host = arrays.of_part(packing, network);
         let Ready { program, admitted, prepared } = &mut ready;
         if program.is_kept() {
             gpu.run(prepared, program.submissions.iter(), pipelines, &mut host, wait).await?;
@@ -110,16 +100,8 @@ impl Engine {
     }
 
     /// The batch, in parts that a program can take each.
-    pub(super) fn parts(
-        &self,
-        options: Options,
-        steps: usize,
-        batch: usize,
-        lengths: Option<&[usize]>,
-    ) -> Result<Vec<Packing>, Error> {
-        let length = |b: usize| (b, lengths.map_or(steps, |lengths| lengths[b]));
-        let mut sequences: Vec<(usize, usize)> = (0..batch).map(length).collect();
-        sequences.sort_by_key(|&(_, length)| std::cmp::Reverse(length));
+    pub(super) fn parts(&self, options: Options, sequences: Sequences<'_>) -> Result<Vec<Packing>, Error> {
+        let sequences = sequences.longest_first();
         let most = most_sequences(&self.network, options.memory_budget)?;
         Ok(sequences.chunks(most).map(|part| Packing::new(part.to_vec())).collect())
     }

@@ -5,42 +5,33 @@ use std::ops::Range;
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, s};
 
 use crate::batch::Packing;
-use crate::check::zeros;
-use crate::config::LstmConfig;
+use crate::call::{Call, Results, StateViews};
 use crate::error::Error;
+use crate::host_memory::zeros;
 use crate::layout::{States, put_flushed};
 use crate::plan::Network;
 use crate::program::{Contents, Held, Host, Turn};
-use crate::state::LstmState;
 
-/// h and c before the first step, (L·D, B, O) and (L·D, B, H).
-pub(super) type State<'a> = (ArrayView3<'a, f32>, ArrayView3<'a, f32>);
-
-/// The arrays of one call.
-pub(super) struct Call<'a> {
+/// The arrays that a call was given, and those that it returns.
+pub(super) struct Arrays<'a> {
     input: ArrayView3<'a, f32>,
-    state: Option<State<'a>>,
+    state: Option<StateViews<'a, f32>>,
     output: Array3<f32>,
     h: Array3<f32>,
     c: Array3<f32>,
 }
 
-impl<'a> Call<'a> {
-    /// `input` is (T, B, I); the results are all zeros at first.
-    pub fn new(
-        config: &LstmConfig,
-        input: ArrayView3<'a, f32>,
-        state: Option<State<'a>>,
-    ) -> Result<Self, Error> {
-        let (steps, batch, _) = input.dim();
-        let [h, c] = LstmState::shapes(config, batch);
-        let width = config.num_directions() * config.output_size();
-        Ok(Self { input, state, output: zeros([steps, batch, width])?, h: zeros(h)?, c: zeros(c)? })
+impl<'a> Arrays<'a> {
+    /// The results are all zeros at first.
+    pub fn new(call: &'a Call<'_, f32>) -> Result<Self, Error> {
+        let [h, c] = call.state_shapes();
+        let (input, state) = (call.input(), call.state());
+        Ok(Self { input, state, output: zeros(call.output_shape())?, h: zeros(h)?, c: zeros(c)? })
     }
 
     /// The arrays as seen from the program of one part of the batch.
-    pub fn of_part<'b>(&'b mut self, packing: &'b Packing, network: &'b Network) -> Part<'b> {
-        Part {
+    pub fn of_part<'b>(&'b mut self, packing: &'b Packing, network: &'b Network) -> BatchPart<'b> {
+        BatchPart {
             network,
             packing,
             input: self.input.view(),
@@ -51,24 +42,23 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Output, h_n and c_n.
-    pub fn finish(self) -> (Array3<f32>, Array3<f32>, Array3<f32>) {
+    pub fn finish(self) -> Results<f32> {
         (self.output, self.h, self.c)
     }
 }
 
 /// One part of the batch: the host's side of a program.
-pub(super) struct Part<'a> {
+pub(super) struct BatchPart<'a> {
     network: &'a Network,
     packing: &'a Packing,
     input: ArrayView3<'a, f32>,
-    state: Option<State<'a>>,
+    state: Option<StateViews<'a, f32>>,
     output: ArrayViewMut3<'a, f32>,
     h: ArrayViewMut3<'a, f32>,
     c: ArrayViewMut3<'a, f32>,
 }
 
-impl Host for Part<'_> {
+impl Host for BatchPart<'_> {
     fn upload(&self, contents: &Contents, put: &mut dyn FnMut(&[f32])) {
         let (h, c) = self.state.as_ref().map(|(h, c)| (h.view(), c.view())).unzip();
         match contents {
@@ -92,7 +82,7 @@ impl Host for Part<'_> {
     }
 }
 
-impl Part<'_> {
+impl BatchPart<'_> {
     /// Of h and c.
     fn layouts(&self) -> (States, States) {
         let (layouts, batch) = (&self.network.layouts, self.packing.batch());
@@ -103,7 +93,7 @@ impl Part<'_> {
         let layout = self.network.layouts.input(0);
         let mut scratch = [0.0; 1024];
         // Of equal lengths, all sequences are in the caller's order: without padding the rows are the caller's own.
-        let whole = self.packing.is_uniform() && self.packing.batch() == self.input.dim().1;
+        let whole = self.packing.has_equal_lengths() && self.packing.batch() == self.input.dim().1;
         let block = self.input.slice(s![steps.clone(), .., ..]);
         if let (true, Some(rows)) = (whole && layout.stride() == layout.width, block.as_slice()) {
             return put_flushed(rows, &mut scratch, put);

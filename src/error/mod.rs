@@ -6,6 +6,7 @@ use std::fmt;
 
 pub use self::found::FoundLstm;
 use self::found::WrongPrefix;
+use crate::config::WrongSize;
 
 /// Which half of an [`LstmState`](crate::LstmState) an error is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,6 +272,17 @@ impl Error {
     /// Keeps only the message: the safetensors crate is not part of this crate's public interface.
     pub(crate) fn safetensors(error: safetensors::SafeTensorError) -> Self {
         Self::SafeTensors { reason: error.to_string() }
+    }
+}
+
+impl From<WrongSize> for Error {
+    fn from(wrong: WrongSize) -> Self {
+        match wrong {
+            WrongSize::Zero { what } => Self::ZeroSize { what },
+            WrongSize::Projection { proj_size, hidden_size } => {
+                Self::ProjectionTooLarge { proj_size, hidden_size }
+            }
+        }
     }
 }
 

@@ -6,14 +6,15 @@ use std::sync::{Arc, OnceLock};
 use super::wishes::Wishes;
 use super::{Gpu, Kernels};
 use crate::error::{Error, ON_CPU};
+use crate::platform;
 use crate::program::{DeviceLimits, SubgroupSizes};
 
-/// Bytes of a binding that shaders can index in 32 bits, whatever the adapter says: Metal names the
-/// largest buffer, and clamps the sizes that it tells shaders.
+/// Bytes of a binding that shaders can index in 32 bits, whatever the adapter reports: Metal reports the largest
+/// buffer, and clamps the sizes that shaders see.
 const INDEXABLE_BYTES: u64 = i32::MAX as u64 & !3;
 
-/// The most that any kernel needs of a device, whatever the network is; WebGPU guarantees all of it. A test
-/// holds these to the kernels.
+/// The most that any kernel needs of a device, for any network; WebGPU guarantees all of it. A test compares this
+/// with the kernels.
 pub(crate) struct KernelNeeds {
     /// Bindings of a group: a uniform and the storage buffers.
     pub bindings: u32,
@@ -33,8 +34,8 @@ pub(crate) const NEEDS: KernelNeeds = KernelNeeds {
     workgroup_memory: 8 << 10,
 };
 
-/// What is needed of each limit, and what a device has of it. Storage bindings and buffers grow with the network and
-/// the call: the plan checks these.
+/// Each limit, with what the kernels need and what the device has. Storage bindings and buffers grow with the network
+/// and the call: the plan checks these.
 fn needs(has: &wgpu::Limits) -> [(&'static str, u64, u64); 14] {
     let one = |name, limit: u32| (name, 1, u64::from(limit));
     let some = |name, needed: u32, limit: u32| (name, u64::from(needed), u64::from(limit));
@@ -100,7 +101,7 @@ impl Gpu {
         Self::new(device, queue, lost)
     }
 
-    /// Takes over a device that the caller opened. Its device-lost callback stays the caller's.
+    /// Uses a device that the caller opened. The caller keeps its device-lost callback.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self, Error> {
         let gpu = Self::new(device, queue, Arc::default())?;
         gpu.check_queue()?;
@@ -109,19 +110,17 @@ impl Gpu {
 
     /// Refuses the queue of another device.
     fn check_queue(&self) -> Result<(), Error> {
-        if cfg!(target_family = "wasm") {
-            return Ok(()); // no answer without waiting; a browser refuses the first call instead
-        }
         let probe = || {
             let buffer = self.buffer("probe", 4, wgpu::BufferUsages::empty());
             self.queue.write_buffer(&buffer, 0, &[0; 4]);
         };
         // wgpu panics if the queue comes from another instance.
-        let probe = || pollster::block_on(self.scoped(probe));
+        let probe = || platform::block_on(self.scoped(probe));
         match catch_unwind(AssertUnwindSafe(probe)) {
-            // The device was found good before, so what wgpu refuses here is the queue.
-            Ok(Err(Error::Internal { .. })) | Err(_) => Err(Error::QueueMismatch),
-            Ok(result) => result,
+            Ok(None) => Ok(()), // a browser answers later, and refuses the first call instead
+            // The device passed its checks before, so wgpu refuses the queue.
+            Ok(Some(Err(Error::Internal { .. }))) | Err(_) => Err(Error::QueueMismatch),
+            Ok(Some(result)) => result,
         }
     }
 
@@ -154,10 +153,10 @@ impl Gpu {
     }
 
     /// Refuses a device whose shaders take too few buffers of any kind. A strict instance
-    /// (`wgpu::InstanceFlags::STRICT_WEBGPU_COMPLIANCE`) says 0 and does not mean it, which only a trial tells.
+    /// (`wgpu::InstanceFlags::STRICT_WEBGPU_COMPLIANCE`) reports 0 but accepts more, which only a trial shows.
     fn check_buffers_of_a_stage(&self, limit: u32) -> Result<(), Error> {
-        if limit >= NEEDS.bindings || cfg!(target_family = "wasm") {
-            return Ok(()); // a browser has no such limit
+        if limit >= NEEDS.bindings {
+            return Ok(());
         }
         let entry = |binding| wgpu::BindGroupLayoutEntry {
             binding,
@@ -174,12 +173,13 @@ impl Gpu {
         };
         let entries: Vec<_> = (0..NEEDS.bindings).map(entry).collect();
         let descriptor = wgpu::BindGroupLayoutDescriptor { label: Some("probe"), entries: &entries };
-        match pollster::block_on(self.scoped(|| self.device.create_bind_group_layout(&descriptor))) {
-            Err(Error::Internal { .. }) => {
+        match platform::block_on(self.scoped(|| self.device.create_bind_group_layout(&descriptor))) {
+            None => Ok(()), // a browser has no such limit
+            Some(Err(Error::Internal { .. })) => {
                 let name = "max_buffers_and_acceleration_structures_per_shader_stage";
                 check_need(name, NEEDS.bindings.into(), limit.into())
             }
-            result => result.map(drop),
+            Some(result) => result.map(drop),
         }
     }
 }
@@ -192,11 +192,10 @@ fn check_need(limit_name: &'static str, needed: u64, limit: u64) -> Result<(), E
     Err(Error::LimitExceeded { what, needed, limit_name, limit, advice })
 }
 
-/// Workgroups that run side by side: a software adapter has a thread for each of the machine's; no interface
-/// tells how many a GPU has, and a mid-range one has some 32.
+/// Workgroups that run side by side: a software adapter has a thread for each of the machine's; no API reports how
+/// many a GPU has, and a mid-range one has some 32.
 fn units(software: bool) -> u32 {
-    let threads = || std::thread::available_parallelism().map_or(1, usize::from);
-    if software { u32::try_from(threads()).unwrap_or(1) } else { 32 }
+    if software { u32::try_from(platform::parallelism()).unwrap_or(1) } else { 32 }
 }
 
 async fn fastest_adapter(instance: &wgpu::Instance, wishes: &Wishes) -> Result<wgpu::Adapter, Error> {
@@ -207,7 +206,7 @@ async fn fastest_adapter(instance: &wgpu::Instance, wishes: &Wishes) -> Result<w
     instance.request_adapter(&options).await.map_err(no_adapter)
 }
 
-/// The first adapter whose name contains `name`, whatever the case of its letters.
+/// The first adapter whose name contains `name`, ignoring case.
 async fn named_adapter(
     instance: &wgpu::Instance,
     backends: wgpu::Backends,

@@ -1,5 +1,5 @@
-//! The only user of wgpu: adapter, buffers, pipelines, recording, reading back. It runs programs as
-//! plain data and knows nothing of what they compute.
+//! The only user of wgpu: adapter, buffers, pipelines, recording, reading back. It executes programs, which are plain
+//! data, and has no code for an LSTM.
 
 mod adapter;
 mod pipelines;
@@ -28,12 +28,12 @@ pub(crate) struct Gpu {
     queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
     limits: DeviceLimits,
-    /// Set once, when the device is lost: why.
+    /// Why the device is lost; set once, when that happens.
     lost: Arc<OnceLock<String>>,
     kernels: Kernels,
 }
 
-/// What is uploaded once and kept (weights).
+/// Buffers that are uploaded once and kept (weights).
 pub(crate) type Resident = Vec<wgpu::Buffer>;
 
 impl Gpu {
@@ -59,7 +59,7 @@ impl Gpu {
         })
     }
 
-    /// Makes the buffers that stay on the device, one for each spec, and fills their parts.
+    /// Allocates the buffers that stay on the device, one for each spec, and uploads their parts.
     pub async fn upload_resident(
         &self,
         specs: &[BufferSpec],

@@ -1,9 +1,10 @@
 //! From kernels as data to compiled pipelines.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use super::Gpu;
 use crate::error::Error;
+use crate::lock::lock;
 use crate::program::{Access, KernelSpec, Needs, PipelineSpec};
 
 /// A network's pipelines, in the order of their specs: compiled when a program first needs them, unless another
@@ -39,11 +40,6 @@ type Constants = Vec<(&'static str, f64)>;
 #[derive(Debug, Default)]
 pub(super) struct Kernels {
     alive: Mutex<Vec<Weak<Kernel>>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic while it was held can have left nothing half done.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Kernels {

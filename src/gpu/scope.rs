@@ -47,7 +47,7 @@ impl Gpu {
         refused.load(Relaxed)
     }
 
-    /// Says so if the device is known to be lost.
+    /// Returns an error if the device is known to be lost.
     pub(super) fn check_lost(&self) -> Result<(), Error> {
         match self.lost.get() {
             Some(reason) => Err(Error::DeviceLost { reason: reason.clone() }),
@@ -55,7 +55,7 @@ impl Gpu {
         }
     }
 
-    /// Notes that the device is lost, which it stays.
+    /// Records that the device is lost; the first reason stands.
     pub(super) fn set_lost(&self, reason: &str) -> Error {
         let reason = self.lost.get_or_init(|| reason.to_owned()).clone();
         Error::DeviceLost { reason }

@@ -1,4 +1,4 @@
-//! Buffers that the host maps: asked for when submitting, waited for when needed.
+//! Buffers that the host maps: mapping is requested at a submission, and awaited when the host needs the buffer.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -9,6 +9,7 @@ use futures_channel::oneshot;
 
 use super::Gpu;
 use crate::error::Error;
+use crate::platform;
 
 /// How a call waits for the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +20,11 @@ pub(crate) enum Wait {
     Async,
 }
 
-/// A buffer that is being mapped, as soon as a submission is through with it.
+/// A buffer that is being mapped: it is mapped once a submission no longer uses it.
 #[derive(Debug)]
 pub(super) struct Mapping {
     buffer: wgpu::Buffer,
-    /// Set when it is mapped, or will not be.
+    /// Set once mapping has succeeded or failed.
     answered: Arc<AtomicBool>,
     mapped: oneshot::Receiver<Result<(), wgpu::BufferAsyncError>>,
     submission: wgpu::SubmissionIndex,
@@ -46,14 +47,14 @@ impl Upload {
         &self.buffer
     }
 
-    /// Lets `write` fill the mapped buffer, and hands it to the device.
+    /// Lets `write` fill the mapped buffer, then unmaps it so that the device can copy from it.
     pub fn write(&self, write: impl FnOnce(wgpu::BufferViewMut)) -> Result<(), wgpu::MapRangeError> {
         write(self.buffer.get_mapped_range_mut(..)?);
         self.buffer.unmap();
         Ok(())
     }
 
-    /// Asks for it again, for when the submission that copies from it is done.
+    /// Requests to map it again, once the submission that copies from it is done.
     pub fn reclaim(&mut self, submission: &wgpu::SubmissionIndex) {
         self.mapping = Some(Mapping::new(&self.buffer, wgpu::MapMode::Write, self.size(), submission));
     }
@@ -71,14 +72,14 @@ impl Mapping {
         let answer = Arc::clone(&answered);
         buffer.map_async(mode, ..bytes, move |result| {
             answer.store(true, Relaxed);
-            let _ = done.send(result); // nobody waits any more if the call's future was dropped
+            let _ = done.send(result); // nobody receives it if the call's future was dropped
         });
         Self { buffer: buffer.clone(), answered, mapped, submission: submission.clone() }
     }
 }
 
 impl Gpu {
-    /// A buffer to write now, and again once it is mapped again.
+    /// Allocates a mapped buffer to write; it can be written again after [`Upload::reclaim`].
     pub(super) fn upload_buffer(&self, label: &str, size: u64) -> Upload {
         let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
@@ -89,7 +90,7 @@ impl Gpu {
         Upload { buffer, mapping: None }
     }
 
-    /// Waits until it can be written. It rarely has to: whoever read results back has waited already.
+    /// Waits until the buffer is mapped. It usually is: a call that read its results back has waited already.
     pub(super) async fn writable(&self, upload: &mut Upload, wait: Wait) -> Result<(), Error> {
         match upload.mapping.take() {
             Some(mapping) => self.mapped(mapping, wait).await,
@@ -117,34 +118,22 @@ impl Gpu {
         }
     }
 
-    /// Polls until the submission is done, which runs the callbacks of whoever uses the device: in this thread, or in
-    /// a new one. The error is a panic of one of these callbacks.
+    /// Polls until the submission is done, in this thread or in a new one, which runs the callbacks of all users of
+    /// the device. The error is a panic of one of these callbacks.
     async fn poll_until(&self, submission: wgpu::SubmissionIndex, wait: Wait) -> Result<Polled, Panic> {
         let device = self.device.clone();
         let until = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
+        let poll = move || poll(&device, until.clone());
         match wait {
-            Wait::Block => poll(&device, until),
-            #[cfg(not(target_family = "wasm"))]
-            Wait::Async => {
-                let (done, polled) = oneshot::channel();
-                let (thread_device, thread_until) = (device.clone(), until.clone());
-                let thread = move || drop(done.send(poll(&thread_device, thread_until))); // the call may be gone
-                match std::thread::Builder::new().spawn(thread) {
-                    Ok(_) => polled.await.unwrap_or(Ok(Polled::Done)),
-                    Err(_) => poll(&device, until), // no thread to be had: better to block than to never wake up
-                }
-            }
-            #[cfg(target_family = "wasm")]
-            Wait::Async => {
-                drop((device, until)); // the browser calls back by itself
-                Ok(Polled::Done)
-            }
+            Wait::Block => poll(),
+            // A browser calls back by itself.
+            Wait::Async => platform::apart(poll).await.unwrap_or(Ok(Polled::Done)),
         }
     }
 
-    /// Lets wgpu clean up what is finished, without waiting.
+    /// Lets wgpu free the resources of finished submissions, without waiting.
     pub fn poll(&self) {
-        // If the device is lost, the next call says so.
+        // If the device is lost, the next call returns that error.
         poll(&self.device, wgpu::PollType::Poll).map_or_else(|panic| resume_unwind(panic), drop);
     }
 }
@@ -163,7 +152,7 @@ fn poll(device: &wgpu::Device, how: wgpu::PollType) -> Result<Polled, Panic> {
     match catch_unwind(AssertUnwindSafe(|| device.poll(how))) {
         Ok(Ok(_)) => Ok(Polled::Done),
         Ok(Err(_)) => Ok(Polled::Failed),
-        // How wgpu 30 says that the device is lost.
+        // wgpu 30's panic if the device is lost.
         Err(panic) if message_of(&*panic).starts_with("Error in Device::poll") => Ok(Polled::Failed),
         Err(panic) => Err(panic),
     }

@@ -1,18 +1,18 @@
-//! What the `WGPU_*` variables ask for.
+//! The adapter that the `WGPU_*` variables select.
 
 use std::env;
 
 use crate::error::Error;
 
-/// The adapter that the variables ask for. Unset and empty ones mean what they mean to wgpu: an empty
+/// The values of the variables. Unset and empty ones mean what they mean to wgpu: an empty
 /// `WGPU_BACKEND` names no backend, an empty `WGPU_ADAPTER_NAME` is part of every name, and an empty
-/// `WGPU_POWER_PREF` is none. What wgpu would ignore is refused: nobody sets a variable for that.
+/// `WGPU_POWER_PREF` is none. A value that wgpu would ignore is refused.
 pub(super) struct Wishes {
-    /// `WGPU_BACKEND`; wgpu itself goes by it.
+    /// `WGPU_BACKEND`, which wgpu reads itself.
     backends: Option<String>,
     /// `WGPU_ADAPTER_NAME`: a part of the adapter's name.
     pub name: Option<String>,
-    /// `WGPU_POWER_PREF`; without it the fastest.
+    /// `WGPU_POWER_PREF`; high performance if unset.
     pub power_preference: wgpu::PowerPreference,
 }
 

@@ -25,7 +25,7 @@ impl CallPlan<'_> {
             for (buffer, held) in hidden_buffers(*hidden) {
                 // A shorter sequence's reverse direction starts late, maybe at the second buffer's turn, and the
                 // upper of two layers on a diagonal one step after the lower.
-                let late = self.network.config.bidirectional() && !self.packing.is_uniform();
+                let late = self.network.config.bidirectional() && !self.packing.has_equal_lengths();
                 if late || layers.len() > 1 || held != Held::Turn(Turn::Second) {
                     upload(buffer, hidden_contents(layers, held));
                 }
@@ -40,7 +40,7 @@ impl CallPlan<'_> {
         for Group { layers, hidden, cell } in &self.buffers.groups {
             for (buffer, held) in hidden_buffers(*hidden) {
                 // A shorter sequence's forward direction ends early, maybe at the other buffer's turn.
-                let both = !self.packing.is_uniform() || layers.len() > 1;
+                let both = !self.packing.has_equal_lengths() || layers.len() > 1;
                 if both || held == Held::All || held == last {
                     download(buffer, hidden_contents(layers, held));
                 }

@@ -3,7 +3,6 @@
 use std::marker::PhantomData;
 
 use super::limits::{AS_F16, check_binding, check_workgroups};
-use crate::check::check_config;
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::kernels::{
@@ -62,7 +61,7 @@ pub(crate) struct SizedKernel<K> {
 
 impl Network {
     pub fn new(config: &LstmConfig, limits: &DeviceLimits, element: Element) -> Result<Self, Error> {
-        check_config(config)?;
+        config.check()?;
         let mut network = Self::without_layers(config, limits, element);
         network.place_weights().map_err(|error| match error {
             Error::LimitExceeded { what, needed, limit_name, limit, .. }

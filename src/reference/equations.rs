@@ -65,7 +65,7 @@ pub(super) fn run_direction<T: NdFloat>(
     let (steps, batch, input_size) = x.dim();
     let hidden_size = c.ncols();
 
-    // W_ih·x_t + b_ih + b_hh waits for no other step: a block of steps at once.
+    // W_ih·x_t + b_ih + b_hh depends on no other step: it is computed for a block of steps at once.
     let block_steps = (GATES_AT_ONCE / (batch * 4 * hidden_size)).clamp(1, steps);
     for block in in_order(0..steps.div_ceil(block_steps), reverse) {
         let times = block * block_steps..steps.min((block + 1) * block_steps);
@@ -102,8 +102,7 @@ fn in_order(range: Range<usize>, reverse: bool) -> impl Iterator<Item = usize> {
 
 /// W·x for each row x: (N, K) → (N, M) with W (M, K).
 ///
-/// One row alone goes the way of matrix times vector, which leaves W where it lies; the other way
-/// first copies it.
+/// A single row is a product of matrix and vector, which reads W in place; a product of matrices copies it first.
 fn times_transposed<T: NdFloat>(w: &Array2<T>, x: ArrayView2<'_, T>) -> Array2<T> {
     if x.nrows() == 1 { w.dot(&x.row(0)).insert_axis(Axis(0)) } else { x.dot(&w.t()) }
 }

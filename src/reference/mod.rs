@@ -1,16 +1,15 @@
 //! The equations of an LSTM over ndarray, in f32 or f64.
 //!
-//! In f64 it is the oracle of this crate's tests; it is itself held to PyTorch's answers. What runs where
-//! there is no GPU is [`Device::cpu`](crate::Device::cpu), written for speed.
+//! In f64 it is the oracle of this crate's tests, which also compare it with PyTorch. The device for machines without
+//! a GPU is [`Device::cpu`](crate::Device::cpu), which is written for speed.
 
 mod equations;
 
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis, NdFloat, s};
 
-use crate::check::{check_input, check_memory, host_out_of_memory};
-use crate::config::LstmConfig;
+use crate::call::{Call, Results};
 use crate::error::Error;
-use crate::state::{LstmState, check_state_shapes};
+use crate::host_memory::{check_memory, host_out_of_memory};
 use crate::weights::LstmWeights;
 use equations::{Parameters, run_direction};
 
@@ -25,8 +24,8 @@ use equations::{Parameters, run_direction};
 /// | h_n, c_n | (L·D, B, O), (L·D, B, H) | h and c after the last step |
 ///
 /// With lengths, sequence b is the first `lengths[b]` steps of its column: the output is zero past
-/// it, the state is the sequence's own last one, and what lies past it is never read. The reverse
-/// direction runs from a sequence's last step to t = 0, and its state is the one after t = 0.
+/// it, the state is the sequence's own last one, and the input past it is never read. The reverse direction runs from
+/// a sequence's last step to t = 0, and its state is the one after t = 0.
 ///
 /// # Errors
 ///
@@ -58,29 +57,28 @@ pub fn forward<T: NdFloat + From<f32>>(
     lengths: Option<&[usize]>,
     state: Option<(ArrayView3<'_, T>, ArrayView3<'_, T>)>,
 ) -> Result<(Array3<T>, Array3<T>, Array3<T>), Error> {
-    Network::new(weights).forward(input, lengths, state)
+    let call = Call::new(weights.config(), input, lengths, state)?;
+    Stack::new(weights).forward(&call)
 }
 
-/// A copy in standard layout, so that what comes out is, whatever went in.
+/// A copy in standard layout: the results have it for views of any layout.
 fn standard<T: Clone>(array: ArrayView3<'_, T>) -> Array3<T> {
     array.as_standard_layout().into_owned()
 }
 
 /// The parameters of every layer and direction, as `T`.
-struct Network<T> {
-    config: LstmConfig,
+struct Stack<T> {
     /// L times D.
     layers: Vec<Vec<Parameters<T>>>,
     /// D·O.
     output_width: usize,
 }
 
-impl<T: NdFloat + From<f32>> Network<T> {
+impl<T: NdFloat + From<f32>> Stack<T> {
     fn new(weights: &LstmWeights) -> Self {
         let config = weights.config();
         let directions = config.num_directions();
         Self {
-            config: config.clone(),
             layers: (0..config.num_layers())
                 .map(|layer| {
                     (0..directions)
@@ -92,38 +90,21 @@ impl<T: NdFloat + From<f32>> Network<T> {
         }
     }
 
-    /// What [`forward`] says.
-    #[expect(clippy::type_complexity, reason = "output, h_n, c_n, as forward's")]
-    fn forward(
-        &self,
-        input: ArrayView3<'_, T>,
-        lengths: Option<&[usize]>,
-        state: Option<(ArrayView3<'_, T>, ArrayView3<'_, T>)>,
-    ) -> Result<(Array3<T>, Array3<T>, Array3<T>), Error> {
-        let (steps, batch, width) = input.dim();
-        check_input(&self.config, input.dim(), lengths)?;
-        if let Some((h, c)) = &state {
-            check_state_shapes(&self.config, batch, h.shape(), c.shape())?;
-        }
-        // A copy of the input, the outputs of two layers at a time, the states, and one step's gates:
-        // before and after the activations, and what the cell makes of them.
-        let sequence = steps.saturating_mul(width + 2 * self.output_width);
-        let slots = self.layers.len() * self.config.num_directions();
-        let states = slots.saturating_mul(self.config.output_size() + self.config.hidden_size());
-        let step = self.config.hidden_size().saturating_mul(16);
-        let row = sequence.saturating_add(states).saturating_add(step);
-        check_memory::<T>(batch.saturating_mul(row)).map_err(host_out_of_memory)?;
-
-        let (mut h, mut c) = match state {
+    /// As [`forward`].
+    fn forward(&self, call: &Call<'_, T>) -> Result<Results<T>, Error> {
+        self.check_memory(call)?;
+        let input = call.input();
+        let (steps, batch, _) = input.dim();
+        let (mut h, mut c) = match call.state() {
             Some((h, c)) => (standard(h), standard(c)),
             None => {
-                let [h, c] = LstmState::shapes(&self.config, batch);
+                let [h, c] = call.state_shapes();
                 (Array3::zeros(h), Array3::zeros(c))
             }
         };
-        let output = match lengths {
+        let output = match call.sequences().lengths() {
             _ if batch == 0 => Array3::zeros((steps, 0, self.output_width)),
-            None => self.run(input, h.view_mut(), c.view_mut()),
+            None => self.run(input.view(), h.view_mut(), c.view_mut()),
             // Each sequence alone, as a batch of one that ends where it ends.
             Some(lengths) => {
                 let mut output = Array3::zeros((steps, batch, self.output_width));
@@ -139,6 +120,20 @@ impl<T: NdFloat + From<f32>> Network<T> {
             }
         };
         Ok((output, h, c))
+    }
+
+    /// Refuses a call that the host has no memory for.
+    fn check_memory(&self, call: &Call<'_, T>) -> Result<(), Error> {
+        let (steps, batch, width) = call.input().dim();
+        // A copy of the input, the outputs of two layers at a time, the states, and one step's gates:
+        // before and after the activations, and what the cell makes of them.
+        let sequence = steps.saturating_mul(width + 2 * self.output_width);
+        let config = call.config();
+        let slots = self.layers.len() * config.num_directions();
+        let states = slots.saturating_mul(config.output_size() + config.hidden_size());
+        let step = config.hidden_size().saturating_mul(16);
+        let row = sequence.saturating_add(states).saturating_add(step);
+        check_memory::<T>(batch.saturating_mul(row)).map_err(host_out_of_memory)
     }
 
     /// Sequences of one length, (T, B, I) → (T, B, D·O). The state is carried from before the

@@ -9,7 +9,6 @@ use super::other_network::OtherNetwork;
 use super::parameters::LstmWeights;
 use super::sorted::Sorted;
 use super::tensor::Tensor;
-use crate::check::check_config;
 use crate::config::LstmConfig;
 use crate::error::Error;
 
@@ -149,7 +148,7 @@ impl<'a, V> Candidate<'a, V> {
             .with_bias(self.summary.bias)
             .with_bidirectional(self.summary.reverse)
             .with_proj_size(proj_size);
-        check_config(&config)?;
+        config.check()?;
         Ok(config)
     }
 

@@ -5,7 +5,6 @@ use rand_chacha::ChaCha8Rng;
 
 use super::memory::check_memory_for;
 use super::parameters::LstmWeights;
-use crate::check::check_config;
 use crate::config::LstmConfig;
 use crate::error::Error;
 
@@ -54,7 +53,7 @@ impl LstmWeights {
     }
 
     fn filled_with(config: &LstmConfig, mut next: impl FnMut() -> f32) -> Result<Self, Error> {
-        check_config(config)?;
+        config.check()?;
         check_memory_for(config)?;
         Self::build(config.clone(), |_, shape| Ok((0..shape.iter().product()).map(|_| next()).collect()))
     }

@@ -1,8 +1,8 @@
 //! How much memory a network's parameters take.
 
-use crate::check::{check_memory, host_out_of_memory};
 use crate::config::LstmConfig;
 use crate::error::Error;
+use crate::host_memory::{check_memory, host_out_of_memory};
 
 /// Refuses a network whose parameters need more memory than there is. The parameters are allocated one by one, and
 /// without this check the allocation that fails would abort the process.

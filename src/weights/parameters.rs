@@ -4,9 +4,9 @@ use ndarray::{Array1, Array2, ArrayViewD};
 
 use super::names::{Name, Param, Spelling};
 use super::precision::Precision;
-use crate::check::host_out_of_memory;
 use crate::config::LstmConfig;
 use crate::error::Error;
+use crate::host_memory::host_out_of_memory;
 
 /// The parameters of an LSTM: `torch.nn.LSTM`'s state dict, and the sizes that follow from it.
 ///

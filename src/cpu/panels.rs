@@ -1,4 +1,4 @@
-//! Matrices as the product reads them.
+//! The layout of matrices that the product reads.
 
 use bytemuck::{Pod, Zeroable};
 use ndarray::ArrayView2;
@@ -12,12 +12,12 @@ use crate::weights::LayerWeights;
 /// in registers.
 pub(super) const VECTORS: usize = 4;
 
-/// 2⁻¹⁰². Every sum starts from it, and it is taken off the result. Without it a sum of products that are all below
-/// 2⁻¹²⁶ would be subnormal after every operation. With it each rounds to a multiple of 2⁻¹²⁶ or so; of what ends
-/// beyond 2⁻⁷⁷ it changes nothing but a tie between two roundings.
+/// 2⁻¹⁰². Every sum starts from it, and it is subtracted from the result. Without it a sum of products that are all
+/// below 2⁻¹²⁶ would be subnormal after every operation. With it each rounds to a multiple of about 2⁻¹²⁶. In a sum
+/// beyond 2⁻⁷⁷ it changes only ties between two roundings.
 pub(super) const GUARD: f32 = f32::from_bits((127 - 102) << 23);
 
-/// A cache line, for its alignment: a load of a vector then never touches two.
+/// A cache line, for its alignment: a vector is then never split over two lines.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
 struct Line([f32; 16]);
@@ -38,10 +38,10 @@ impl Panels {
     ) -> Self {
         let panel_len = depth * VECTORS * lanes;
         let mut lines = vec![Line::zeroed(); (count * panel_len).div_ceil(16)];
-        let packed: &mut [f32] = bytemuck::cast_slice_mut(&mut lines);
-        for (k, packed) in packed[..count * panel_len].iter_mut().enumerate() {
+        let elements: &mut [f32] = bytemuck::cast_slice_mut(&mut lines);
+        for (k, element) in elements[..count * panel_len].iter_mut().enumerate() {
             let (vector, lane) = (k / lanes % VECTORS, k % lanes);
-            *packed = flush(weight(k / panel_len, vector, lane, k / (VECTORS * lanes) % depth));
+            *element = flush(weight(k / panel_len, vector, lane, k / (VECTORS * lanes) % depth));
         }
         Self { lines, panel_len, count }
     }
@@ -60,7 +60,7 @@ impl Panels {
         Self::of_gates_and(bias.view().insert_axis(ndarray::Axis(1)), lanes, GUARD)
     }
 
-    /// As [`of_gates`](Self::of_gates), with `beyond` beyond H.
+    /// As [`of_gates`](Self::of_gates), with `beyond` for the units past H.
     fn of_gates_and(matrix: ArrayView2<'_, f32>, lanes: usize, beyond: f32) -> Self {
         let (rows, depth) = matrix.dim();
         let hidden = rows / VECTORS;
@@ -88,8 +88,8 @@ impl Panels {
     }
 }
 
-/// f32 that a network's packed parameters take.
-pub(super) fn len(config: &LstmConfig, lanes: usize) -> usize {
+/// f32 of a network's parameters in panels.
+pub(super) fn parameters_len(config: &LstmConfig, lanes: usize) -> usize {
     let units = config.hidden_size().next_multiple_of(lanes);
     let of_layer = |layer| {
         // A column of the gates for each input, output and the bias; rounded up to whole cache lines.
@@ -108,7 +108,7 @@ pub(super) struct Parameters {
     pub(super) bias: Panels,
     pub(super) w_ih: Panels,
     pub(super) w_hh: Panels,
-    /// Where there is a projection.
+    /// None without a projection.
     pub(super) w_hr: Option<Panels>,
 }
 

@@ -1,9 +1,9 @@
-//! What a product's sums start from and become: the input's part of the gates, cells, outputs.
+//! The first and last operations of a product: the input's part of the gates, cells, outputs.
 
 use pulp::Simd;
 
 use super::activation::{sigmoid, tanh};
-use super::pack::{GUARD, Panels, VECTORS};
+use super::panels::{GUARD, Panels, VECTORS};
 use super::product::{Ends, Sums};
 use super::shared::Shared;
 
@@ -21,7 +21,7 @@ fn unguarded<S: Simd>(simd: S, [i, f, g, o]: Sums<S>) -> Sums<S> {
     [simd.sub_f32s(i, guard), simd.sub_f32s(f, guard), simd.sub_f32s(g, guard), simd.sub_f32s(o, guard)]
 }
 
-/// bias + W_ih·x with its [`GUARD`], kept until its step comes.
+/// bias + W_ih·x with its [`GUARD`], stored until its time step is computed.
 pub(super) struct Gates<'a> {
     pub(super) bias: &'a Panels,
     /// [rows, panels, VECTORS, lanes].
@@ -65,7 +65,7 @@ impl Ends for Cells<'_> {
         let at = row * (self.row_len / VECTORS) + panel * S::F32_LANES;
         let (c, _) = S::as_mut_simd_f32s(&mut self.c[at..][..S::F32_LANES]);
         let guard = simd.splat_f32s(GUARD);
-        let g = tanh(simd, simd.sub_f32s(g, guard)); // to σ the guard makes no difference
+        let g = tanh(simd, simd.sub_f32s(g, guard)); // σ is the same with the guard
         let new = simd.mul_add_e_f32s(sigmoid(simd, i), g, guard);
         c[0] = simd.sub_f32s(simd.mul_add_e_f32s(sigmoid(simd, f), c[0], new), guard);
         let h = simd.sub_f32s(simd.mul_add_e_f32s(sigmoid(simd, o), tanh(simd, c[0]), guard), guard);
@@ -75,7 +75,7 @@ impl Ends for Cells<'_> {
 
 /// Where a step's h goes: to the next step, and to the layer above.
 pub(super) struct Outputs<'a> {
-    /// Numbers in a row; what a panel has beyond is left out.
+    /// Numbers in a row; a panel's outputs beyond it are dropped.
     pub(super) width: usize,
     /// [B, width].
     pub(super) h: &'a mut [f32],
