@@ -1,5 +1,5 @@
-// fused_step: one time step with the input's part in the same reduction; every direction of a layer, or
-// several layers on a diagonal, each one time step behind the layer below.
+// fused_step: one time step, with the input's product and the state's in one sum; every direction of a layer,
+// or several layers on a diagonal, each one time step behind the layer below.
 //
 //   z_k = (b_ih + b_hh)[k,j] + Σ_m w_ih[k,j,m]·x_t[b,m] + Σ_m w_hh[k,j,m]·h_{t-1}[b,m]     k in i, f, g, o
 //   c_t, h_t = the cell of z

@@ -1,4 +1,4 @@
-// hidden_projection: what leaves a layer that projects its hidden state, one time step, every slot.
+// hidden_projection: the hidden state of a layer with a projection, one time step, every slot.
 //
 //   h_t[b,p] = Σ_j w_hr[p,j]·(o ∘ tanh c_t)[b,j]
 //
@@ -9,7 +9,7 @@
 override REDUCTION: u32;   // M, the length of a row before it is projected, in vec4f
 
 @group(0) @binding(0) var<uniform> time_step: TimeStep;
-@group(0) @binding(1) var<storage, read> weights: array<Weight>;       // [D, 4·M, N], or every matrix of the network: w_hr, see Slot
+@group(0) @binding(1) var<storage, read> weights: array<Weight>;       // [D, 4·M, N], or every matrix: w_hr, see Slot
 @group(0) @binding(2) var<storage, read> unprojected: array<vec4f>;    // [layers, D, B, M]: o ∘ tanh c_t
 @group(0) @binding(3) var<storage, read_write> h_next: array<vec4f>;   // [layers, D, B, N]: h_t
 @group(0) @binding(4) var<storage, read_write> output: array<vec4f>;   // [rows, D, N]: h_t

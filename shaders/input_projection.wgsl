@@ -1,4 +1,4 @@
-// input_projection: the input's part of every gate, for a whole block of time steps at once.
+// input_projection: the input's product for every gate, with the bias, for a whole block of time steps at once.
 //
 //   gates_x[d,r,j] = (b_ih + b_hh)[d,j] + Σ_m w_ih[d,j,m]·x[r,m]     r: a time step of a sequence
 //

@@ -84,9 +84,9 @@ fn persistent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocatio
     }
 }
 
-// Reads a column of the weights. Each turn shifts what is held by one place, so that every index is a
-// constant, as registers demand, and few loads stand in the code. Past the last row it reads what no
-// product uses.
+// Reads a column of the weights. Each turn of the loop shifts what is held by one place, so that every index is
+// a constant, which registers need, and the code has few loads. Past the last row it reads the last one again,
+// which no product uses.
 fn hold_weights(column: u32) {
     for (var slab = 0u; slab < scan.slabs; slab += 1u) {
         var last: Slab;

@@ -36,7 +36,7 @@ fn recurrent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
         }
         c_tile[r] = c[(state + min(r, rows - 1u)) * COLUMNS + min(local, COLUMNS - 1u)];
     }
-    // Rows of the tile lie in h_tile, whose row 0 is the tile's first.
+    // The operand is h_tile, whose row 0 is the tile's first.
     let product = Product(direction * REDUCTION * 4u * COLUMNS, 0u - first * REDUCTION, REDUCTION, 0u);
     for (var k = 0u; k < scan.count; k += 1u) {
         now = k;

@@ -114,7 +114,7 @@ impl Packing {
         let mut blocks = Vec::new();
         let mut start = 0;
         while start < self.steps() {
-            // The first end that is too far lies beyond `start + 1`.
+            // The first end that is too far is beyond `start + 1`.
             let (mut fits, mut too_far) = (start + 1, self.steps().min(start.saturating_add(max_steps)) + 1);
             while fits + 1 < too_far {
                 let middle = fits.midpoint(too_far);

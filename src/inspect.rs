@@ -1,7 +1,7 @@
 //! What a call would do, and the kernels that it would use: without a device.
 //!
-//! For whoever works on a kernel or a schedule, or wants to see what runs. `examples/plan.rs` prints it. The text is for
-//! people, and changes from version to version.
+//! For those who work on a kernel or a schedule, or want to see what runs. `examples/plan.rs` prints it. The text is to be
+//! read, not parsed: it changes from version to version.
 //!
 //! # Examples
 //!

@@ -2,19 +2,19 @@
 //
 // Safe for every f32: no overflow, ±inf saturate, NaN stays NaN; a few ulp from the true value
 // everywhere. WGSL's own exp may err by (3 + 2|x|) ulp, and its tanh is NaN for large x on real
-// drivers. Results below the smallest normal f32 are flushed to zero, as WGSL allows anyway; of a normal x
-// no operation makes such a number, which takes processors that emulate a GPU 100 cycles and more.
+// drivers. Results below the smallest normal f32 are flushed to zero, as WGSL allows. For a normal x no
+// operation has such a result: a processor that emulates a GPU takes 100 cycles and more for it.
 //
 // Host  tests/activation.rs sweeps both against f64
 
 // e^x for -88 ≤ x ≤ 0, by Cody and Waite's reduction e^x = 2^n · e^r with |r| ≤ ln(2)/2.
 fn exp_nonpositive(negative: f32) -> f32 {
-    // From -2^-26 on e^x is 1, whatever r is whose square does not underflow. Below the logarithm of the
-    // smallest normal f32, n is made -127, and 2^n zero.
+    // Above -2^-26 e^x is 1: there x is replaced by -2^-26, so that r·r does not underflow. Below the
+    // logarithm of the smallest normal f32 n is -127, and 2^n zero.
     let x = select(min(negative, -1.4901161e-8), -88.0, negative < -87.33654);
     let n = round(x * 1.44269504088896341);   // 1 / ln 2
     // ln 2 in two parts: n times the first is exact, so that r loses nothing to cancellation. The select
-    // never selects: it keeps compilers (Mesa's does) from joining both parts to a rounded ln 2.
+    // never takes zero: it keeps compilers (Mesa's does it) from adding both parts to a rounded ln 2.
     let high = fma(n, -0.693359375, x);
     let r = fma(n, 2.12194440e-4, select(high, 0.0, abs(high) > 1.0));
     // Polynomial of Cephes' expf (S. Moshier), 0.6 ulp on this interval.
@@ -31,7 +31,7 @@ fn exp_nonpositive(negative: f32) -> f32 {
     return p * two_to_n;
 }
 
-// y, or NaN where x is: told by its bits, since compilers may assume that no comparison meets a NaN.
+// y, or x where it is NaN: by its bits, since compilers may assume that no operand of a comparison is NaN.
 fn keep_nan(x: f32, y: f32) -> f32 {
     return select(y, x, (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u);
 }

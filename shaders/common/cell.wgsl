@@ -1,10 +1,10 @@
-// The cell: what becomes of a unit's four gates.
+// The cell update of a hidden unit, from its four gates before their activation.
 //
 //   c_t = σ(z_f)·c_{t-1} + σ(z_i)·tanh(z_g)
 //   h_t = σ(z_o)·tanh(c_t)
 //
-// A state that fades is flushed: processors that emulate a GPU take 100 cycles and more for an operation on
-// a number below 2^-126, and a network without input would make them for ever.
+// A state below 2^-126 is flushed to zero: a processor that emulates a GPU takes 100 cycles and more for an operation
+// on such a number, and the state of a network whose input is zero stays that small.
 //
 // Source  torch.nn.LSTM          Needs  common/activation.wgsl
 struct Cell {

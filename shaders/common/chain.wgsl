@@ -1,4 +1,4 @@
-// The links that every product is made of: four gates of a unit, or four outputs, at once.
+// The links of a sum: every product is a chain of them. A link computes four gates of a unit, or four outputs.
 //
 //   sum + Σ_m weights[m, n]·x[m]      four m at a time, ascending, by fma alone
 //

@@ -1,4 +1,5 @@
-// How recurrent_step and fused_step finish a row: the cell update, and its stores into their bindings c, h_next and output.
+// How recurrent_step and fused_step finish a row: the cell update, and its stores into the bindings c, h_next and
+// output.
 //
 // Needs  common/{cell,time_step,tile}.wgsl          Host  src/kernels/time_step.rs
 override STRIDE: u32;       // f32 from one row of h_next and output to the next: H or O, padded to vec4f

@@ -3,12 +3,12 @@
 //   y[row, n] = start[row, n] + Σ_m weights[m, n]·operand[row, m]      n in vec4f
 //
 // Every output is a single chain of fma with m ascending, whatever the tile, the workgroup or the
-// twin below: the same operands give the same bits. A kernel starts a tile, sends it through one
-// product or two, and finishes it; it says how by
+// twin below: the same operands give the same bits. A kernel starts a tile, adds one product or two to
+// it, and finishes it. It defines
 //
 //   fn start_row(place: Place, r: u32) -> vec4f              where the chain of row r starts
 //   fn operand_at(product: Product, i: u32) -> vec4f         the operand's vec4f number i
-//   fn finish_row(place: Place, r: u32, y: vec4f)            what becomes of the chain's end
+//   fn finish_row(place: Place, r: u32, y: vec4f)            takes the sum of row r
 //
 // tile_product(..) itself has two twins, which differ in how the invocations of a workgroup share the
 // operand's rows:
@@ -20,8 +20,8 @@
 override WORKGROUP_SIZE: u32;   // invocations of a workgroup, each one column n
 override ROWS: u32;             // rows of a tile: 1, 4, 8 or 16
 
-// Rows in fours, a mat4x4f each: column r of rows_0 is row r, column r of rows_4 row 4 + r. What lies
-// past ROWS is not computed, and compiled away.
+// Rows in fours, a mat4x4f each: column r of rows_0 is row r, column r of rows_4 row 4 + r. Rows
+// past ROWS are not computed; the compiler removes them.
 struct Tile {
     rows_0: mat4x4f,
     rows_4: mat4x4f,
@@ -29,7 +29,7 @@ struct Tile {
     rows_12: mat4x4f,
 }
 
-// Where a tile lies.
+// The place of a tile.
 struct Place {
     slot: u32,     // layer or direction of the dispatch
     column: u32,   // n; past N the product is computed all the same, and must not be stored
@@ -45,13 +45,12 @@ struct Product {
     source: u32,    // where there are two operands, which
 }
 
-// Where row r of the tile begins in the operand; past the last row, the last once more.
+// Where row r of the tile begins in the operand. Rows past the last one repeat the last.
 fn operand_row(place: Place, product: Product, r: u32) -> u32 {
     return product.operand + min(place.row + r, place.rows - 1u) * product.length;
 }
 
-// Where the tile's column begins in the weights; four rows of the reduction axis further it goes on
-// 4·N later.
+// Where the tile's column begins in the weights. Four rows of the reduction axis later it is 4·N further.
 fn weights_column(place: Place, product: Product) -> u32 {
     return product.weights + min(place.column, COLUMNS - 1u);
 }

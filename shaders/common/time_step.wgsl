@@ -1,7 +1,7 @@
 // The uniform of a dispatch of one time step, `time_step`: a slot for each layer and direction that it computes.
 //
 // The sequences of a batch are sorted by falling length, so those that have a given time step are the
-// first ones. Each slot is at a time of its own, and so has rows of its own.
+// first ones. Slots may be at different times, and so have different rows.
 //
 // Needs  common/tile.wgsl          Host  src/kernels/time_step.rs
 override DIRECTIONS: u32;   // D
@@ -27,8 +27,8 @@ struct TimeStep {
     slots: array<Slot, 4>,
 }
 
-// Whether a workgroup has a tile: another slot may have more sequences at this step. Of uniform values
-// alone, as barriers after it demand.
+// Whether a workgroup has a tile: the grid has as many as the slot with the most sequences needs. It depends on
+// uniform values alone, so that barriers may follow.
 fn has_rows(group: vec3u) -> bool {
     return group.y * ROWS < time_step.slots[group.z].running;
 }

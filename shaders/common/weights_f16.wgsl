@@ -1,7 +1,7 @@
 // Weights as f16, widened to f32 as they are read: an element of a matrix is four halves.
 // Core WGSL, no feature; what is computed from them is f32.
 //
-// Twin  common/weights.wgsl, of f32          Host  src/weights/pack.rs
+// Twin  common/weights.wgsl, of f32          Host  src/layout/weights.rs
 alias Weight = vec2u;
 
 fn weight(i: u32) -> vec4f {

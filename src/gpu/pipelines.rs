@@ -94,7 +94,7 @@ impl Pipelines {
 }
 
 impl Gpu {
-    /// Compiles what a program needs and nobody on the device has.
+    /// Compiles the pipelines that a program needs and that no network on the device has.
     pub(super) async fn compile(&self, pipelines: &Pipelines, needs: &Needs) -> Result<(), Error> {
         for &index in &needs.pipelines {
             if pipelines.pipelines[index].get().is_none() {

@@ -18,12 +18,12 @@ const HELD_ON_HARDWARE: usize = 16;
 /// Workgroups that a unit of a GPU keeps in flight, about.
 const IN_FLIGHT: u32 = 32;
 
-/// How tiles lie on the workgroups of one device.
+/// How the tiles of a product are mapped to the workgroups of one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tiling {
     /// Invocations of a workgroup.
     pub workgroup_size: u32,
-    /// Which twins the kernels use.
+    /// Which texts of the kernels.
     pub variant: Variant,
     /// The most rows of a tile.
     max_rows: u32,

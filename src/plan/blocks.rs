@@ -60,7 +60,7 @@ fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<u
     let output = 4 * network.layouts.output().stride() as u64;
     let layers = config.num_layers().min(2) as u64;
     let working_set = 2 * input + gates + (layers + 1) * output;
-    // A sequence's states lie in bindings of their own: D·B rows of h or c, or those of several layers.
+    // A sequence's states have bindings of their own: D·B rows of h or c, or those of several layers.
     let slots = config.num_directions().max(config.num_layers().min(SLOTS));
     let state = 4 * (slots * padded(config.hidden_size())) as u64;
     let row = input.max(gates).max(output).max(state);

@@ -1,7 +1,8 @@
-//! The host-side scheduler: from sizes, lengths and limits to buffers and an ordered list of
-//! dispatches, walking layers, directions and blocks of time. Pure: no device is needed to test it.
+//! The planner: from sizes, lengths and limits to a program. Pure: it needs no device, and no test of it does.
 //!
-//! One call is
+//! [`Network`] is planned once: pipelines, and the places of the weights. For a call, [`schedule()`] cuts time into blocks,
+//! lists the buffers, and walks blocks, layers and directions; a schedule says what is dispatched for each. With the
+//! schedule `step` a call is
 //!
 //! - for each layer and block of time steps one `input_projection`, both directions in one dispatch;
 //! - then for each time step one `recurrent_step`, both directions in one dispatch, and where there
@@ -11,8 +12,8 @@
 //! the call has more than 16,384 steps or is larger than the device's limits or the memory budget. Where
 //! a bidirectional call has several blocks its directions walk them in opposite orders, and no longer
 //! share dispatches: it is then 2·L·(N + T·(1 + p)). An `input_projection` that would take a slow device
-//! a second or more is several dispatches, and a batch of which one time step would not fit a block goes
-//! through in parts, each a program of its own.
+//! a second or more is several dispatches. A batch of which one time step does not fit a block goes
+//! through in parts, each with a program of its own.
 
 mod blocks;
 mod buffers;

@@ -9,7 +9,7 @@ pub(crate) enum Owner {
     State,
     /// The caller's input and output.
     Caller,
-    /// Nobody's: of no use after the dispatch that reads it.
+    /// No owner: it is not read after the pass, or the next block of time overwrites it.
     Scratch,
 }
 

@@ -9,7 +9,7 @@ pub(crate) struct ProgramBuilder {
     buffers: Vec<BufferSpec>,
     bind_sets: Vec<BindSet>,
     known_bind_sets: HashMap<BindSet, usize>,
-    /// Those that nobody has taken yet; the last one is being filled.
+    /// Those that were not taken yet; the last one is being filled.
     submissions: VecDeque<Submission>,
     /// Uniforms of the last one.
     uniforms: HashMap<Vec<u8>, u32>,

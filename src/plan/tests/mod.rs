@@ -226,7 +226,7 @@ fn the_advice_about_a_limit_is_true() {
 }
 
 /// A device of few workgroups, small buffers or wide alignments: what is planned keeps to its limits, which the walk
-/// checks, and what is refused or not admitted is so for its limit.
+/// checks; a network that is refused is refused for a limit.
 #[test]
 fn programs_keep_to_the_lowest_limits() {
     let mut planned = 0;
