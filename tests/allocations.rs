@@ -1,4 +1,5 @@
 //! What a call allocates on the host, counted. A program without the test harness, whose threads allocate, too.
+#![expect(unsafe_code, reason = "an allocator that counts implements GlobalAlloc")]
 
 mod common;
 

@@ -2,6 +2,7 @@
 //!
 //! A test program of its own with one test, so that no other thread holds a lock when it forks.
 #![cfg(unix)]
+#![expect(unsafe_code, reason = "fork and waitpid are functions of C")]
 
 use std::time::{Duration, Instant};
 

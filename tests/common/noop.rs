@@ -1,5 +1,5 @@
 //! wgpu's backend that executes nothing, and its log of what it is asked for.
-#![allow(dead_code)] // a benchmark uses a part of it
+#![allow(dead_code, reason = "a benchmark uses a part of it")]
 
 use std::path::Path;
 

@@ -154,6 +154,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What the kernel reads and writes.
+    #[allow(clippy::too_many_lines, reason = "one arm a kernel")]
     fn dispatch(&mut self, dispatch: &Dispatch) {
         let config = self.network.config.clone();
         let (hidden, output) = (config.hidden_size(), padded(config.output_size()));
