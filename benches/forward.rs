@@ -151,7 +151,8 @@ fn measure(workload: &Workload, gpu: &Device) -> Vec<Line> {
 }
 
 fn forward(criterion: &mut Criterion) {
-    let gpu = Device::gpu().expect("a GPU adapter; scripts/software-adapters.sh brings one");
+    let gpu =
+        Device::gpu().expect("a GPU adapter; on Debian `scripts/on lavapipe-25 cargo bench` installs one");
     let (driver, version) = (driver(), env!("CARGO_PKG_VERSION"));
     println!("gpu is {}; {driver}; wgpu-lstm {version}", gpu.name());
     println!(

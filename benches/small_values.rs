@@ -41,7 +41,8 @@ fn seconds(lstm: &Lstm, case: &Case) -> f64 {
 }
 
 fn main() {
-    let gpu = Device::gpu().expect("a GPU adapter; scripts/software-adapters.sh brings one");
+    let gpu =
+        Device::gpu().expect("a GPU adapter; on Debian `scripts/on lavapipe-25 cargo bench` installs one");
     println!("wgpu-lstm {}; H = {HIDDEN}, T = {STEPS}", env!("CARGO_PKG_VERSION"));
     println!("{:28} {:>3} {:>10} {:>10} {:>8}  device", "case", "B", "ordinary", "this, ms", "ratio");
     for device in [Device::cpu(), gpu] {

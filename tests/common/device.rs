@@ -4,9 +4,9 @@ use std::sync::OnceLock;
 
 use wgpu_lstm::{Device, wgpu};
 
-const HOW_TO_GET_ONE: &str = "GPU tests need an adapter. `scripts/software-adapters.sh DIR` installs software \
-    ones and says how to choose one; `scripts/test` does that by itself. To go without, on purpose: \
-    `cargo test --features skip-gpu-tests` shows these tests as ignored.";
+const HOW_TO_GET_ONE: &str = "GPU tests need an adapter. On Debian `scripts/on lavapipe-25 cargo test` installs a \
+    software adapter and runs the tests on it; `scripts/test` runs them on every software adapter. \
+    `cargo test --features skip-gpu-tests` runs the other tests, and shows these as ignored.";
 
 /// What [`Device::gpu`] finds. Panics where there is no adapter.
 pub fn gpu() -> &'static Device {
