@@ -6,7 +6,7 @@
 //! cargo run --example layers -- model.safetensors --prefix lstm.
 //! ```
 //!
-//! Every layer is fed the reference's output of the layer below, so an error does not spread to the layers above.
+//! The input of every layer is the reference's output of the layer below, so that an error does not spread.
 //! `docs/debugging.md` says how to go on from a layer that is wrong.
 
 use std::path::PathBuf;

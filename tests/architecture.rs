@@ -8,8 +8,8 @@ use syn::visit::{self, Visit};
 /// Top-level modules, and those that each uses.
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
-/// The arrows of a text like ARCHITECTURE.md, line by line in its order: what stands in the block after "Arrows
-/// point down". Remarks in brackets are left out.
+/// The arrows of a text like ARCHITECTURE.md, line by line in its order: the block after "Arrows
+/// point down". Remarks in brackets are ignored.
 fn of_text(text: &str) -> Vec<(String, BTreeSet<String>)> {
     let (_, after) = text.split_once("Arrows point down").expect("the paragraph about arrows");
     let block =
@@ -25,7 +25,7 @@ fn of_text(text: &str) -> Vec<(String, BTreeSet<String>)> {
     block.lines().filter(|line| !line.trim().is_empty()).map(arrows).collect()
 }
 
-/// Where arrows do not point down, or lead to what has no line.
+/// Arrows that do not point down, or that point to a module without a line.
 fn up(lines: &[(String, BTreeSet<String>)]) -> Vec<String> {
     let mut wrong = Vec::new();
     for (k, (from, to)) in lines.iter().enumerate() {
@@ -36,12 +36,12 @@ fn up(lines: &[(String, BTreeSet<String>)]) -> Vec<String> {
     wrong
 }
 
-/// Follows a source file and the modules it declares, tests left out.
+/// Reads a source file and the modules that it declares, but no tests.
 struct Source<'a> {
     arrows: &'a mut Arrows,
     /// From the crate's root; empty in lib.rs.
     module: Vec<String>,
-    /// Where the files of the module's modules lie.
+    /// The folder of the module's own modules.
     folder: PathBuf,
 }
 
@@ -141,7 +141,7 @@ impl<'ast> Visit<'ast> for Source<'_> {
         visit::visit_path(self, path);
     }
 
-    /// What a macro is given need not be Rust: its words are looked through.
+    /// A macro's tokens need not be Rust syntax: search them for paths that begin with `crate`.
     fn visit_macro(&mut self, item: &'ast syn::Macro) {
         let tokens = item.tokens.to_string();
         for (at, _) in tokens.match_indices("crate :: ") {

@@ -105,7 +105,7 @@ impl Case {
     }
 }
 
-/// Whether a budget below one row refused the call, with what it would take.
+/// If the call was refused because the budget is smaller than a row needs: the budget that it needs.
 pub fn refused_by_budget(error: &Error, budget: u64) -> Option<u64> {
     match error {
         &Error::LimitExceeded { limit_name: "memory_budget", needed, limit, .. } => {
@@ -119,7 +119,7 @@ pub fn refused_by_budget(error: &Error, budget: u64) -> Option<u64> {
 pub fn config(cases: u32) -> ProptestConfig {
     let default = ProptestConfig { failure_persistence: None, max_shrink_iters: 200, ..Default::default() };
     match std::env::var_os("PROPTEST_CASES") {
-        Some(_) => default, // which reads it
+        Some(_) => default, // it reads the variable
         None => ProptestConfig { cases, ..default },
     }
 }
