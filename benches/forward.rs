@@ -1,10 +1,9 @@
 //! `cargo bench`: the GPU device against the CPU device, on named workloads.
 //!
 //! Each result is checked against the float64 reference before anything is timed. The adapter is the
-//! one that the `WGPU_*` and `VK_DRIVER_FILES` variables choose. The table printed first has every schedule
-//! of the GPU device, each the median of five calls, beside what the cost model predicts for this class of
-//! adapter; the star is the model's choice. It is written to a file, too. Criterion's figures are seconds
-//! a call with that choice.
+//! one that the `WGPU_*` and `VK_DRIVER_FILES` variables choose. The first table has the median of five calls
+//! under every schedule, beside the cost model's prediction for this class of adapter; a star marks the model's
+//! choice. The table is also written to a file. Criterion then times the model's choice and the CPU device.
 
 use std::time::{Duration, Instant};
 
@@ -151,7 +150,8 @@ fn measure(workload: &Workload, gpu: &Device) -> Vec<Line> {
 }
 
 fn forward(criterion: &mut Criterion) {
-    let gpu = Device::gpu().expect("a GPU adapter; scripts/software-adapters.sh brings one");
+    let gpu =
+        Device::gpu().expect("a GPU adapter; on Debian `scripts/on lavapipe-25 cargo bench` installs one");
     let (driver, version) = (driver(), env!("CARGO_PKG_VERSION"));
     println!("gpu is {}; {driver}; wgpu-lstm {version}", gpu.name());
     println!(

@@ -1,11 +1,10 @@
 //! `cargo bench --bench recording`: what a repeated call costs on the host for each of its dispatches.
 //!
-//! It runs on wgpu's backend that executes nothing: what is timed is packing, checking, recording and
-//! submitting, and the unpacking of results. Those are zeros, so that no result can be checked here; the
-//! benchmark `forward` does that. The dispatches are counted in wgpu's log of one call. Some calls move many
-//! bytes for each of their few dispatches: the last column leaves out what a plain copy of the input and of
-//! the output takes. Of the schedules `step` has the most dispatches, and `scan` few, each of them told up to 127
-//! time steps.
+//! It runs on wgpu's no-op backend, which executes nothing: the times are those of packing, checking, recording,
+//! submitting and unpacking. Results are zeros, so this benchmark checks none; the benchmark `forward` does. The
+//! dispatches are counted in wgpu's trace of one call. Some calls move many bytes for each of their few dispatches: the
+//! last column subtracts the time of a plain copy of input and output. `step` has the most dispatches of all schedules;
+//! `scan` has few, with up to 127 time steps each.
 
 #[path = "../tests/common/noop.rs"]
 mod noop;
@@ -80,7 +79,7 @@ fn median_micros(mut call: impl FnMut()) -> f64 {
         call();
         start.elapsed().as_secs_f64() * 1e6
     };
-    once(); // makes what the others reuse
+    once(); // allocates what later calls reuse
     let mut micros: Vec<f64> = (0..101).map(|_| once()).collect();
     micros.sort_by(f64::total_cmp);
     micros[50]

@@ -1,9 +1,9 @@
-//! `cargo bench --bench small_values`: what values near the smallest f32 cost, beside ordinary ones.
+//! `cargo bench --bench small_values`: the time of calls with values near the smallest f32, beside ordinary ones.
 //!
 //! Many processors take 100 cycles and more for one operation on a subnormal number (below 2⁻¹²⁶), so that a
-//! network whose values fade, or that is fed such numbers, could become a hundred times slower. Each case is
-//! timed in turn with an ordinary call of the same shape, after its result is checked against the float64
-//! reference; the figure is the median of the ratios.
+//! network whose values fade, or whose input has such numbers, could become a hundred times slower. Each result is
+//! checked against the float64 reference. Then calls of the case and ordinary calls of the same shape are timed in turn;
+//! the figure is the median of the ratios.
 
 #[path = "../tests/common/compare.rs"]
 #[expect(dead_code, reason = "a benchmark needs a part of it")]
@@ -18,7 +18,7 @@ use small_values::{Case, HIDDEN, cases, ordinary};
 use wgpu_lstm::{Device, Lstm};
 
 const STEPS: usize = 100;
-/// Calls of each kind; the median of their ratios counts.
+/// Calls of each kind.
 const CALLS: usize = 15;
 
 /// Panics unless the result is right; returns the network for further calls.
@@ -41,7 +41,8 @@ fn seconds(lstm: &Lstm, case: &Case) -> f64 {
 }
 
 fn main() {
-    let gpu = Device::gpu().expect("a GPU adapter; scripts/software-adapters.sh brings one");
+    let gpu =
+        Device::gpu().expect("a GPU adapter; on Debian `scripts/on lavapipe-25 cargo bench` installs one");
     println!("wgpu-lstm {}; H = {HIDDEN}, T = {STEPS}", env!("CARGO_PKG_VERSION"));
     println!("{:28} {:>3} {:>10} {:>10} {:>8}  device", "case", "B", "ordinary", "this, ms", "ratio");
     for device in [Device::cpu(), gpu] {

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs Debian packages, as root or with sudo; else says what is missing and fails.
+# Installs Debian packages, as root or with sudo; otherwise names the missing packages and fails.
 #
 #   apt-install.sh PACKAGE...
 set -euo pipefail
@@ -13,9 +13,9 @@ packages=$*
 command -v apt-get >/dev/null || missing "there is no apt-get to install them with"
 as_root=()
 if [[ $(id -u) != 0 ]]; then
-  # sudo may ask for a password only where somebody can type one
+  # sudo may ask for a password only at a terminal
   if ! command -v sudo >/dev/null || ! { sudo -n true 2>/dev/null || [[ -t 0 ]]; }; then
-    missing "installing them takes root or sudo: apt-get install $packages"
+    missing "installing them needs root or sudo: apt-get install $packages"
   fi
   as_root=(sudo)
 fi
@@ -24,7 +24,7 @@ apt() {
 }
 
 echo "installing $packages" >&2
-apt update >/dev/null || echo "the package lists could not be brought up to date; trying with those that are here" >&2
+apt update >/dev/null || echo "the package lists could not be updated; trying with the old ones" >&2
 log=$(apt install -y --no-install-recommends "$@") || {
   tail -n 2 <<< "$log" >&2
   missing "apt-get could not install them"

@@ -22,8 +22,9 @@
 //!
 //! Shapes are written with the same letters everywhere: T time steps, B batch, I input size, H hidden
 //! size, P projection size, O = P or H (what leaves a layer), L layers, D directions (1 or 2).
-#![warn(missing_docs)]
-#![deny(unsafe_code)]
+
+// For the library alone: tests, benches and examples print, and tests unwrap. All other lints are in Cargo.toml.
+#![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used))]
 
 #[cfg(test)]
 extern crate self as wgpu_lstm; // tests/common names the crate as its users do

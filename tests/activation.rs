@@ -24,8 +24,8 @@ const CURVED_KERNEL: &str = concat!(
     }"
 );
 
-/// Where both functions are flat there are seven times as many x: the kernel itself says which it errs at. An
-/// invocation looks at 2¹² of them.
+/// Both functions are flat for seven times as many x: here the kernel itself looks for wrong results. An invocation
+/// tries 2¹² of them.
 const FLAT_KERNEL: &str = concat!(
     include_str!("../shaders/common/activation.wgsl"),
     "
@@ -114,7 +114,7 @@ impl Sweep {
         Self { device, queue, pipeline, group, uniform, output, staging, stride }
     }
 
-    /// What `invocations` leave, given to `look`.
+    /// Runs `invocations` and passes their results to `look`.
     fn run<R>(&self, uniform: [u32; 4], invocations: usize, look: impl FnOnce(&[u8]) -> R) -> R {
         self.queue.write_buffer(&self.uniform, 0, bytemuck::cast_slice(&uniform));
         let mut encoder = self.device.create_command_encoder(&Default::default());
@@ -136,7 +136,7 @@ impl Sweep {
     }
 }
 
-/// The worst of two threads' halves.
+/// The largest errors of the halves that two threads try.
 fn worst(first: u32, results: &[[f32; 4]]) -> Worst {
     let (low, high) = results.split_at(results.len() / 2);
     std::thread::scope(|scope| {
@@ -158,7 +158,7 @@ fn no_f32_errs_by_more_than_is_said() {
     all.assert_within_bounds();
 }
 
-/// The x of `range` at which the kernel finds itself wrong, or none.
+/// An x of `range` at which the kernel finds a wrong result, or none.
 fn wrong_where_flat(sweep: &Sweep, range: Range<u32>) -> Option<f32> {
     range.step_by(FLAT_CHUNK as usize * 4096).find_map(|first| {
         sweep.run([first, CURVED.start, 0, 0], FLAT_CHUNK as usize, |bytes| {
@@ -180,7 +180,7 @@ fn all_of_f32_is_flat_where_it_shall_be() {
         let wrong = wrong_where_flat(&sweep, range);
         assert!(wrong.is_none(), "wrong at {wrong:?}");
     }
-    // What is not flat is seen to be wrong, at both ends.
+    // Curved parts at either end of the range are reported as wrong: the kernel can fail.
     for first in [CURVED.start + (3 << 23), CURVED.end - (4 << 23)] {
         assert!(wrong_where_flat(&sweep, first..first + 1).is_some());
     }
@@ -192,7 +192,7 @@ fn the_truth_is_the_math_librarys() {
         let x = f64::from(f32::from_bits(bits));
         let truths = [1.0 / (1.0 + (-x).exp()), 1.0 / (1.0 + x.exp()), x.tanh()];
         for (ours, libm) in truth(f32::from_bits(bits)).into_iter().zip(truths) {
-            // Where it is flat, e⁻¹²⁸ is left out.
+            // In the flat range `truth` leaves out e⁻¹²⁸.
             assert!((ours - libm).abs() <= TRUTH_ERROR * libm + 1e-55, "{x:e}: {ours:e}, {libm:e}");
         }
     }

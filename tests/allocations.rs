@@ -1,4 +1,5 @@
-//! What a call allocates on the host, counted. A program without the test harness, whose threads allocate, too.
+//! Counts what a call allocates on the host. It has no test harness, because the harness's threads allocate too.
+#![expect(unsafe_code, reason = "an allocator that counts implements GlobalAlloc")]
 
 mod common;
 
@@ -9,7 +10,7 @@ use common::noop;
 use ndarray::Array3;
 use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights, Schedule, Tuning, wgpu};
 
-/// The system's allocator, with counts of what goes through it from any thread.
+/// The system's allocator, which counts the allocations of all threads.
 struct Counting {
     /// Allocations so far.
     count: AtomicUsize,
@@ -28,7 +29,7 @@ static ALLOCATOR: Counting = Counting {
     peak: AtomicUsize::new(0),
 };
 
-// SAFETY: the system's allocator does all of it. (What reallocates goes through both methods.)
+// SAFETY: both methods call the system's allocator. (The default `realloc` calls both of them.)
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.count.fetch_add(1, Relaxed);
@@ -53,7 +54,7 @@ struct Allocated {
     bytes: usize,
     /// The most at a time.
     peak: usize,
-    /// What is left of it.
+    /// Bytes that are still allocated at the end.
     kept: isize,
 }
 
@@ -88,7 +89,7 @@ impl Case {
         4 * self.batch * directions * (self.steps * config.output_size() + states)
     }
 
-    /// What each of some calls allocates, after one that makes what they reuse.
+    /// What each of some calls allocates, after a first one that allocates what they reuse.
     fn repeated(&self, lstm: &Lstm) -> [Allocated; 4] {
         let input = Array3::from_elem((self.steps, self.batch, self.config.input_size()), 0.5);
         let call = || drop(lstm.forward(input.view(), None).unwrap());
@@ -108,8 +109,8 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// What the docs of [`Lstm`] say of a repeated call on a GPU: what it returns; 12 words a sequence; once more these and 4
-/// words a sequence, to check that there is memory; and, by wgpu, 400 bytes a dispatch and 64 KiB, whatever the shape.
+/// A repeated call on a GPU allocates what the docs of [`Lstm`] say: the arrays it returns; 12 words a sequence; the same
+/// again and 4 words a sequence, to check that there is memory; and in wgpu 400 bytes a dispatch and 64 KiB.
 fn what_a_call_on_a_gpu_allocates_is_what_is_said() {
     let device = noop::device(wgpu::Trace::Off);
     for case in cases() {
@@ -130,7 +131,7 @@ fn what_a_call_on_a_gpu_allocates_is_what_is_said() {
     }
 }
 
-/// 400,000 dispatches, whose lists would be 120 MB: a call makes them one submission at a time, and keeps none.
+/// The lists of 400,000 dispatches would take 120 MB: a call lists one submission at a time, and keeps none.
 fn the_lists_of_a_long_call_are_bounded_by_its_budget() {
     const STEPS: usize = 400_000;
     const BUDGET: u64 = 64 << 20;
@@ -143,27 +144,27 @@ fn the_lists_of_a_long_call_are_bounded_by_its_budget() {
     let input = Array3::from_elem((STEPS, 1, 1), 0.5);
     let call = || drop(lstm.forward(input.view(), None).unwrap());
     for (what, allocated) in [("the first call", measure(call)), ("the next", measure(call))] {
-        // Beside the lists: what the call makes sure of first, an eighth of the budget and 48 MiB, which it does not
-        // fill. The backend that executes nothing keeps its buffers in the host's memory, too.
+        // Besides the lists a call first reserves an eighth of the budget and 48 MiB, to check that there is memory. The
+        // no-op backend also has its buffers in the host's memory.
         let said = case.returned() + (told.host + told.total() + BUDGET / 8) as usize + (48 << 20);
         assert!(allocated.peak <= said, "{what}: {allocated:?}, said {said}; {told:?}");
         assert!(allocated.kept <= told.total() as isize + (1 << 20), "{what}: {allocated:?}; {told:?}");
     }
 }
 
-/// On the CPU more steps are no more allocations, but larger ones: the output, and what the call makes sure of
-/// first, twice as much for networks that need it.
+/// On the CPU a call of more steps makes larger allocations, not more: the output, and what the call reserves first to
+/// check that there is memory, twice as much for some networks.
 fn a_call_on_the_cpu_allocates_no_more_often_for_more_steps() {
     for case in cases() {
         let lstm = Lstm::new(&Device::cpu(), &LstmWeights::uniform(&case.config, 7).unwrap()).unwrap();
         let more_steps = 3 * case.steps;
         let longer = Case::new(case.config.clone(), case.steps + more_steps, case.batch);
-        // When threads start decides what of their own, some KiB, is there at the same time.
+        // Threads allocate some KiB of their own; how much at a time depends on when they start.
         let grows = 2 * (longer.returned() - case.returned()) + (32 << 10);
         for (few, many) in case.repeated(&lstm).iter().zip(longer.repeated(&lstm)) {
             assert!(many.count <= few.count + A_FEW && many.count < 200, "{few:?}, {many:?}");
             assert!(many.peak <= few.peak + grows, "{few:?}, {many:?}, by {grows}");
-            // A thread may put away what it used for the call when the call is over.
+            // A thread may free what it used for the call after the call has returned.
             assert!(few.kept.abs().max(many.kept.abs()) < 1_000, "{few:?}, {many:?}");
         }
         let many_calls = measure(|| drop((0..5).map(|_| case.repeated(&lstm)).collect::<Vec<_>>()));
@@ -171,7 +172,7 @@ fn a_call_on_the_cpu_allocates_no_more_often_for_more_steps() {
     }
 }
 
-/// Allocations by which two calls may differ, by when their threads start.
+/// Two calls may differ by so many allocations, depending on when their threads start.
 const A_FEW: usize = 8;
 
 fn main() {

@@ -1,5 +1,5 @@
-//! On a device that the application opened, whoever polls runs everyone's callbacks: what one of the
-//! application's does must not be taken for the device's doing.
+//! On a device that the application opened, every poll runs everyone's callbacks. A panic in one of the application's
+//! must not be taken for a lost device.
 
 mod common;
 
@@ -28,8 +28,8 @@ impl Shared {
         Self { device, queue, lstm, input: Array3::from_elem((20, 2, 8), 0.25) }
     }
 
-    /// Submits about a second of copies, and maps what they leave with a callback that panics: a call made
-    /// now finds it pending, and runs it while it waits for its own submission. Dropping the buffer would run it too.
+    /// Submits about a second of copies, and maps their result with a callback that panics. A call that starts now
+    /// runs the callback while it waits for its own submission. Dropping the buffer would run it too.
     fn leave_a_panic(&self) -> wgpu::Buffer {
         let buffer = |size, usage| {
             let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
@@ -87,7 +87,7 @@ fn a_panic_in_the_thread_that_waits_for_an_async_call_reaches_the_call_and_loses
     }
 }
 
-/// One thread polls for all: its panic drops the callbacks of others, whose buffers are mapped all the same.
+/// One thread polls for all. If it panics, the other threads' callbacks are dropped, but their buffers are mapped.
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn a_panic_in_one_threads_call_leaves_other_threads_calls_alone() {

@@ -1,4 +1,4 @@
-//! The comparison that every other test stands on can fail.
+//! The comparison that all other tests use can fail.
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! The `WGPU_*` variables, and what `Device::best` says of its choice. The environment and the logger belong to a
-//! process, so every test has one of its own.
+//! The `WGPU_*` variables, and what `Device::best` logs. The environment and the logger belong to a process, so every
+//! test runs in its own.
 
 mod common;
 
@@ -58,7 +58,7 @@ fn a_backend_that_is_none_is_refused_by_name() {
     refused(test, "WGPU_BACKEND", "nonsense", &["WGPU_BACKEND", "\"nonsense\"", "vulkan"]);
 }
 
-/// To wgpu an empty list of backends allows none.
+/// wgpu reads an empty list of backends as no backend at all.
 #[test]
 fn an_empty_list_of_backends_is_refused_by_name() {
     refused("an_empty_list_of_backends_is_refused_by_name", "WGPU_BACKEND", "", &["WGPU_BACKEND", "\"\""]);
@@ -89,7 +89,7 @@ fn a_variable_that_is_no_unicode_is_refused_by_name() {
     });
 }
 
-/// wgpu looks for a part of a name, and a nothing is part of every one.
+/// wgpu looks for part of a name, and an empty string is part of every name.
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn an_empty_name_and_preference_ask_for_nothing() {

@@ -1,4 +1,4 @@
-//! Every error of a device or a call: returned, named, and no harm to the next right call.
+//! Every error of a device or a call is returned, and the next right call works.
 //! (Those of weights are in tests/weights, those of the reference in tests/reference.)
 
 mod common;
@@ -156,10 +156,9 @@ fn limits_exceeded() {
     assert!(matches!(error, Error::LimitExceeded { .. }), "{error}");
 }
 
-/// A device that can't get the memory: the address space of a process of its own is bounded when
-/// everything is ready. That needs a driver which survives it. One that reports how much is in use lets wgpu
-/// refuse before memory ends, here at 0 % of it, when the device is made and nothing of ours runs yet: Mesa
-/// 25 is of that kind, and crashes where memory really ends.
+/// A device that can't allocate: the test limits the address space of its own process after everything is prepared.
+/// The driver must survive that. Mesa 25 crashes; but it reports how much memory is in use, so wgpu can refuse before
+/// memory runs out: here at 0 % of it, when the device is requested.
 #[test]
 #[cfg(target_os = "linux")]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
@@ -201,7 +200,7 @@ fn a_lost_device_stays_lost_and_says_so() {
     }
     let result = Lstm::new(&device, &weights());
     assert!(matches!(result, Err(Error::DeviceLost { .. })), "{result:?}");
-    // Another device is as good as new.
+    // Another device works.
     assert!(Lstm::new(common::device::gpu(), &weights()).is_ok());
 }
 
@@ -214,7 +213,7 @@ fn a_queue_of_another_device_is_refused() {
     assert!(matches!(result, Err(Error::QueueMismatch)), "{result:?}");
 }
 
-/// Views of any layout are ordinary input, and an empty batch an ordinary one.
+/// Views of any layout are valid input, and so is an empty batch.
 fn unusual_calls(device: &Device) {
     let lstm = Lstm::new(device, &weights()).unwrap();
     let wide =

@@ -1,14 +1,15 @@
-//! A child of `fork` has none of its parent's threads: the CPU device's sleepers are not there.
+//! A child of `fork` has none of its parent's threads, and so none of the CPU device's sleeping threads.
 //!
-//! A test program of its own with one test, so that no other thread holds a lock when it forks.
+//! This program has one test, so that no other thread holds a lock when it forks.
 #![cfg(unix)]
+#![expect(unsafe_code, reason = "fork and waitpid are functions of C")]
 
 use std::time::{Duration, Instant};
 
 use ndarray::Array3;
 use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights};
 
-/// Long past what a call takes: a watchdog against waiting forever, not a measurement.
+/// Far longer than a call takes: a watchdog against an endless wait, not a measurement.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Runs `child` in a child process and returns its wait status; none if it had to be killed.

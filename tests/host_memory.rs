@@ -1,4 +1,4 @@
-//! Memory that ends: a call is right or refused, in processes whose address space is bounded.
+//! When memory runs out a call is right or refused. The tests run in processes with limited address space.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -28,7 +28,7 @@ fn under_ulimit(kib: Option<u64>, name: &str, case: &str) -> Output {
         .expect("sh")
 }
 
-/// Whether a child gave the right result (or was refused it). An error, if it ended in any other way.
+/// Whether a child computed the right result; false if it was refused. An error if it ended in any other way.
 fn was_right(what: &str, child: &Output) -> Result<bool, String> {
     let said = String::from_utf8_lossy(&[&child.stdout[..], &child.stderr].concat()).into_owned();
     let (right, refused) = (said.contains("answer: right"), said.contains("answer: refused"));
@@ -38,7 +38,7 @@ fn was_right(what: &str, child: &Output) -> Result<bool, String> {
     }
 }
 
-/// Panics at whatever was neither right nor refused, and if there was not enough memory for anything.
+/// Panics if any answer was neither right nor refused, or if none was right.
 #[track_caller]
 fn assert_all_right(answers: Vec<Result<bool, String>>) {
     assert!(answers.contains(&Ok(true)), "the largest limit is enough: {answers:?}");
@@ -49,10 +49,10 @@ fn assert_all_right(answers: Vec<Result<bool, String>>) {
 /// Makes a call with an input that takes no memory, and prints its answer. Panics if that is neither right nor
 /// `OutOfMemory`.
 fn answer(lstm: &Lstm, steps: usize, batch: usize) {
-    // The same at every step: its output settles.
+    // The input is the same at every step, so the output converges.
     let one = Array3::from_elem((1, 1, 1), 0.5);
     let call = |steps| lstm.forward(one.broadcast((steps, batch, lstm.config().input_size())).unwrap(), None);
-    // The last step forwards; a reverse direction ends elsewhere.
+    // Compares the last step of the forward direction; a reverse one has computed few steps there.
     let width = lstm.config().output_size();
     let last = |output: Array3<f32>| output.slice(s![-1, .., ..width]).to_owned();
     match call(steps).map(|(output, _)| last(output)) {
@@ -71,7 +71,8 @@ fn lstm(device: &Device, config: &LstmConfig) -> Lstm {
     Lstm::new(device, &LstmWeights::uniform(config, 7).unwrap()).unwrap()
 }
 
-/// A million steps, and a billion, whose output alone is 4 GB: `memory` refuses what `forward` does, and no more.
+/// A million steps, and a billion, whose output alone takes 4 GB: `memory` refuses the calls that `forward` refuses, and
+/// no others.
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn a_long_call_on_the_gpu_is_refused_or_right() {
@@ -92,7 +93,7 @@ fn a_long_call_on_the_gpu_is_refused_or_right() {
     }
 }
 
-/// 20 million steps: 80 MB of output, and what says at which step how many sequences run.
+/// 20 million steps: 80 MB of output, and the list of how many sequences run at each step.
 #[test]
 fn a_long_call_on_the_cpu_is_refused_or_right() {
     if std::env::var_os("CHILD").is_some() {
@@ -105,7 +106,7 @@ fn a_long_call_on_the_cpu_is_refused_or_right() {
     assert_all_right([170_000, 235_000, 300_000].map(run).into());
 }
 
-/// Wherever memory ends, here for a tenth of the steps, and for networks whose calls start threads.
+/// Many limits of memory, here for a tenth of the steps, and for networks whose calls start threads.
 #[test]
 fn no_end_of_memory_aborts_a_call_on_the_cpu() {
     let deep = LstmConfig::new(1, 8).with_num_layers(2).with_bidirectional(true);
@@ -138,7 +139,7 @@ fn no_end_of_memory_aborts_a_call_on_the_cpu() {
     assert_all_right(all);
 }
 
-/// Weights of 134 MB, and no memory for as much again: packing and rounding them is refused.
+/// Weights of 134 MB without memory for a second copy: packing and rounding them is refused.
 #[test]
 fn weights_that_can_not_be_copied_are_refused() {
     const NAME: &str = "weights_that_can_not_be_copied_are_refused";
@@ -162,8 +163,8 @@ fn a_state_that_no_memory_holds_panics_as_its_docs_say() {
     assert!(message.contains("[1, 1125899906842624, 1]") && message.contains("out of memory"), "{message}");
 }
 
-/// Many sequences, and blocks of one step: what orders and lists them is refused where there is no memory for it, by
-/// `memory` and by `forward`. On the backend that executes nothing, since a driver may abort by itself.
+/// Many sequences, and blocks of one step: `memory` and `forward` refuse a call without memory for its lists. It runs on the
+/// no-op backend, since a driver may abort.
 #[test]
 fn no_end_of_memory_aborts_what_is_planned_for_a_gpu() {
     const NAME: &str = "no_end_of_memory_aborts_what_is_planned_for_a_gpu";
@@ -188,7 +189,7 @@ fn no_end_of_memory_aborts_what_is_planned_for_a_gpu() {
         };
     }
     for (name, ..) in &cases {
-        // Far from what is needed, and far beyond: in between the backend itself may end the process.
+        // Far less memory than needed, and far more: in between the backend itself may abort.
         for (mib, right) in [(1u64, false), (4, false), (3_000, true)] {
             let child = under_ulimit(None, NAME, &format!("{name} {}", mib << 20));
             assert_eq!(was_right(&format!("{name}, {mib} MiB"), &child), Ok(right));

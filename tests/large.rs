@@ -1,4 +1,4 @@
-//! Calls larger than a device takes at once.
+//! Calls that are too large for one block.
 
 mod common;
 
@@ -54,8 +54,8 @@ fn more_steps_than_a_block_has() {
     assert_alike(&run(common::device::gpu()), &run(&Device::cpu()));
 }
 
-/// The reference computes the input's part of the gates in blocks; a shape with more than two of them in the
-/// reverse direction too, the last one short. Time is cut into calls where no block ends.
+/// The reference computes the input's part of the gates in blocks. This shape has more than two blocks in each direction,
+/// the last one short. Time is cut into calls at places where no block ends.
 #[test]
 fn more_gates_than_the_reference_computes_at_once() {
     const BATCH: usize = 512;
@@ -93,7 +93,7 @@ fn more_gates_than_the_reference_computes_at_once() {
     }
 }
 
-/// A direction alone, as the forward one.
+/// One direction as a network of its own, as the forward direction.
 fn one_direction(both: &LstmWeights, direction: usize) -> LstmWeights {
     let file = both.to_safetensors("").unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();

@@ -1,5 +1,5 @@
-//! Devices that a caller opened with less than they have: whatever the limit, a result is right or the refusal names
-//! that limit, and never does wgpu refuse what the crate asks for.
+//! Devices that a caller opened with lower limits than the adapter's. A result is right, or the error names the limit;
+//! wgpu never refuses what the crate requests.
 
 mod common;
 
@@ -67,7 +67,7 @@ fn input(steps: usize, batch: usize, width: usize) -> Array3<f32> {
     Array3::from_shape_fn((steps, batch, width), cell)
 }
 
-/// What was right, and what was refused in the name of the limit.
+/// Counts of right results, and of refusals that name the limit.
 #[derive(Default)]
 struct Counts {
     right: usize,
@@ -120,7 +120,7 @@ fn every_call(
     }
 }
 
-/// Values about what kernels need, and about what these networks do.
+/// Values around what the kernels need, and around what these networks need.
 fn values(limit: &str) -> &'static [u64] {
     match limit {
         "max_compute_workgroups_per_dimension" => &[0, 1, 2, 3, 4, 5, 9, 16],
@@ -133,7 +133,7 @@ fn values(limit: &str) -> &'static [u64] {
     }
 }
 
-/// On the backend that executes nothing, but checks every command as others do.
+/// On the no-op backend, which validates every command.
 #[test]
 fn wgpu_refuses_nothing_whatever_the_limit() {
     for device_type in [wgpu::DeviceType::Cpu, wgpu::DeviceType::DiscreteGpu] {
@@ -165,7 +165,7 @@ fn wgpu_refuses_nothing_whatever_the_limit() {
     }
 }
 
-/// It says that shaders take no buffers, and does not mean it.
+/// A strict instance reports that a shader can bind no buffers, but accepts them.
 #[test]
 fn a_strict_instance_is_good_enough() {
     let (device, queue) = noop::strict();
@@ -175,7 +175,7 @@ fn a_strict_instance_is_good_enough() {
     assert_eq!(counts.refused, 0);
 }
 
-/// More steps than the uniforms of one submission hold: it is cut, and no buffer is larger than the limit.
+/// More steps than the uniforms of one submission hold: the call submits several times, and no buffer exceeds the limit.
 #[test]
 fn uniforms_keep_to_the_largest_buffer() {
     let case = || Case { config: LstmConfig::new(1, 4), shapes: &[(6_000, 1)] };
@@ -190,7 +190,7 @@ fn uniforms_keep_to_the_largest_buffer() {
     }
 }
 
-/// On a real adapter: what is not refused is right.
+/// On a real adapter every call that is not refused is right.
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn what_little_limits_allow_is_right() {
@@ -221,7 +221,7 @@ fn what_little_limits_allow_is_right() {
     }
 }
 
-/// The same 6,000 steps, cut by the limit, against those in one submission.
+/// The same 6,000 steps in the submissions that the limit needs, against one submission.
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn a_call_cut_for_its_uniforms_gives_the_same_bits() {

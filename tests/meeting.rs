@@ -5,7 +5,7 @@
 #[expect(dead_code, reason = "a part of it is checked at a time")]
 mod meeting;
 
-/// As `src/cpu/sync.rs`, with the checker's own.
+/// As `src/cpu/sync.rs`, with the model checker's types.
 mod sync {
     pub(super) use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -18,8 +18,8 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use meeting::Meeting;
 
-/// Two threads that each write a number, meet, read both, meet, and do it again. (Of three, two that wait pass the
-/// turn to each other for ever, which the checker can't tell from progress.)
+/// Two threads that each write a number, meet, read both numbers, meet, and repeat. (With three threads, two that wait can
+/// yield to each other for ever, which the checker can't distinguish from progress.)
 fn both_see_what_both_wrote(rounds: u32) {
     loom::model(move || {
         let meeting = Arc::new(Meeting::new());

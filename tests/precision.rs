@@ -1,4 +1,4 @@
-//! Weights in half precision: what they cost in accuracy, and that devices agree on them.
+//! Weights in half precision: how much accuracy they cost, and that both devices agree.
 
 mod common;
 
@@ -14,7 +14,7 @@ fn half_precision_costs_what_the_docs_say() {
     let input = case.input_time_major();
     let state = case.state_batched().map(|(h, c)| LstmState { h, c });
 
-    // With the rounded weights in float64: the kernels' own error is float32's as ever.
+    // Against float64 with the same rounded weights, the kernels' error is that of float32.
     let wide = input.mapv(f64::from);
     let wide_state = state.as_ref().map(|state| (state.h.mapv(f64::from), state.c.mapv(f64::from)));
     let wide_state = wide_state.as_ref().map(|(h, c)| (h.view(), c.view()));

@@ -17,7 +17,7 @@ fn input(seed: usize, steps: usize, batch: usize, width: usize) -> Array3<f32> {
 fn shared_by_many_threads(device: &Device) {
     let weights = LstmWeights::uniform(&LstmConfig::new(9, 20).with_bidirectional(true), 3).unwrap();
     let lstm = Lstm::new(device, &weights).unwrap();
-    // Every caller another shape, so that an answer that went astray would not even fit.
+    // Every caller has another shape, so that a result of another caller does not fit.
     let inputs: Vec<_> = (0..8).map(|k| input(k, 3 + k, 1 + k % 3, 9)).collect();
     let alone: Vec<_> = inputs.iter().map(|input| lstm.forward(input.view(), None).unwrap()).collect();
     thread::scope(|scope| {
@@ -59,7 +59,7 @@ fn async_calls_give_what_blocking_ones_do() {
         let result_padded =
             pollster::block_on(assert_send(lstm.forward_padded_async(input.view(), &lengths, None))).unwrap();
         assert_eq!(result_padded, lstm.forward_padded(input.view(), &lengths, None).unwrap());
-        // A future that is dropped half-way leaves nothing behind.
+        // A future that is dropped half-way does not disturb later calls.
         let mut future = Box::pin(lstm.forward_async(input.view(), None));
         let _ = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         drop(future);
@@ -83,7 +83,7 @@ fn a_device_hands_out_what_it_runs_on() {
     let ours = Device::from_wgpu(device.clone(), queue.clone()).unwrap();
     assert_eq!(ours.wgpu(), Some((&device, &queue)));
     let (device, queue) = common::device::gpu().wgpu().expect("it is a GPU");
-    // It is of use to its owner, and calls go on.
+    // The owner can use it, and calls still work.
     let size = device.limits().min_uniform_buffer_offset_alignment.into();
     let usage = wgpu::BufferUsages::COPY_DST;
     let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };

@@ -1,5 +1,5 @@
-//! Numbers near the smallest f32: results stay within the usual tolerance, and no subnormal number comes back, which
-//! the next call would have to compute with.
+//! Numbers near the smallest f32: results stay within the usual tolerance, and no result is subnormal, which would slow the
+//! next call of a stream.
 
 mod common;
 

@@ -1,10 +1,10 @@
-//! The steady state: a call of a shape that came before makes nothing and submits once, and what a call
-//! takes on the device is known before.
+//! The steady state: repeating a recent shape creates no object on the device and submits once, and
+//! `Lstm::memory` returns what a call takes on the device before it runs.
 //!
-//! wgpu's counters tell what is alive, so they would miss what is made and dropped between two looks. The
-//! first test therefore reads wgpu's own trace, a log of everything that is asked of a device, on the backend
-//! that executes nothing. (It has each write by the queue, but not the staging buffer that wgpu makes for
-//! it: so there may be no such write.) The second looks at the counters of a real device.
+//! wgpu's counters count what is alive, so they miss what is created and dropped in between. The first test
+//! therefore reads wgpu's trace, a log of every call of a device, on the no-op backend. (The trace has each write by
+//! the queue, but not the staging buffer that wgpu creates for it: so no such write is allowed.) The second reads the
+//! counters of a real device.
 
 mod common;
 
@@ -61,7 +61,7 @@ impl Case {
     }
 }
 
-/// What is asked of a device: objects made, by the actions' names, writes by the queue, and submits.
+/// Objects created, writes by the queue, and submits in a trace.
 fn asked(log: &str) -> (usize, usize, usize) {
     let count = |name| noop::count(log, name);
     (count("Create"), count("queued: true"), count("Submit("))
@@ -90,7 +90,7 @@ fn a_repeated_call_makes_nothing_and_submits_once() {
     }
 }
 
-/// Buffers that take more than twice the budget are not kept: the log shows that every call makes them.
+/// Buffers of more than twice the budget are not kept: the trace shows that every call creates them.
 #[test]
 fn what_is_not_kept_is_seen_to_be_made() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("steady-not-kept");
@@ -135,9 +135,9 @@ fn memory_refuses_what_a_call_would() {
     }
 }
 
-/// What is alive on a device: objects by kind, and bytes in buffers.
+/// What is alive on a device: objects of each kind, and bytes of buffers.
 fn alive(device: &wgpu::Device, queue: &wgpu::Queue) -> ([isize; 7], isize) {
-    queue.submit([]); // what was written without a submit holds on to its staging buffer until then
+    queue.submit([]); // a write by the queue keeps its staging buffer until the next submit
     device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
     let counters = device.get_internal_counters().hal;
     let objects = [
@@ -152,7 +152,7 @@ fn alive(device: &wgpu::Device, queue: &wgpu::Queue) -> ([isize; 7], isize) {
     (objects, counters.buffer_memory.read())
 }
 
-/// Networks of equal sizes share what is compiled, and give it back when the last of them goes.
+/// Networks of equal sizes share their pipelines, and free them when the last network is dropped.
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn networks_on_one_device_share_their_pipelines() {
@@ -192,7 +192,7 @@ fn the_counters_of_a_device_stand_still_and_memory_is_what_was_said() {
         let said = case.memory(&lstm);
         case.call(&lstm);
         let first = alive(&gpu, &queue);
-        // To the byte, on drivers that round no buffer up.
+        // Equal to the byte on drivers that do not round buffer sizes.
         assert_eq!((first.1 - before) as u64, said.total(), "{}: {said:?}", case.name);
         for _ in 0..3 {
             case.call(&lstm);

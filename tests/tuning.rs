@@ -86,7 +86,7 @@ fn batches_that_are_alike_are_measured_once() {
     }
     assert_eq!(shapes(&network.tuning_record()), 1, "{}", network.tuning_record());
 
-    // One step or one sequence is like nothing else; a record carries what was measured, and what it stands for.
+    // Calls of one step or one sequence share with no other shape. A record keeps the measured shapes.
     for (steps, batch, measured) in [(1, 8, 2), (2, 8, 3), (1, 1, 4), (2, 1, 5), (24, 8, 5), (20, 7, 5)] {
         network.forward(Array3::zeros((steps, batch, 3)).view(), None).unwrap();
         assert_eq!(shapes(&network.tuning_record()), measured, "T = {steps}, B = {batch}");
@@ -98,7 +98,7 @@ fn batches_that_are_alike_are_measured_once() {
     assert_eq!(other.tuning_record(), record, "nothing is measured that is like what was loaded");
 }
 
-/// A record is a file, so it may be a stranger's: what is kept of it is bounded.
+/// A record can come from an untrusted file: the number of entries that are kept is bounded.
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn of_a_long_record_the_last_shapes_are_kept() {

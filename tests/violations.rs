@@ -1,14 +1,14 @@
-//! Breaks rules of Vulkan on purpose, for scripts/validation-layers to see that the layers are there and look
-//! at what they shall.
+//! Breaks rules of Vulkan on purpose: scripts/validation-layers checks that the layers are active and report them.
 #![cfg(target_os = "linux")]
+#![expect(unsafe_code, reason = "only calls of Vulkan itself break its rules")]
 
 mod common;
 
 use ash::vk;
 use wgpu_lstm::wgpu::{self, hal::api::Vulkan};
 
-/// One rule that needs no more than a look at an argument, and one that takes the checks of synchronisation:
-/// two writes of one buffer with no barrier between them.
+/// Breaks a rule about an argument, and one that only the synchronisation checks see: two writes of one buffer with no
+/// barrier between them.
 #[test]
 #[ignore = "scripts/validation-layers runs it: elsewhere nobody sees what it breaks"]
 fn an_empty_buffer_and_two_writes_without_a_barrier() {

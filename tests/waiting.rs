@@ -1,4 +1,4 @@
-//! How the CPU device waits for its threads: a call runs none of its caller's other jobs meanwhile.
+//! How the CPU device waits for its threads: a waiting call runs none of its caller's other jobs.
 
 use std::cell::RefCell;
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use ndarray::Array3;
 use rayon::prelude::*;
 use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights};
 
-/// Long past what the calls take: a watchdog against waiting forever, not a measurement.
+/// Far longer than the calls take: a watchdog against an endless wait, not a measurement.
 const DEADLINE: Duration = Duration::from_secs(300);
 
 fn lstm(config: &LstmConfig) -> Lstm {
@@ -34,7 +34,7 @@ thread_local! {
     static OF_THE_THREAD: RefCell<()> = const { RefCell::new(()) };
 }
 
-/// 200 calls from rayon's workers, each of which holds what no other call on its thread may want.
+/// 200 calls from rayon's workers. Each holds a lock or borrow that another call on the same thread would need.
 fn calls_of_rayon(forward: impl Fn() + Sync) {
     for workers in [1, 4] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(workers).build().unwrap();

@@ -1,4 +1,4 @@
-// count: next to nothing, so that what is timed is the dispatch itself. Each waits for the one before.
+// count: adds one to a number, so that the time is that of a dispatch. Each dispatch waits for the one before.
 //
 // Source  none                  Host  benches/limits/mod.rs
 // Grid    1, 1, 1

@@ -1,6 +1,6 @@
-//! What the adapter can do at most, measured with kernels of a few lines, to set other figures beside.
+//! The adapter's highest rates, measured with kernels of a few lines, to compare other figures with.
 //!
-//! Needs `wgpu` and `pollster` alone. Each kernel's result is checked; a wrong one panics.
+//! Needs only `wgpu` and `pollster`. Each kernel's result is checked; a wrong one panics.
 
 use std::time::Instant;
 
@@ -128,7 +128,7 @@ impl Bench<'_> {
             usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
             mapped_at_creation: false,
         });
-        // what was written before is not to be timed
+        // finish earlier writes before the time starts
         self.queue.submit([]);
         self.device.poll(wgpu::PollType::wait_indefinitely()).expect("the device works");
         let start = Instant::now();

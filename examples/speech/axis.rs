@@ -1,4 +1,4 @@
-//! Where an axis has its ticks, and what stands beside them.
+//! The ticks of an axis, and their labels.
 
 use std::ops::Range;
 

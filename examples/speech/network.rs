@@ -16,14 +16,14 @@ use safetensors::SafeTensors;
 
 use crate::conv::{Conv, ConvSpec, expect_tensor};
 
-/// Samples a probability stands for: 32 ms.
+/// Samples of one probability: 32 ms.
 pub const CHUNK: usize = 512;
-/// Features a chunk has when it enters the LSTM, and when it leaves.
+/// Features of a chunk, in the LSTM's input and in its output.
 pub const FEATURES: usize = 128;
 /// The LSTM's names in the model file: a `torch.nn.LSTMCell`.
 pub const LSTM_PREFIX: &str = "lstm_cell.";
 
-/// Samples of the chunk before that the network sees again.
+/// Samples of the previous chunk that the network gets once more.
 const CONTEXT: usize = 64;
 /// Samples mirrored at the end of a chunk, so that the last window of the STFT is full.
 const REFLECTED: usize = 64;
@@ -95,7 +95,7 @@ pub fn load(model: &[u8]) -> Result<(Encoder, Decoder)> {
 impl Encoder {
     /// samples → features (T, B = 1, I = 128), one time step a chunk.
     ///
-    /// `done` hears how many chunks each block added.
+    /// `done` is called with the number of chunks of each block.
     pub fn encode(&self, samples: &[f32], mut done: impl FnMut(usize)) -> Result<Array3<f32>> {
         let chunks = chunk_count(samples.len());
         let mut features = Array3::zeros((chunks, 1, FEATURES));
@@ -134,7 +134,7 @@ fn frames(samples: &[f32], block: Range<usize>) -> Array3<f32> {
         }
         let end = CONTEXT + CHUNK;
         for mirrored in 0..REFLECTED {
-            // the mirror stands on the last sample, which is not repeated
+            // mirrored about the last sample, which is not repeated
             frame[end + mirrored] = frame[end - 2 - mirrored];
         }
     }

@@ -23,7 +23,7 @@ const WAVEFORM: u32 = 190;
 /// Room beside both panels: numbers and names on the left, the thresholds' names on the right.
 const LEFT: u32 = 96;
 const RIGHT: u32 = 66;
-/// What of it the paper's edge takes.
+/// How much of that room is the margin of the picture.
 const EDGE: u32 = 18;
 /// Pixels from the first moment to the last.
 const COLUMNS: usize = (SIZE.0 - LEFT - RIGHT) as usize;
@@ -39,7 +39,7 @@ const CURVE: RGBColor = RGBColor(29, 78, 216);
 const LIMIT: RGBColor = RGBColor(190, 60, 30);
 const SPEECH: RGBColor = RGBColor(198, 239, 213);
 
-/// What there is to see.
+/// The data of the picture.
 pub struct Picture<'a> {
     pub title: &'a str,
     pub subtitle: &'a str,

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub struct Stages(Vec<(String, Duration)>);
 
 impl Stages {
-    /// Runs one stage, whose result it hands on.
+    /// Runs one stage and returns its result.
     pub fn run<T>(&mut self, name: impl Into<String>, stage: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let result = stage();
@@ -29,10 +29,10 @@ impl fmt::Display for Stages {
     }
 }
 
-/// Recordings from here on are worth a bar: 10 minutes, in chunks of 32 ms.
+/// Recordings of at least so many chunks get a bar: 10 minutes, in chunks of 32 ms.
 const LONG: usize = 10 * 60 * 1000 / 32;
 
-/// A bar over so many chunks; hidden for short recordings, and where nobody watches.
+/// A bar over so many chunks; hidden for short recordings, and where standard error is no terminal.
 pub fn bar(chunks: usize) -> Result<ProgressBar, indicatif::style::TemplateError> {
     if chunks < LONG || !stdout().is_terminal() || !stderr().is_terminal() {
         return Ok(ProgressBar::hidden());

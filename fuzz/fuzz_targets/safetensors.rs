@@ -1,6 +1,6 @@
-//! Any bytes under any prefix: reading them returns. What is read comes back from a file that is written of it.
+//! Arbitrary bytes under any prefix: reading returns. Weights that were read, written and read again are equal.
 //!
-//! The first byte chooses the prefix, the others are the file; scripts/fuzz makes the seeds so.
+//! The first byte selects the prefix, the others are the file; scripts/fuzz writes seeds in this form.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -19,13 +19,13 @@ fuzz_target!(|data: &[u8]| {
         }
     };
     round_trip(&weights, prefix);
-    // What is larger than any f16 is refused, which is no matter of files.
+    // Weights larger than any f16 are refused by to_precision, not by the reader.
     if let Ok(half) = weights.to_precision(Precision::F16) {
         round_trip(&half, prefix);
     }
 });
 
-/// By the bytes of a second file: NaN equals nothing.
+/// Compares the bytes of two files, since NaN equals nothing.
 fn round_trip(weights: &LstmWeights, prefix: &str) {
     let file = weights.to_safetensors(prefix).expect("a file");
     let again = LstmWeights::from_safetensors(&file, prefix).expect("what was written is read");

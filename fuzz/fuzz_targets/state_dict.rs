@@ -1,5 +1,5 @@
-//! Networks with tensors taken away, added and misshapen. A state dict and the file of it are read alike; what
-//! is read comes back from what is written; and the prefixes that an error names are worth what it says.
+//! Networks with tensors removed, added and of wrong shapes. A state dict and its file give the same result; weights that
+//! are written and read again are equal; and the prefixes that an error lists can be read.
 #![no_main]
 
 use std::collections::{BTreeMap, HashMap};

@@ -35,7 +35,7 @@ impl Worst {
         worst
     }
 
-    /// Panics if either errs by more than is said of it. Prints what it errs by.
+    /// Panics if either errs by more than its bound. Prints the errors.
     #[track_caller]
     pub fn assert_within_bounds(&self) {
         for (name, (ulps, x), bound) in
@@ -62,8 +62,8 @@ fn note(worst: &mut (f64, f32), error: f64, x: f32) {
     }
 }
 
-/// σ(x), σ(-x) and tanh(x) for x ≥ 0, to a relative 1e-14: with one exponential, and none where the first
-/// terms of Taylor's series do.
+/// σ(x), σ(-x) and tanh(x) for x ≥ 0, to a relative 1e-14, by one exponential; by the first terms of Taylor's series
+/// where these are enough.
 pub fn truth(x: f32) -> [f64; 3] {
     let x = f64::from(x);
     let s = x * x;

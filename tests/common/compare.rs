@@ -1,14 +1,14 @@
 //! Comparing a result with the float64 truth.
 
-/// No tolerance falls below this: 8 ulps of an f32 near 1. Where PyTorch's own float32 error is
-/// next to nothing by luck, as with a handful of elements, four times it demands luck of everyone.
+/// The smallest tolerance: 8 ulps of an f32 near 1. With few elements PyTorch's own float32 error can be nearly zero by
+/// chance, and four times that would be too strict.
 pub const FLOOR: f64 = 8.0 * f32::EPSILON as f64;
 
 /// How far f32 results may be from the truth: four times as far as PyTorch's own float32 path is
 /// on the same tensor.
 ///
 /// PyTorch's error is a sample of what float32 rounding does in this case; another order of
-/// summation draws another sample. What is wrong errs by far more: see tests/reference/wrong.rs.
+/// summation draws another sample. Wrong results err by far more: see tests/reference/wrong.rs.
 pub fn f32_tolerance(pytorch_f32: &[f32], truth: &[f64]) -> f64 {
     (4.0 * worst_error(pytorch_f32, truth)).max(FLOOR)
 }
@@ -40,8 +40,7 @@ pub const F32_RANDOM_NETWORK: f64 = 42.0 * f32::EPSILON as f64;
 /// sign, by √320·2⁻¹⁶ = 2.7e-4.
 pub const F16_WEIGHTS: f64 = 3e-4;
 
-/// An error of so many tolerances is seen to be a mistake, not rounding: one above the tolerance could be bad
-/// luck.
+/// An error of so many tolerances is a mistake, not rounding. An error just above the tolerance could be chance.
 pub const TIMES_WRONG: f64 = 10.0;
 
 /// The relative error of [`truth`](super::activation::truth) as it is compared with the f64 math library: both

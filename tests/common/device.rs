@@ -1,20 +1,20 @@
-//! The devices that tests run on: one of each a process, since some drivers crash on many.
+//! The devices that tests run on. A process opens each once, since some drivers crash if many are open.
 
 use std::sync::OnceLock;
 
 use wgpu_lstm::{Device, wgpu};
 
-const HOW_TO_GET_ONE: &str = "GPU tests need an adapter. `scripts/software-adapters.sh DIR` installs software \
-    ones and says how to choose one; `scripts/test` does that by itself. To go without, on purpose: \
-    `cargo test --features skip-gpu-tests` shows these tests as ignored.";
+const HOW_TO_GET_ONE: &str = "GPU tests need an adapter. On Debian `scripts/on lavapipe-25 cargo test` installs a \
+    software adapter and runs the tests on it; `scripts/test` runs them on every software adapter. \
+    `cargo test --features skip-gpu-tests` runs the other tests, and shows these as ignored.";
 
-/// What [`Device::gpu`] finds. Panics where there is no adapter.
+/// The device that [`Device::gpu`] opens. Panics where there is no adapter.
 pub fn gpu() -> &'static Device {
     static DEVICE: OnceLock<Device> = OnceLock::new();
     DEVICE.get_or_init(|| Device::gpu().unwrap_or_else(|error| panic!("{error}\n{HOW_TO_GET_ONE}")))
 }
 
-/// The same adapter as a caller would open it who knows nothing of us: no feature, default limits.
+/// The same adapter, opened without features and with wgpu's default limits.
 pub fn plain_gpu() -> &'static Device {
     static DEVICE: OnceLock<Device> = OnceLock::new();
     DEVICE.get_or_init(|| {
@@ -29,7 +29,7 @@ pub fn open(features: wgpu::Features, limits: wgpu::Limits) -> (wgpu::Device, wg
     open_from(instance, features, limits).expect("a device")
 }
 
-/// As [`open`], from an instance of one's own.
+/// As [`open`], from another instance.
 pub fn open_from(
     instance: wgpu::InstanceDescriptor,
     features: wgpu::Features,

@@ -1,4 +1,4 @@
-//! The golden cases: what PyTorch answered, see tests/golden/README.md.
+//! The golden cases, PyTorch's results: see tests/golden/README.md.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use safetensors::{Dtype, SafeTensors};
 use wgpu_lstm::ndarray::{Array3, ArrayD, Axis, IxDyn};
 use wgpu_lstm::{LstmConfig, LstmWeights};
 
-/// The number of files in tests/golden: one that goes missing is no case passed.
+/// The number of files in tests/golden: a missing file fails the tests.
 pub const CASES: usize = 22;
 
 /// The prefix of the parameters' names.

@@ -1,5 +1,5 @@
-//! What several test programs share. Each uses a part of it.
-#![allow(dead_code)]
+//! What several test programs share.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod activation;
 pub mod compare;

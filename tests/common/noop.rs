@@ -1,11 +1,11 @@
-//! wgpu's backend that executes nothing, and its log of what it is asked for.
-#![allow(dead_code)] // a benchmark uses a part of it
+//! wgpu's no-op backend, which executes nothing, and its trace.
+#![allow(dead_code, reason = "a benchmark uses a part of it")]
 
 use std::path::Path;
 
 use wgpu_lstm::{Device, wgpu};
 
-/// A device that checks and records everything as others do, and executes nothing: results are zeros.
+/// A device that validates and records commands and does not execute them: results are zeros.
 pub fn device(trace: wgpu::Trace) -> Device {
     let descriptor = wgpu::DeviceDescriptor { trace, ..Default::default() };
     let (device, queue) = request(None, wgpu::InstanceFlags::default(), descriptor);
@@ -20,7 +20,7 @@ pub fn open(limits: wgpu::Limits, device_type: wgpu::DeviceType) -> (wgpu::Devic
     request(Some(device_type), wgpu::InstanceFlags::default(), descriptor)
 }
 
-/// Such a device of an instance that keeps to WebGPU to the letter.
+/// Such a device of an instance with `STRICT_WEBGPU_COMPLIANCE`.
 pub fn strict() -> (wgpu::Device, wgpu::Queue) {
     request(None, wgpu::InstanceFlags::STRICT_WEBGPU_COMPLIANCE, wgpu::DeviceDescriptor::default())
 }
@@ -40,19 +40,19 @@ fn request(
     pollster::block_on(adapter.request_device(&descriptor)).expect("it needs no driver")
 }
 
-/// Such a device that logs to a directory, which is emptied first.
+/// Such a device that writes its trace to a directory, which is emptied first.
 pub fn traced(directory: &Path) -> Device {
     let _ = std::fs::remove_dir_all(directory); // there may be none yet
     std::fs::create_dir_all(directory).expect("a directory to write to");
     device(wgpu::Trace::Directory(directory.to_owned()))
 }
 
-/// The log so far.
+/// The trace so far.
 pub fn log(directory: &Path) -> String {
     std::fs::read_to_string(directory.join("trace.ron")).expect("the device logs")
 }
 
-/// Actions of a log that begin with `name`: those of the device, and those of the passes submitted.
+/// Lines of a trace that begin with `name`: calls of the device, and commands of submitted passes.
 pub fn count(log: &str, name: &str) -> usize {
     log.lines().filter(|line| line.trim_start().starts_with(name)).count()
 }

@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 use std::process::Command;
 
-/// Environment and memory belong to a process: a test that changes them runs itself in another one, with these
-/// variables and none of wgpu's besides.
+/// Environment and memory belong to a process: a test that changes them runs itself in another process, with these
+/// variables and none of wgpu's other ones.
 pub fn in_a_process_of_its_own<V: AsRef<OsStr>>(test: &str, environment: &[(&str, V)], body: impl FnOnce()) {
     if std::env::var_os("CHILD").is_some() {
         return body();

@@ -19,7 +19,7 @@ fn uniform(config: &LstmConfig) -> LstmWeights {
     LstmWeights::uniform(config, 1).expect("sizes are legal")
 }
 
-/// The network with each parameter replaced by what `edit` makes of its name and values.
+/// The network with each parameter changed by `edit`, which gets its name and values.
 fn edited(config: &LstmConfig, edit: impl Fn(&str, ArrayD<f32>) -> ArrayD<f32>) -> LstmWeights {
     let weights = uniform(config);
     let dict = weights.state_dict().map(|(name, array)| {
@@ -61,7 +61,7 @@ fn states(config: &LstmConfig, batch: usize, value: f32) -> LstmState {
     LstmState { h: zeros.h + value, c: zeros.c + value }
 }
 
-/// Every way to be small, for T = `steps` and B = `batch`.
+/// Every kind of small value, for T = `steps` and B = `batch`.
 pub fn cases(steps: usize, batch: usize) -> Vec<Case> {
     let plain = LstmConfig::new(HIDDEN, HIDDEN).with_bias(false);
     let biased = LstmConfig::new(HIDDEN, HIDDEN);

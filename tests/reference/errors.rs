@@ -1,4 +1,4 @@
-//! What is refused, one test for each error.
+//! One test for each error of the reference.
 
 use wgpu_lstm::ndarray::Array3;
 use wgpu_lstm::{Error, LstmConfig, LstmWeights, StatePart, reference};

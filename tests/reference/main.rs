@@ -1,4 +1,4 @@
-//! The reference path against PyTorch's answers, and what it refuses.
+//! The reference against PyTorch's results, and its errors.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! What holds of any network.
+//! Properties that hold for every network.
 
 use wgpu_lstm::ndarray::{Array3, Axis, s};
 use wgpu_lstm::{LstmConfig, LstmWeights, reference};

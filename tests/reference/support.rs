@@ -1,4 +1,4 @@
-//! What these tests share.
+//! Functions that these tests share.
 
 use wgpu_lstm::ndarray::{Array, Array3, ArrayD, Dimension, NdFloat};
 use wgpu_lstm::{LstmWeights, reference};
@@ -6,7 +6,7 @@ use wgpu_lstm::{LstmWeights, reference};
 use crate::common::compare::f32_tolerance;
 use crate::common::golden::Golden;
 
-/// What a case's answer consists of.
+/// The names of a case's results.
 pub const TENSORS: [&str; 3] = ["output", "h_n", "c_n"];
 
 /// A case's output, h_n and c_n in the layout of its file.
@@ -35,7 +35,7 @@ pub fn cast<T: From<f32>, D: Dimension>(array: &Array<f32, D>) -> Array<T, D> {
     array.map(|&x| x.into())
 }
 
-/// The elements in the order of their indices, whatever lies where in memory.
+/// The elements in the order of their indices, in any memory layout.
 pub fn elements<T: Clone, D: Dimension>(array: &Array<T, D>) -> Vec<T> {
     array.iter().cloned().collect()
 }

@@ -1,4 +1,4 @@
-//! What is wrong is seen to be wrong: it fails the comparison that the golden cases pass.
+//! Wrong weights and states fail the comparison that the golden cases pass.
 
 use wgpu_lstm::LstmWeights;
 use wgpu_lstm::ndarray::{Array3, ArrayD, Axis};
@@ -7,7 +7,7 @@ use crate::common::compare::{TIMES_WRONG, worst_error};
 use crate::common::golden::{self, Golden, PREFIX};
 use crate::support::{TENSORS, elements, run, run_with, tolerance};
 
-/// Panics unless some tensor is further from the truth than [`TIMES_WRONG`] what is allowed.
+/// Panics unless the error of some tensor is more than [`TIMES_WRONG`] tolerances.
 #[track_caller]
 fn assert_seen(what: &str, case: &Golden, actual: [ArrayD<f64>; 3]) {
     let seen = TENSORS.into_iter().zip(&actual).any(|(tensor, actual)| {
