@@ -117,7 +117,8 @@ impl Inspection {
         self
     }
 
-    /// What a call of T `steps` and B `batch` costs under every schedule that can compute it, the cheapest first.
+    /// What a call of T `steps` and B `batch` costs under every schedule that can compute it, the cheapest first. Of a
+    /// batch that goes through in parts it is what the first part costs.
     ///
     /// # Errors
     ///
@@ -127,7 +128,8 @@ impl Inspection {
     }
 
     /// The program of a call of T `steps` and B `batch`, as text: its buffers with their owners and sizes, and what is
-    /// submitted: uploads, dispatches with bindings, grid and uniform, downloads. `None` takes the cheapest schedule.
+    /// submitted: uploads, dispatches with bindings, grid and uniform, downloads. `None` takes the cheapest schedule. Of a
+    /// batch that goes through in parts it is the program of the first part.
     ///
     /// # Errors
     ///

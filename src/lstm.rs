@@ -317,12 +317,14 @@ impl Lstm {
     }
 
     /// What each schedule that can compute it costs a call of [`forward`](Self::forward) with T = `steps` and
-    /// B = `batch`, by the model that [`Tuning::Model`] chooses by: the first is the cheapest. A call is taken
-    /// to be one block of time and one part of the batch. On the CPU there are no schedules.
+    /// B = `batch`, by the model that [`Tuning::Model`] chooses by: the first is the cheapest. Counted are the
+    /// dispatches that the call makes, in as many blocks of time and parts of the batch as it takes. On the CPU there
+    /// are no schedules.
     ///
     /// # Errors
     ///
-    /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`]; [`Error::OutOfMemory`] for more than the host can run.
+    /// [`Error::NoTimeSteps`], [`Error::SizeOverflow`]; [`Error::OutOfMemory`] for more than the host can run;
+    /// [`Error::LimitExceeded`] if one time step of one sequence takes more than the memory budget.
     pub fn costs(&self, steps: usize, batch: usize) -> Result<Vec<Cost>, Error> {
         let sequences = Sequences::new(&self.config, steps, batch, None)?;
         match &self.engine {

@@ -4,7 +4,7 @@
 //! wgpu's counters count what is alive, so they miss what is created and dropped in between. The first test
 //! therefore reads wgpu's trace, a log of every call of a device, on the no-op backend. (The trace has each write by
 //! the queue, but not the staging buffer that wgpu creates for it: so no such write is allowed.) The second reads the
-//! counters of a real device.
+//! counters of a real device. The last compares dispatches in the trace with `Lstm::costs`.
 
 mod common;
 
@@ -12,7 +12,7 @@ use std::path::Path;
 
 use common::noop;
 use ndarray::Array3;
-use wgpu_lstm::{Device, Error, Lstm, LstmConfig, LstmWeights, Memory, wgpu};
+use wgpu_lstm::{Device, Error, Lstm, LstmConfig, LstmWeights, Memory, Tuning, wgpu};
 
 #[derive(Clone)]
 struct Case {
@@ -199,4 +199,25 @@ fn the_counters_of_a_device_stand_still_and_memory_is_what_was_said() {
             assert_eq!(alive(&gpu, &queue), first, "{}", case.name);
         }
     }
+}
+
+/// `Lstm::costs` counts what a call dispatches, in blocks and parts, too: compared with wgpu's log.
+#[test]
+fn a_call_makes_the_dispatches_that_its_costs_count() {
+    let mut calls = 0;
+    for case in
+        cases().into_iter().filter(|case| case.lengths.iter().all(|&length| length == case.lengths[0]))
+    {
+        let lstm = |device: &Device| case.lstm(device);
+        let costs = lstm(&noop::device(wgpu::Trace::Off)).costs(case.lengths[0], case.lengths.len()).unwrap();
+        for cost in costs {
+            let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("costs");
+            let device = noop::traced(&directory);
+            case.call(&lstm(&device).with_tuning(Tuning::Fixed(cost.schedule)));
+            let made = noop::count(&noop::log(&directory), "DispatchWorkgroups");
+            assert_eq!(made as u64, cost.dispatches, "{}, {}", case.name, cost.schedule);
+            calls += 1;
+        }
+    }
+    assert!(calls > 15, "{calls}");
 }

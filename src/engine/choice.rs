@@ -65,14 +65,21 @@ impl GpuEngine {
         Ok(fastest.1)
     }
 
-    /// The cost of a call in one part under each schedule that can compute it, the cheapest first.
+    /// The cost of a call under each schedule that can compute it, the cheapest first.
     pub fn costs(&self, options: Options, sequences: Sequences<'_>) -> Result<Vec<Cost>, Error> {
         let (steps, batch) = (sequences.steps(), sequences.batch());
         if batch == 0 {
             return Ok(Vec::new());
         }
         self.check_arrays(options, steps, batch)?;
-        costs(&self.network, &Packing::new(sequences.longest_first()), options.memory_budget)
+        let parts = self.parts(options, sequences)?;
+        let mut total = Vec::new();
+        // All parts but the last have as many sequences, of T steps each.
+        for alike in parts.chunk_by(|a, b| a.batch() == b.batch()) {
+            let of_part = costs(&self.network, &alike[0], options.memory_budget)?;
+            total = added(&total, &of_part, alike.len() as u64);
+        }
+        Ok(total)
     }
 
     /// The choices that were measured or loaded, the oldest first.
@@ -98,4 +105,26 @@ impl GpuEngine {
     fn known(&self, packing: &Packing) -> Option<Schedule> {
         self.measured.get(Shape::of(packing), |schedule| admit(&self.network, packing, schedule).is_some())
     }
+}
+
+/// The sum of costs with `times` others, of the schedules that have both, the cheapest first.
+fn added(costs: &[Cost], others: &[Cost], times: u64) -> Vec<Cost> {
+    let of = |costs: &[Cost], schedule| costs.iter().find(|cost| cost.schedule == schedule).copied();
+    let sum = |schedule| {
+        let other = of(others, schedule)?;
+        let Cost { dispatches, operations, weight_bytes, seconds, .. } = match costs {
+            [] => Cost { dispatches: 0, operations: 0, weight_bytes: 0, seconds: 0.0, ..other },
+            costs => of(costs, schedule)?,
+        };
+        Some(Cost {
+            schedule,
+            dispatches: dispatches + times * other.dispatches,
+            operations: operations + times * other.operations,
+            weight_bytes: weight_bytes + times * other.weight_bytes,
+            seconds: seconds + times as f64 * other.seconds,
+        })
+    };
+    let mut sums: Vec<Cost> = Schedule::ALL.into_iter().filter_map(sum).collect();
+    sums.sort_by(|a, b| a.seconds.total_cmp(&b.seconds)); // stable
+    sums
 }
