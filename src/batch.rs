@@ -90,14 +90,22 @@ impl Packing {
         stretch.first_row + (t - stretch.start) * stretch.running
     }
 
+    /// [`running`](Self::running) and [`first_row`](Self::first_row) of a time step.
+    pub fn rows_at(&self, t: usize) -> (usize, usize) {
+        let stretch = self.stretch(t);
+        (stretch.running, stretch.first_row + (t - stretch.start) * stretch.running)
+    }
+
     /// The number of rows of some time steps.
     pub fn rows(&self, steps: &Range<usize>) -> usize {
         self.first_row(steps.end) - self.first_row(steps.start)
     }
 
-    /// The steps before which the number of running sequences changes, from 0 to T.
-    pub fn changes(&self) -> impl Iterator<Item = usize> + '_ {
-        self.stretches.iter().map(|stretch| stretch.start)
+    /// The steps before which the number of running sequences changes, of those after the first of a range.
+    pub fn changes(&self, steps: &Range<usize>) -> impl Iterator<Item = usize> + '_ {
+        let first = self.stretches.partition_point(|stretch| stretch.start <= steps.start);
+        let end = self.stretches.partition_point(|stretch| stretch.start < steps.end);
+        self.stretches.get(first..end).unwrap_or_default().iter().map(|stretch| stretch.start)
     }
 
     fn stretch(&self, t: usize) -> &Stretch {
@@ -145,7 +153,9 @@ mod tests {
         assert_eq!(running, [4, 3, 2, 2]);
         assert_eq!(packing.rows(&(0..4)), 2 + 4 + 1 + 4);
         assert_eq!([0, 1, 2, 3, 4].map(|t| packing.first_row(t)), [0, 4, 7, 9, 11]);
-        assert_eq!(packing.changes().collect::<Vec<_>>(), [0, 1, 2, 4]);
+        assert_eq!(packing.changes(&(0..4)).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(packing.changes(&(1..2)).count() + packing.changes(&(2..2)).count(), 0);
+        assert_eq!([0, 1, 3].map(|t| packing.rows_at(t)), [(4, 0), (3, 4), (2, 9)]);
         assert!(!packing.has_equal_lengths());
     }
 

@@ -22,8 +22,9 @@ use crate::batch::Packing;
 use crate::call::Sequences;
 use crate::config::LstmConfig;
 use crate::error::Error;
+use crate::host_memory::{check_memory, host_out_of_memory};
 use crate::layout::Element;
-use crate::plan::{Network, admit, costs, most_sequences, schedule};
+use crate::plan::{Network, admit, costs, list_bytes, most_sequences, schedule};
 use crate::program::{DeviceLimits, SubgroupSizes};
 use crate::tuning::{Cost, DEFAULT_MEMORY_BUDGET, Schedule};
 use crate::weights::Precision;
@@ -122,9 +123,12 @@ impl Inspection {
     ///
     /// # Errors
     ///
-    /// [`Error::NoTimeSteps`], [`Error::ZeroSize`] for no sequence, [`Error::SizeOverflow`], [`Error::LimitExceeded`].
+    /// [`Error::NoTimeSteps`], [`Error::ZeroSize`] for no sequence, [`Error::SizeOverflow`], [`Error::LimitExceeded`],
+    /// [`Error::OutOfMemory`] if the host has no memory for the lists.
     pub fn costs(&self, steps: usize, batch: usize) -> Result<Vec<Cost>, Error> {
-        costs(&self.network, &self.packing(steps, batch)?, self.memory_budget)
+        let packing = self.packing(steps, batch)?;
+        self.check_memory(&packing, 0)?;
+        costs(&self.network, &packing, self.memory_budget)
     }
 
     /// The program of a call of T `steps` and B `batch`, as text: its buffers with their owners and sizes, and what is
@@ -136,6 +140,7 @@ impl Inspection {
     /// As for [`costs`](Self::costs); [`Error::Unsupported`] if the schedule can't compute the network.
     pub fn program(&self, steps: usize, batch: usize, wanted: Option<Schedule>) -> Result<String, Error> {
         let packing = self.packing(steps, batch)?;
+        self.check_memory(&packing, u64::MAX)?;
         let costs = costs(&self.network, &packing, self.memory_budget)?;
         let cheapest = costs.first().map_or(Schedule::Step, |cost| cost.schedule);
         let admitted =
@@ -151,6 +156,14 @@ impl Inspection {
     /// Every kernel that a call of this network may use on this class of devices, with the constants of each pipeline.
     pub fn kernels(&self) -> Vec<Kernel> {
         self.network.pipelines.iter().map(text::of_pipeline).collect()
+    }
+
+    /// Refuses a call if the host has no memory for its lists, of which submissions are kept up to `keep` bytes.
+    fn check_memory(&self, packing: &Packing, keep: u64) -> Result<(), Error> {
+        let sizes = (packing.steps(), packing.batch());
+        let lists = list_bytes(&self.network, self.memory_budget, keep, sizes);
+        // Text takes about as much as the list that it is written from.
+        check_memory::<u8>(lists.saturating_mul(2)).map_err(host_out_of_memory)
     }
 
     fn packing(&self, steps: usize, batch: usize) -> Result<Packing, Error> {

@@ -171,15 +171,18 @@ fn no_end_of_memory_aborts_what_is_planned_for_a_gpu() {
     let cases = [
         ("many", LstmConfig::new(1, 1), 1, 2_000_000, DEFAULT_MEMORY_BUDGET),
         ("blocks", LstmConfig::new(1, 1).with_num_layers(8), 50_000, 1, 256),
+        ("more blocks", LstmConfig::new(1, 1), 500_000, 1, 96),
         ("directions", LstmConfig::new(1, 1).with_bidirectional(true), 2_000, 1, 256),
     ];
     if let Ok(child) = std::env::var("CHILD") {
-        let (name, growth) = child.split_once(' ').unwrap();
+        let (name, growth) = child.rsplit_once(' ').unwrap();
         let (_, config, steps, batch, budget) = cases.iter().find(|case| case.0 == name).unwrap();
         let lstm = lstm(&common::noop::device(wgpu::Trace::Off), config).with_memory_budget(*budget);
         let one = Array3::from_elem((1, 1, 1), 0.5);
         bound_growth(growth.parse().unwrap());
         let told = lstm.memory(*steps, *batch);
+        let costs = lstm.costs(*steps, *batch).map(|costs| costs.len());
+        assert!(matches!(costs, Ok(4 | 3) | Err(Error::OutOfMemory { .. })), "{costs:?}");
         let result = lstm.forward(one.broadcast((*steps, *batch, 1)).unwrap(), None);
         assert!(matches!(told, Ok(_) | Err(Error::OutOfMemory { .. })), "{told:?}");
         return match result {
@@ -195,4 +198,21 @@ fn no_end_of_memory_aborts_what_is_planned_for_a_gpu() {
             assert_eq!(was_right(&format!("{name}, {mib} MiB"), &child), Ok(right));
         }
     }
+}
+
+/// 200,000 parts of one sequence: there is memory for what is checked, and not for every part at the same time.
+#[test]
+fn a_batch_of_many_parts_takes_memory_for_one() {
+    const NAME: &str = "a_batch_of_many_parts_takes_memory_for_one";
+    const BATCH: usize = 200_000;
+    if std::env::var_os("CHILD").is_some() {
+        let lstm = lstm(&common::noop::device(wgpu::Trace::Off), &LstmConfig::new(1, 1));
+        let lstm = lstm.with_memory_budget(96);
+        bound_growth(36 << 20);
+        lstm.memory(1, BATCH).unwrap();
+        let costs = lstm.costs(1, BATCH).unwrap();
+        assert!(costs.iter().all(|cost| cost.dispatches >= BATCH as u64), "a part each: {costs:?}");
+        return println!("answer: right");
+    }
+    assert_eq!(was_right(NAME, &under_ulimit(None, NAME, "parts")), Ok(true));
 }

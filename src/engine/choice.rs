@@ -10,7 +10,7 @@ use crate::call::Sequences;
 use crate::error::Error;
 use crate::gpu::Wait;
 use crate::layout::Element;
-use crate::plan::{Admitted, admit, admit_or_step, costs};
+use crate::plan::{Admitted, admit, admit_or_step, costs, most_sequences};
 use crate::platform;
 use crate::tuning::{Cost, MOST_MEASURED, Schedule, Tuning};
 
@@ -18,7 +18,7 @@ use crate::tuning::{Cost, MOST_MEASURED, Schedule, Tuning};
 const RUNS: usize = 3;
 
 impl GpuEngine {
-    /// The schedule for a part of the batch. Of a shape that is not measured yet it is the model's.
+    /// The schedule for a part of the batch. Before a shape is measured, the model chooses.
     pub(super) fn chosen(&self, packing: &Packing, options: Options) -> Admitted {
         let network = &self.network;
         let wanted = match options.tuning {
@@ -71,13 +71,15 @@ impl GpuEngine {
         if batch == 0 {
             return Ok(Vec::new());
         }
-        self.check_arrays(options, steps, batch)?;
-        let parts = self.parts(options, sequences)?;
+        self.check_host(options, steps, batch)?;
+        let most = most_sequences(&self.network, options.memory_budget)?;
+        // All parts but the last have as many sequences.
+        let parts = [(batch / most, most), (1, batch % most)];
         let mut total = Vec::new();
-        // All parts but the last have as many sequences, of T steps each.
-        for alike in parts.chunk_by(|a, b| a.batch() == b.batch()) {
-            let of_part = costs(&self.network, &alike[0], options.memory_budget)?;
-            total = added(&total, &of_part, alike.len() as u64);
+        for (count, batch) in parts.into_iter().filter(|&(count, batch)| count > 0 && batch > 0) {
+            let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
+            let of_part = costs(&self.network, &packing, options.memory_budget)?;
+            total = added(&total, &of_part, count as u64);
         }
         Ok(total)
     }
@@ -107,8 +109,8 @@ impl GpuEngine {
     }
 }
 
-/// The sum of costs with `times` others, of the schedules that have both, the cheapest first.
-fn added(costs: &[Cost], others: &[Cost], times: u64) -> Vec<Cost> {
+/// Adds `count` times the others to `costs`, for the schedules that both have, the cheapest first.
+fn added(costs: &[Cost], others: &[Cost], count: u64) -> Vec<Cost> {
     let of = |costs: &[Cost], schedule| costs.iter().find(|cost| cost.schedule == schedule).copied();
     let sum = |schedule| {
         let other = of(others, schedule)?;
@@ -118,10 +120,10 @@ fn added(costs: &[Cost], others: &[Cost], times: u64) -> Vec<Cost> {
         };
         Some(Cost {
             schedule,
-            dispatches: dispatches + times * other.dispatches,
-            operations: operations + times * other.operations,
-            weight_bytes: weight_bytes + times * other.weight_bytes,
-            seconds: seconds + times as f64 * other.seconds,
+            dispatches: dispatches.saturating_add(count.saturating_mul(other.dispatches)),
+            operations: operations.saturating_add(count.saturating_mul(other.operations)),
+            weight_bytes: weight_bytes.saturating_add(count.saturating_mul(other.weight_bytes)),
+            seconds: seconds + count as f64 * other.seconds,
         })
     };
     let mut sums: Vec<Cost> = Schedule::ALL.into_iter().filter_map(sum).collect();

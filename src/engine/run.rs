@@ -71,8 +71,8 @@ impl GpuEngine {
         let mut ready = match cache.take(&key) {
             Some(ready) => ready,
             None => {
-                let admitted = self.chosen(packing, options);
                 self.check_lists(options, packing)?;
+                let admitted = self.chosen(packing, options);
                 let keep = kept_lists(budget);
                 let program = schedule(network, packing, budget, Arc::clone(&admitted), keep)?;
                 let prepared = match gpu.prepare(&program, pipelines, weights).await {
@@ -99,10 +99,18 @@ impl GpuEngine {
         Ok(())
     }
 
-    /// The batch, in parts that a program can take each.
-    pub(super) fn parts(&self, options: Options, sequences: Sequences<'_>) -> Result<Vec<Packing>, Error> {
+    /// The batch in parts, one after the other: each is small enough for one program.
+    pub(super) fn parts(
+        &self,
+        options: Options,
+        sequences: Sequences<'_>,
+    ) -> Result<impl Iterator<Item = Packing> + use<>, Error> {
         let sequences = sequences.longest_first();
         let most = most_sequences(&self.network, options.memory_budget)?;
-        Ok(sequences.chunks(most).map(|part| Packing::new(part.to_vec())).collect())
+        let starts = (0..sequences.len()).step_by(most);
+        Ok(starts.map(move |start| {
+            let end = sequences.len().min(start.saturating_add(most));
+            Packing::new(sequences[start..end].to_vec())
+        }))
     }
 }

@@ -41,16 +41,14 @@ pub(crate) struct FusedStepBuffers {
 }
 
 impl Named for FusedStepBuffers {
-    fn named(&self) -> Vec<(&'static str, BufferRef)> {
-        vec![
-            ("weights", self.weights),
-            ("h", self.h),
-            ("bias", self.bias),
-            ("c", self.c),
-            ("h_next", self.h_next),
-            ("output", self.output),
-            ("x", self.x),
-        ]
+    fn named(&self, put: &mut dyn FnMut(&'static str, BufferRef)) {
+        put("weights", self.weights);
+        put("h", self.h);
+        put("bias", self.bias);
+        put("c", self.c);
+        put("h_next", self.h_next);
+        put("output", self.output);
+        put("x", self.x);
     }
 }
 

@@ -32,13 +32,11 @@ pub(crate) struct HiddenProjectionBuffers {
 }
 
 impl Named for HiddenProjectionBuffers {
-    fn named(&self) -> Vec<(&'static str, BufferRef)> {
-        vec![
-            ("weights", self.weights),
-            ("unprojected", self.unprojected),
-            ("h_next", self.h_next),
-            ("output", self.output),
-        ]
+    fn named(&self, put: &mut dyn FnMut(&'static str, BufferRef)) {
+        put("weights", self.weights);
+        put("unprojected", self.unprojected);
+        put("h_next", self.h_next);
+        put("output", self.output);
     }
 }
 

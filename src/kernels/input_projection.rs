@@ -46,8 +46,11 @@ pub(crate) struct InputProjectionBuffers {
 }
 
 impl Named for InputProjectionBuffers {
-    fn named(&self) -> Vec<(&'static str, BufferRef)> {
-        vec![("weights", self.weights), ("x", self.x), ("bias", self.bias), ("gates_x", self.gates_x)]
+    fn named(&self, put: &mut dyn FnMut(&'static str, BufferRef)) {
+        put("weights", self.weights);
+        put("x", self.x);
+        put("bias", self.bias);
+        put("gates_x", self.gates_x);
     }
 }
 

@@ -39,15 +39,13 @@ pub(crate) struct RecurrentStepBuffers {
 }
 
 impl Named for RecurrentStepBuffers {
-    fn named(&self) -> Vec<(&'static str, BufferRef)> {
-        vec![
-            ("weights", self.weights),
-            ("h", self.h),
-            ("gates_x", self.gates_x),
-            ("c", self.c),
-            ("h_next", self.h_next),
-            ("output", self.output),
-        ]
+    fn named(&self, put: &mut dyn FnMut(&'static str, BufferRef)) {
+        put("weights", self.weights);
+        put("h", self.h);
+        put("gates_x", self.gates_x);
+        put("c", self.c);
+        put("h_next", self.h_next);
+        put("output", self.output);
     }
 }
 

@@ -77,14 +77,12 @@ pub(crate) struct ScanBuffers {
 }
 
 impl Named for ScanBuffers {
-    fn named(&self) -> Vec<(&'static str, BufferRef)> {
-        vec![
-            ("weights", self.weights),
-            ("h", self.h),
-            ("gates_x", self.gates_x),
-            ("c", self.c),
-            ("output", self.output),
-        ]
+    fn named(&self, put: &mut dyn FnMut(&'static str, BufferRef)) {
+        put("weights", self.weights);
+        put("h", self.h);
+        put("gates_x", self.gates_x);
+        put("c", self.c);
+        put("output", self.output);
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Tiling {
 
 impl Tiling {
     /// Heights of a tile that the shaders know.
-    const ROWS: [u32; 4] = [1, 4, 8, Self::TALLEST as u32];
+    pub(super) const ROWS: [u32; 4] = [1, 4, 8, Self::TALLEST as u32];
 
     /// Rows of the tallest tile, and sequences that a workgroup carries at most.
     pub(super) const TALLEST: usize = 16;

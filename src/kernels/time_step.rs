@@ -70,11 +70,15 @@ impl Slot {
 }
 
 impl TimeStep {
-    /// As many slots as there are; no more than [`SLOTS`].
-    pub fn of(slots: &[Slot]) -> Self {
+    /// Fills the slots, no more than [`SLOTS`], and counts them.
+    pub fn of(slots: impl IntoIterator<Item = Slot>) -> (Self, usize) {
         let mut step = Self::default();
-        step.slots[..slots.len()].copy_from_slice(slots);
-        step
+        let mut count = 0;
+        for slot in slots {
+            step.slots[count] = slot;
+            count += 1;
+        }
+        (step, count)
     }
 
     /// Rows of the slot that has most.

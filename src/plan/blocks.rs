@@ -18,6 +18,8 @@ const RAISE_BUDGET: &str = "Lstm::with_memory_budget raises it";
 pub(crate) struct Blocks {
     /// The time steps of each block.
     pub steps: Vec<Range<usize>>,
+    /// Rows before each block.
+    pub first_rows: Vec<usize>,
     /// Whether the directions share dispatches.
     pub directions_together: bool,
 }
@@ -30,7 +32,9 @@ impl Blocks {
         let directions_together =
             network.config.num_directions() == 1 || (fits && network.limits.max_workgroups >= 2); // z: directions
         let rows = if directions_together { most.together } else { most.apart };
-        Ok(Self { steps: packing.blocks(rows, MAX_STEPS), directions_together })
+        let steps = packing.blocks(rows, MAX_STEPS);
+        let first_rows = steps.iter().map(|steps| packing.first_row(steps.start)).collect();
+        Ok(Self { steps, first_rows, directions_together })
     }
 }
 
@@ -87,8 +91,29 @@ fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<u
     Ok(most as usize)
 }
 
+/// Bytes that a dispatch takes on the host while it is listed and recorded: 40 in the program, up to 256 for its
+/// uniform, as much again to find equal uniforms, and about 400 of wgpu's.
+const DISPATCH_BYTES: usize = 1 << 10;
+
+/// Bytes that a submission's dispatches take at most; see [`SUBMISSION`].
+const SUBMISSION_BYTES: usize = 48 << 20;
+
+/// Bytes that the lists of a call's blocks and dispatches take on the host at most at a time, if submissions are kept up
+/// to `keep` bytes; of T steps and B sequences.
+pub(crate) fn list_bytes(network: &Network, budget: u64, keep: u64, (steps, batch): (usize, usize)) -> usize {
+    let config = &network.config;
+    // A step of a layer is a dispatch or two for each direction.
+    let dispatches = 2 * config.num_layers() * config.num_directions();
+    let keep = usize::try_from(keep).unwrap_or(usize::MAX);
+    let lists = steps.saturating_mul(dispatches).saturating_mul(DISPATCH_BYTES);
+    let lists = lists.min(SUBMISSION_BYTES.saturating_add(keep));
+    // In two directions each block has buffers of its own.
+    let block = if config.bidirectional() { 1024 } else { 64 };
+    lists.saturating_add(most_blocks(network, budget, steps, batch).saturating_mul(block))
+}
+
 /// Blocks that a call is cut into at most.
-pub(crate) fn most_blocks(network: &Network, budget: u64, steps: usize, batch: usize) -> usize {
+fn most_blocks(network: &Network, budget: u64, steps: usize, batch: usize) -> usize {
     let rows = BlockRows::new(network, budget).map_or(1, |rows| rows.apart);
     // Each is more than half full, or has one step.
     let full = steps.saturating_mul(batch).div_ceil(rows).saturating_mul(2);

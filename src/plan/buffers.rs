@@ -67,6 +67,14 @@ pub(crate) enum Hidden {
 }
 
 impl Hidden {
+    /// The buffer of a schedule that updates h in place.
+    pub fn in_place(self) -> BufferRef {
+        match self {
+            Self::InPlace(buffer) => BufferRef::Program(buffer),
+            Self::InTurns { .. } => panic!("the schedule asked for h in place"),
+        }
+    }
+
     /// The buffer that a step reads after `done` others, and the one that it writes.
     pub fn read_and_write(self, done: usize) -> [BufferRef; 2] {
         let [read, write] = match self {
@@ -124,7 +132,7 @@ impl Buffers {
         Self { input, output, between, gates, gate_rows, groups, unprojected }
     }
 
-    /// What enters a group, in some block.
+    /// The buffer that a group reads its input from in a block.
     pub fn input_of(&self, group: usize, block: usize) -> BufferRef {
         match group.checked_sub(1) {
             Some(below) => self.output_of(below, block),
@@ -132,7 +140,7 @@ impl Buffers {
         }
     }
 
-    /// What leaves it.
+    /// The buffer that a group writes its output to in a block.
     pub fn output_of(&self, group: usize, block: usize) -> BufferRef {
         let above = self.groups.len() - 1 - group;
         match &self.between {

@@ -50,6 +50,15 @@ impl<'a> CallPlan<'a> {
         [steps.start + n, steps.end - 1 - n]
     }
 
+    /// The times of some of a span's steps in one direction, from the first to the last in time.
+    pub fn times_of(&self, span: &Span, steps: &Range<usize>, d: usize) -> Range<usize> {
+        let block = self.steps(span);
+        match d {
+            0 => block.start + steps.start..block.start + steps.end,
+            _ => block.end - steps.end..block.end - steps.start,
+        }
+    }
+
     /// Steps done before this one: the same for both directions where they share a dispatch.
     pub fn done(&self, span: &Span, times: [usize; 2]) -> usize {
         match span.directions.start {
@@ -58,9 +67,10 @@ impl<'a> CallPlan<'a> {
         }
     }
 
-    /// Row of a time step in its block.
-    pub fn row(&self, block: usize, t: usize) -> usize {
-        self.packing.rows(&(self.blocks.steps[block].start..t))
+    /// The sequences that have a time step, and the row of the first of them in its block.
+    pub fn rows_at(&self, span: &Span, t: usize) -> (usize, usize) {
+        let (running, row) = self.packing.rows_at(t);
+        (running, row - self.blocks.first_rows[span.block])
     }
 
     /// Index of a row of the output, where each direction's is counted.
@@ -87,11 +97,12 @@ impl<'a> CallPlan<'a> {
         self.buffers.output_of(span.group, span.block)
     }
 
-    /// Where a span's dispatches, one a step, change: the steps from one of these numbers to the next have the same
-    /// sequences, in every direction. With several layers, each `behind` the lower, also from where one begins or ends.
+    /// The step numbers, sorted, at which the set of running sequences changes, or on a diagonal that of running layers,
+    /// of which the highest is `behind` steps later than the lowest. Between two of them all dispatches have the same
+    /// sizes.
     pub fn changes(&self, span: &Span, behind: usize) -> Vec<usize> {
         let steps = self.steps(span);
-        let inside = || self.packing.changes().filter(|&t| steps.start < t && t < steps.end);
+        let inside = || self.packing.changes(&steps);
         let of_lowest = || {
             let forward = inside().map(|t| t - steps.start).filter(|_| span.directions.contains(&0));
             let reverse = inside().map(|t| steps.end - t).filter(|_| span.directions.contains(&1));

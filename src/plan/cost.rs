@@ -22,8 +22,8 @@ pub(super) struct Counter {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Total {
     pub dispatches: u64,
-    /// Of dispatches that follow each other and are alike one was looked at: so many were.
-    pub looked_at: u64,
+    /// Calls of [`Sink::dispatch`]; a run of equal dispatches is one call.
+    pub calls: u64,
     pub workgroups: u64,
     pub operations: u64,
     pub weight_bytes: u64,
@@ -51,12 +51,13 @@ impl Sink for Counter {
             Steps::Carried(steps) | Steps::Persistent(steps) => steps as u64,
         };
         let total = &mut self.total;
-        total.dispatches += alike;
-        total.looked_at += 1;
-        total.workgroups += alike * one.workgroups;
-        total.operations += alike * one.operations;
-        total.weight_bytes += alike * one.weight_bytes;
-        total.steps_within += alike * steps_within;
+        let add = |sum: &mut u64, each: u64| *sum = sum.saturating_add(alike.saturating_mul(each));
+        add(&mut total.dispatches, 1);
+        add(&mut total.workgroups, one.workgroups);
+        add(&mut total.operations, one.operations);
+        add(&mut total.weight_bytes, one.weight_bytes);
+        add(&mut total.steps_within, steps_within);
+        total.calls += 1;
         total.seconds += alike as f64 * self.machine.seconds(&one);
     }
 }
@@ -93,7 +94,7 @@ pub(super) fn count(
     Ok(counter.total)
 }
 
-/// What a class of devices takes for it.
+/// The times and rates of a class of devices.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Machine {
     /// Seconds from one dispatch to the next that depends on it.
@@ -112,7 +113,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// The class of a device, with as many units as its limits tell.
+    /// The class of a device, with as many units as its limits say.
     pub fn of(limits: &DeviceLimits) -> Self {
         let units = f64::from(limits.units);
         if limits.software { Self::software(units) } else { Self::hardware(units) }

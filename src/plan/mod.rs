@@ -28,7 +28,7 @@ mod scheduler;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use blocks::{most_blocks, most_sequences};
+pub(crate) use blocks::{list_bytes, most_sequences};
 pub(crate) use cost::costs;
 pub(crate) use network::Network;
 pub(crate) use schedule::{Admitted, admit, admit_or_step};

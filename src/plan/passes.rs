@@ -1,4 +1,5 @@
-//! What a schedule dispatches with. The dispatches go into a program, or are counted.
+//! The functions by which a schedule dispatches. A [`Sink`] takes the dispatches: [`ProgramBuilder`] lists them,
+//! `cost::Counter` counts them.
 
 use std::ops::Range;
 
@@ -15,15 +16,16 @@ use crate::program::{BindSet, BufferRef, Kernel, Named, ProgramBuilder, Resident
 
 /// Where dispatches go.
 pub(crate) trait Sink {
-    /// Whether dispatches that are alike are given once, with their number; else each is given.
+    /// Whether a run of equal dispatches comes as one call, with their number. Else every dispatch is a call.
     fn counts(&self) -> bool;
-    fn dispatch(&mut self, dispatch: &Planned<'_>, times: usize);
+    fn dispatch(&mut self, dispatch: &Planned<'_>, alike: usize);
 }
 
 /// A dispatch.
 pub(crate) struct Planned<'a> {
     pub pipeline: usize,
-    pub bind_set: BindSet,
+    /// Without buffers where dispatches are counted.
+    pub bind_set: &'a BindSet,
     pub uniform: &'a [u8],
     pub grid: [u32; 3],
     pub work: Work,
@@ -56,18 +58,25 @@ pub(crate) enum Steps {
 pub(crate) struct Passes<'a> {
     pub plan: &'a CallPlan<'a>,
     sink: &'a mut dyn Sink,
-    /// Dispatches that are like the next one, with it.
+    /// How many equal dispatches the next one stands for.
     alike: usize,
+    /// That of the last dispatch: allocated once.
+    bind_set: BindSet,
 }
 
 impl<'a> Passes<'a> {
-    pub fn new(plan: &'a CallPlan<'a>, sink: &'a mut dyn Sink) -> Self {
-        Self { plan, sink, alike: 1 }
+    /// Whether dispatches are counted, and not listed.
+    pub fn counts(&self) -> bool {
+        self.sink.counts()
     }
 
-    /// Calls `dispatch` for each chunk of at most `most` of a span's steps, which are numbered from 0; the highest of
-    /// several layers, each one step later than the lower, is `behind` steps later than the lowest. Of chunks that are
-    /// alike only the first is dispatched if they are counted.
+    pub fn new(plan: &'a CallPlan<'a>, sink: &'a mut dyn Sink) -> Self {
+        Self { plan, sink, alike: 1, bind_set: BindSet { pipeline: 0, buffers: Vec::new() } }
+    }
+
+    /// Cuts a span's steps, numbered from 0, into chunks of at most `most`, and calls `dispatch` for each. On a diagonal
+    /// the highest layer is `behind` steps later than the lowest, so that there are `behind` steps more. A sink that
+    /// counts gets only the first of equal chunks.
     pub fn for_each_chunk(
         &mut self,
         span: &Span,
@@ -97,10 +106,15 @@ impl<'a> Passes<'a> {
         work: Work,
     ) {
         let height = kernel.tiling.height_for(work.rows);
-        let buffers = buffers.named().into_iter().map(|(_, buffer)| buffer).collect();
+        let bind_set = &mut self.bind_set;
+        bind_set.pipeline = kernel.pipelines[0];
+        bind_set.buffers.clear();
+        if !self.sink.counts() {
+            buffers.named(&mut |_, buffer| bind_set.buffers.push(buffer));
+        }
         let planned = Planned {
             pipeline: kernel.pipelines[height],
-            bind_set: BindSet { pipeline: kernel.pipelines[0], buffers },
+            bind_set,
             uniform: bytes_of(uniform),
             grid: kernel.shape.grid(&kernel.tiling, height, work.rows, work.slots),
             work,
@@ -137,7 +151,8 @@ impl<'a> Passes<'a> {
         }
     }
 
-    /// What follows a step where there is a projection; `w_hr` is what the slots' `w_hr` index.
+    /// What follows a step where there is a projection; without one h is in `h_next` already. The slots' `w_hr` index
+    /// the elements of `w_hr`.
     pub fn hidden_projection(
         &mut self,
         span: &Span,
@@ -148,14 +163,10 @@ impl<'a> Passes<'a> {
     ) {
         let plan = self.plan;
         let layer = &plan.network.layers[plan.buffers.groups[span.group].layers.start];
-        let (Some(kernel), Some(unprojected), Some(w_hr)) =
-            (&layer.projection, plan.buffers.unprojected, w_hr)
-        else {
-            return; // h is in h_next
-        };
+        let Some(kernel) = &layer.projection else { return };
         let buffers = HiddenProjectionBuffers {
-            weights: BufferRef::Resident(w_hr),
-            unprojected: BufferRef::Program(unprojected),
+            weights: BufferRef::Resident(w_hr.expect("a layer that projects has w_hr")),
+            unprojected: BufferRef::Program(plan.buffers.unprojected.expect("a layer that projects has it")),
             h_next,
             output: plan.output_of(span),
         };

@@ -9,6 +9,8 @@ pub(crate) struct ProgramBuilder {
     buffers: Vec<BufferSpec>,
     bind_sets: Vec<BindSet>,
     known_bind_sets: HashMap<BindSet, usize>,
+    /// The last two that were bound.
+    recent: [usize; 2],
     /// Those that were not taken yet; the last one is being filled.
     submissions: VecDeque<Submission>,
     /// Uniforms of the last one.
@@ -35,6 +37,7 @@ impl ProgramBuilder {
             buffers: Vec::new(),
             bind_sets: Vec::new(),
             known_bind_sets: HashMap::new(),
+            recent: [0; 2],
             submissions: VecDeque::new(),
             uniforms: HashMap::new(),
             alignment: uniform_alignment as usize,
@@ -129,12 +132,19 @@ impl ProgramBuilder {
     }
 
     fn intern_bind_set(&mut self, set: &BindSet) -> usize {
-        if let Some(&known) = self.known_bind_sets.get(set) {
+        // Steps alternate between two.
+        if let Some(&known) = self.recent.iter().find(|&&known| self.bind_sets.get(known) == Some(set)) {
             return known;
         }
-        let index = self.bind_sets.len();
-        self.bind_sets.push(set.clone());
-        self.known_bind_sets.insert(set.clone(), index);
+        let index = match self.known_bind_sets.get(set) {
+            Some(&known) => known,
+            None => {
+                self.bind_sets.push(set.clone());
+                self.known_bind_sets.insert(set.clone(), self.bind_sets.len() - 1);
+                self.bind_sets.len() - 1
+            }
+        };
+        self.recent = [self.recent[1], index];
         index
     }
 

@@ -89,8 +89,8 @@ pub(crate) trait Kernel {
 
 /// The buffers that a dispatch binds, by their names in the shader.
 pub(crate) trait Named {
-    /// In the order of the bindings. A test compares the names with the shader's.
-    fn named(&self) -> Vec<(&'static str, BufferRef)>;
+    /// Hands each to `put`, in the order of the bindings. A test compares the names with the shader's.
+    fn named(&self, put: &mut dyn FnMut(&'static str, BufferRef));
 }
 
 /// A kernel with its `override` constants: what one pipeline is made of.

@@ -52,7 +52,8 @@ fn the_host_binds_what_the_shaders_declare() {
 
 /// The names of the buffers, which are numbered in the order of the bindings.
 fn names(buffers: &impl Named) -> Vec<&'static str> {
-    let named = buffers.named();
+    let mut named = Vec::new();
+    buffers.named(&mut |name, buffer| named.push((name, buffer)));
     let numbers: Vec<_> = named.iter().map(|&(_, buffer)| buffer).collect();
     let expected: Vec<_> = (1..=named.len()).map(BufferRef::Program).collect();
     assert_eq!(numbers, expected, "each field has its own name");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use naga::{ArraySize, Expression, Literal, Module, TypeInner};
 
-use super::{limits, parse};
+use super::{limits, parse, wgsl_files};
 use crate::kernels::tile::{MAX_SLABS, SLAB};
 use crate::kernels::{
     FusedStep, HiddenProjection, InputProjection, KERNELS, PersistentScan, RecurrentScan, RecurrentStep,
@@ -106,6 +106,22 @@ fn both_sides_write_down_the_same_numbers() {
         persistent.global_variables.iter().find(|(_, v)| v.name.as_deref() == Some("held")).unwrap();
     let TypeInner::Array { base, .. } = persistent.types[held.ty].inner else { unreachable!() };
     assert_eq!(array_len(persistent, base), SLAB);
+}
+
+/// A shader asks for a tile's height where rows end that the next lower height has.
+#[test]
+fn the_shaders_know_every_height_of_a_tile() {
+    let mut asked = BTreeSet::new();
+    for path in wgsl_files("shaders/common") {
+        let text = std::fs::read_to_string(path).unwrap();
+        for question in ["ROWS == ", "ROWS > "] {
+            let numbers = text.split(question).skip(1).map(|rest| rest.split('u').next().unwrap());
+            asked.extend(numbers.map(|number| number.parse::<u32>().unwrap()));
+        }
+    }
+    let [lower @ .., tallest] = Tiling::ROWS;
+    assert_eq!(asked.into_iter().collect::<Vec<_>>(), lower);
+    assert_eq!(tallest as usize, Tiling::TALLEST);
 }
 
 /// Rows that a shader's Tile holds: four a matrix, named after the first of them.

@@ -4,7 +4,7 @@
 use super::AdmittedSchedule;
 use super::fused::{FusedSteps, slot_of};
 use crate::batch::Packing;
-use crate::kernels::{SLOTS, Slot};
+use crate::kernels::{SLOTS, Slot, TimeStep};
 use crate::plan::buffers::BufferOptions;
 use crate::plan::call::{CallPlan, Span};
 use crate::plan::network::Network;
@@ -40,33 +40,30 @@ impl AdmittedSchedule for DiagonalSchedule {
         let behind = passes.plan.buffers.groups[span.group].layers.len() - 1;
         passes.for_each_chunk(span, (1, behind), |passes, n| {
             let now = passes.plan.steps(span).start + n.start;
-            let slots = slots_at(passes.plan, span, now);
-            self.steps.dispatch(passes, span, now, &slots);
+            let plan = passes.plan;
+            let layers = plan.buffers.groups[span.group].layers.len();
+            let slots = (0..layers).filter_map(|k| slot_at(plan, span, k, now));
+            self.steps.dispatch(passes, span, now, TimeStep::of(slots));
         });
     }
 }
 
-/// The layers of a group: layer k of it (0 the lowest) at time `now` - k, where the block has it.
-fn slots_at(plan: &CallPlan<'_>, span: &Span, now: usize) -> Vec<Slot> {
-    let layers = plan.buffers.groups[span.group].layers.clone();
-    let mut slots = Vec::with_capacity(layers.len());
-    for (k, layer) in layers.clone().enumerate() {
-        let in_block = |t: &usize| plan.steps(span).contains(t);
-        let Some(t) = now.checked_sub(k).filter(in_block) else { continue };
-        let row = plan.row(span.block, t);
-        let (x_row, x_source) = match k.checked_sub(1) {
-            None => (row, Slot::FROM_SEQUENCE),
-            Some(below) => (plan.state_row(below, 0), Slot::FROM_STATE),
-        };
-        let is_last = layer + 1 == layers.end;
-        slots.push(Slot {
-            running: plan.packing.running(t) as u32,
-            state: plan.state_row(k, 0) as u32,
-            output_row: if is_last { plan.output_row(row, 0) as u32 } else { Slot::NO_OUTPUT },
-            x_row: x_row as u32,
-            x_source,
-            ..slot_of(plan.network, layer, 0)
-        });
-    }
-    slots
+/// Layer `k` of a group (0 the lowest) at time `now` - k, if the block has it.
+fn slot_at(plan: &CallPlan<'_>, span: &Span, k: usize, now: usize) -> Option<Slot> {
+    let layers = &plan.buffers.groups[span.group].layers;
+    let t = now.checked_sub(k).filter(|t| plan.steps(span).contains(t))?;
+    let (running, row) = plan.rows_at(span, t);
+    let (x_row, x_source) = match k.checked_sub(1) {
+        None => (row, Slot::FROM_SEQUENCE),
+        Some(below) => (plan.state_row(below, 0), Slot::FROM_STATE),
+    };
+    let is_last = k + 1 == layers.len();
+    Some(Slot {
+        running: running as u32,
+        state: plan.state_row(k, 0) as u32,
+        output_row: if is_last { plan.output_row(row, 0) as u32 } else { Slot::NO_OUTPUT },
+        x_row: x_row as u32,
+        x_source,
+        ..slot_of(plan.network, layers.start + k, 0)
+    })
 }

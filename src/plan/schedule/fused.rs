@@ -32,9 +32,15 @@ impl FusedSteps {
         (most * slots <= SUBMISSION.operations).then_some(Self { kernel, weights })
     }
 
-    pub fn dispatch(&self, passes: &mut Passes<'_>, span: &Span, done: usize, slots: &[Slot]) {
+    /// One step of so many slots, after `done` others.
+    pub fn dispatch(
+        &self,
+        passes: &mut Passes<'_>,
+        span: &Span,
+        done: usize,
+        (step, slots): (TimeStep, usize),
+    ) {
         let plan = passes.plan;
-        let step = TimeStep::of(slots);
         let group = &plan.buffers.groups[span.group];
         let [h, h_next] = group.hidden.read_and_write(done);
         let buffers = FusedStepBuffers {
@@ -47,20 +53,20 @@ impl FusedSteps {
             x: plan.input_of(span),
         };
         passes.dispatch(&self.kernel, &buffers, &step, self.work(&step, slots));
-        passes.hidden_projection(span, h_next, &step, slots.len(), Some(self.weights.matrices));
+        passes.hidden_projection(span, h_next, &step, slots, Some(self.weights.matrices));
     }
 
     /// Two products in each slot, of the layer's input and of its state.
-    fn work(&self, step: &TimeStep, slots: &[Slot]) -> Work {
+    fn work(&self, step: &TimeStep, slots: usize) -> Work {
         let (mut operations, mut elements) = (0, 0);
-        for slot in slots {
+        for slot in &step.slots[..slots] {
             let x = TileShape { reduction: slot.x_length as usize, ..self.kernel.shape };
             for product in [x, self.kernel.shape] {
                 operations += product.operations(slot.running as usize);
                 elements += product.elements();
             }
         }
-        Work { rows: step.rows(), slots: slots.len(), operations, elements, steps: Steps::One }
+        Work { rows: step.rows(), slots, operations, elements, steps: Steps::One }
     }
 }
 

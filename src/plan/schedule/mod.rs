@@ -5,7 +5,6 @@ mod diagonal;
 mod fused;
 mod scan;
 mod single;
-
 mod step;
 
 use std::fmt;

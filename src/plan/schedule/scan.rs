@@ -7,7 +7,7 @@ use super::AdmittedSchedule;
 use crate::batch::Packing;
 use crate::kernels::{Moment, SCAN_STEPS, Scan, ScanBuffers, ScanKernel};
 use crate::plan::buffers::BufferOptions;
-use crate::plan::call::Span;
+use crate::plan::call::{CallPlan, Span};
 use crate::plan::limits::SUBMISSION;
 use crate::plan::network::{Network, SizedKernel};
 use crate::plan::passes::{Passes, Steps, Work};
@@ -24,6 +24,9 @@ impl ScanSchedule {
     /// Where a workgroup has an invocation for every hidden unit, there is no projection, and a dispatch takes the
     /// whole batch.
     pub fn admit(network: &Network, packing: &Packing) -> Option<Self> {
+        if network.config.proj_size() > 0 {
+            return None;
+        }
         let most_workgroups = network.limits.max_workgroups as usize;
         // The tiles may be lower than the network's.
         let carries = |kernel: &SizedKernel<ScanKernel>| {
@@ -57,52 +60,62 @@ fn scan(passes: &mut Passes<'_>, span: &Span, kernel: &SizedKernel<ScanKernel>, 
     let group = &plan.buffers.groups[span.group];
     let buffers = ScanBuffers {
         weights: BufferRef::Resident(plan.network.weights[span.group].w_hh),
-        h: group.hidden.read_and_write(0)[0],
+        h: group.hidden.in_place(),
         gates_x: plan.buffers.gates(),
         c: BufferRef::Program(group.cell),
         output: plan.output_of(span),
     };
-    let mut moments = [[Moment::default(); 2]; SCAN_STEPS];
-    let (mut rows, mut fullest) = (0, 0);
-    for (moments, n) in moments.iter_mut().zip(steps.clone()) {
-        let times = plan.times(span, n);
-        for d in span.directions.clone() {
-            let running = plan.packing.running(times[d]);
-            let row = plan.row(span.block, times[d]);
-            moments[d] = Moment {
-                running: running as u32,
-                gates_row: plan.gates_row(row, d) as u32,
-                output_row: plan.output_row(row, d) as u32,
-                unused: 0,
-            };
-            rows += running;
-            fullest = fullest.max(running);
-        }
-    }
-    let directions = span.directions.len();
-    let height = kernel.tiling.height_for(fullest);
-    let in_workgroup = kernel.tiling.rows_of_workgroup(height, fullest, directions);
-    let uniform = Scan {
+    let (work, in_workgroup) = work(plan, span, kernel, &steps);
+    let mut uniform = Scan {
         batch: plan.packing.batch() as u32,
         direction: span.directions.start as u32,
         count: steps.len() as u32,
         rows: in_workgroup as u32,
         slabs: ScanKernel::slabs(kernel.shape) as u32,
         unused: [0; 3],
-        steps: moments,
+        steps: [[Moment::default(); 2]; SCAN_STEPS],
     };
-    let product = Work::product(kernel.shape, fullest, directions);
-    let work = match kernel.tiling.persistent_rows() {
-        // The weights are read once.
-        Some(_) => Work { steps: Steps::Persistent(steps.len() * in_workgroup), ..product },
-        None => Work {
-            elements: product.elements * steps.len() as u64,
-            steps: Steps::Carried(steps.len()),
-            ..product
-        },
-    };
-    let work = Work { operations: kernel.shape.operations(rows), ..work };
+    // What is counted does not depend on them.
+    let listed = if passes.counts() { 0..0 } else { steps };
+    for (moments, n) in uniform.steps.iter_mut().zip(listed) {
+        let times = plan.times(span, n);
+        for d in span.directions.clone() {
+            let (running, row) = plan.rows_at(span, times[d]);
+            moments[d] = Moment {
+                running: running as u32,
+                gates_row: plan.gates_row(row, d) as u32,
+                output_row: plan.output_row(row, d) as u32,
+                unused: 0,
+            };
+        }
+    }
     passes.dispatch(kernel, &buffers, &uniform, work);
+}
+
+/// What a dispatch computes, and the sequences of a workgroup.
+fn work(
+    plan: &CallPlan<'_>,
+    span: &Span,
+    kernel: &SizedKernel<ScanKernel>,
+    steps: &Range<usize>,
+) -> (Work, usize) {
+    let (mut rows, mut fullest) = (0, 0);
+    for d in span.directions.clone() {
+        let times = plan.times_of(span, steps, d);
+        rows += plan.packing.rows(&times);
+        fullest = fullest.max(plan.packing.running(times.start)); // fewer and fewer have the later ones
+    }
+    let directions = span.directions.len();
+    let height = kernel.tiling.height_for(fullest);
+    let in_workgroup = kernel.tiling.rows_of_workgroup(height, fullest, directions);
+    let product = Work::product(kernel.shape, fullest, directions);
+    let (elements, within) = match kernel.tiling.persistent_rows() {
+        // The weights are read once.
+        Some(_) => (product.elements, Steps::Persistent(steps.len() * in_workgroup)),
+        None => (product.elements * steps.len() as u64, Steps::Carried(steps.len())),
+    };
+    let work = Work { operations: kernel.shape.operations(rows), elements, steps: within, ..product };
+    (work, in_workgroup)
 }
 
 /// The most time steps of one dispatch: as many as its uniform has place for, within a submission's operations.

@@ -4,7 +4,7 @@
 use super::AdmittedSchedule;
 use super::fused::{FusedSteps, slot_of};
 use crate::batch::Packing;
-use crate::kernels::Slot;
+use crate::kernels::{Slot, TimeStep};
 use crate::plan::buffers::BufferOptions;
 use crate::plan::call::{CallPlan, Span};
 use crate::plan::network::Network;
@@ -35,18 +35,17 @@ impl AdmittedSchedule for SingleSchedule {
         passes.for_each_chunk(span, (1, 0), |passes, n| {
             let plan = passes.plan;
             let times = plan.times(span, n.start);
-            let slots: Vec<Slot> =
-                span.directions.clone().map(|d| slot_at(plan, span, d, times[d])).collect();
-            self.steps.dispatch(passes, span, plan.done(span, times), &slots);
+            let slots = span.directions.clone().map(|d| slot_at(plan, span, d, times[d]));
+            self.steps.dispatch(passes, span, plan.done(span, times), TimeStep::of(slots));
         });
     }
 }
 
 /// A direction of a layer at time `t`.
 fn slot_at(plan: &CallPlan<'_>, span: &Span, d: usize, t: usize) -> Slot {
-    let row = plan.row(span.block, t);
+    let (running, row) = plan.rows_at(span, t);
     Slot {
-        running: plan.packing.running(t) as u32,
+        running: running as u32,
         state: plan.state_row(0, d) as u32,
         output_row: plan.output_row(row, d) as u32,
         x_row: row as u32,

@@ -36,9 +36,9 @@ fn recurrent_step(passes: &mut Passes<'_>, span: &Span, times: [usize; 2]) {
     let (layer, weights) = (&plan.network.layers[span.group], &plan.network.weights[span.group]);
     let (w_hh, w_hr) = (plan.network.layouts.w_hh(), plan.network.layouts.w_hr());
     let slot = |d: usize| {
-        let row = plan.row(span.block, times[d]);
+        let (running, row) = plan.rows_at(span, times[d]);
         Slot {
-            running: plan.packing.running(times[d]) as u32,
+            running: running as u32,
             state: plan.state_row(0, d) as u32,
             gates_row: plan.gates_row(row, d) as u32,
             output_row: plan.output_row(row, d) as u32,
@@ -47,8 +47,7 @@ fn recurrent_step(passes: &mut Passes<'_>, span: &Span, times: [usize; 2]) {
             ..Slot::default()
         }
     };
-    let slots: Vec<Slot> = span.directions.clone().map(slot).collect();
-    let step = TimeStep::of(&slots);
+    let (step, slots) = TimeStep::of(span.directions.clone().map(slot));
     let group = &plan.buffers.groups[span.group];
     let [h, h_next] = group.hidden.read_and_write(plan.done(span, times));
     let buffers = RecurrentStepBuffers {
@@ -59,6 +58,6 @@ fn recurrent_step(passes: &mut Passes<'_>, span: &Span, times: [usize; 2]) {
         h_next: plan.buffers.unprojected_or(h_next),
         output: plan.output_of(span),
     };
-    passes.dispatch(&layer.step, &buffers, &step, Work::product(layer.step.shape, step.rows(), slots.len()));
-    passes.hidden_projection(span, h_next, &step, slots.len(), weights.w_hr);
+    passes.dispatch(&layer.step, &buffers, &step, Work::product(layer.step.shape, step.rows(), slots));
+    passes.hidden_projection(span, h_next, &step, slots, weights.w_hr);
 }

@@ -39,6 +39,19 @@ impl Bound<'_> {
         self.program.bind_sets[self.dispatch.bind_set].buffer(kernel, name)
     }
 
+    /// f32 of the program's buffer that it binds.
+    fn program_len(&self, name: &str) -> usize {
+        match self.buffer(name) {
+            BufferRef::Program(index) => self.program.buffers[index].len,
+            BufferRef::Resident(_) => panic!("{name} is a weight"),
+        }
+    }
+
+    fn binds_every_matrix(&self) -> bool {
+        let all = self.network.stacked.map(|stacked| BufferRef::Resident(stacked.matrices));
+        Some(self.buffer("weights")) == all
+    }
+
     /// Words of the weight that it binds.
     fn weight_words(&self) -> usize {
         match self.buffer("weights") {
@@ -68,15 +81,19 @@ impl Bound<'_> {
         if name != "hidden_projection" {
             assert_eq!(columns, cell.stride, "c and the gates have a column for each unit");
         }
-        if name != "fused_step" && self.network.stacked.is_none() {
+        // These bind every layer's matrices where they are in one buffer.
+        let binds_all = name == "fused_step" || (name == "hidden_projection" && self.binds_every_matrix());
+        if !binds_all {
             assert_eq!(self.weight_elements(), directions * self.reduction() * columns, "{name}");
         }
         let next = if self.network.config.proj_size() > 0 { layouts.unprojected(batch) } else { hidden };
         match name {
             "input_projection" => {
                 assert_eq!(self.reduction(), self.input());
-                assert_eq!(self.weight_elements(), directions * self.reduction() * columns);
-                assert_eq!(self.uniform::<Block>().gates_rows as usize % layouts.gates(1).rows, 0);
+                // Directions that share a dispatch have halves of the gates.
+                let rows = self.program_len("gates_x") / layouts.gates(1).len(directions);
+                let gates_rows = self.uniform::<Block>().gates_rows as usize;
+                assert_eq!(gates_rows, if self.dispatch.grid[2] > 1 || directions == 1 { rows } else { 0 });
             }
             "recurrent_step" | "fused_step" => {
                 assert_eq!(self.reduction(), hidden.stride, "h");
