@@ -2,16 +2,17 @@
 //!
 //!     cargo run --example plan -- --layers 2 --hidden 128 --steps 3
 //!     cargo run --example plan -- --hidden 256 --class software --kernels DIR
+//!     cargo run --example plan -- --all --class hardware --kernels DIR
 //!
-//! DIR gets a `NAME.wgsl` for each kernel, and its override constants in `NAME.overrides`, `CONSTANT=VALUE` a line: input
-//! for compilers and checkers.
+//! DIR gets a `NAME.wgsl` for each kernel of the network, or with `--all` for every kernel that a device of the class may
+//! use, and its override constants in `NAME.overrides`, `CONSTANT=VALUE` a line: input for compilers and checkers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
-use wgpu_lstm::inspect::{DeviceClass, Inspection};
+use wgpu_lstm::inspect::{DeviceClass, Inspection, Kernel};
 use wgpu_lstm::{LstmConfig, Precision, Schedule};
 
 #[derive(Parser)]
@@ -50,6 +51,9 @@ struct Arguments {
     /// Write the kernels into this folder instead of printing the program
     #[arg(long, value_name = "DIR")]
     kernels: Option<PathBuf>,
+    /// Write every kernel that a device of the class may use, not only those of the network
+    #[arg(long, requires = "kernels")]
+    all: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -80,7 +84,8 @@ fn main() -> Result<()> {
     };
     let inspection = Inspection::new(&config, precision, class)?;
     match &arguments.kernels {
-        Some(folder) => write_kernels(&inspection, folder),
+        Some(folder) if arguments.all => write_kernels(class.kernels()?, folder),
+        Some(folder) => write_kernels(inspection.kernels(), folder),
         None => print_program(&inspection, &arguments),
     }
 }
@@ -101,9 +106,9 @@ fn print_program(inspection: &Inspection, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn write_kernels(inspection: &Inspection, folder: &Path) -> Result<()> {
+fn write_kernels(kernels: Vec<Kernel>, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("can't create {}", folder.display()))?;
-    for kernel in inspection.kernels() {
+    for kernel in kernels {
         let overrides: String =
             kernel.overrides.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
         for (extension, text) in [("wgsl", &kernel.source), ("overrides", &overrides)] {

@@ -8,7 +8,7 @@
 override REDUCTION: u32;   // M, the length of x's rows in vec4f
 
 struct Block {
-    direction: u32,   // of the first layer of workgroups
+    direction: u32,   // of the workgroups with z = 0
     first_row: u32,   // of the dispatch's first row of workgroups
     rows: u32,        // R, rows of the whole block
     gates_rows: u32,  // rows that gates_x holds for each direction

@@ -42,7 +42,7 @@ fn persistent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocatio
     hold_weights(direction * width * COLUMNS + unit);
     start_slabs();
     for (var r = 0u; r < rows; r += 1u) {
-        if (local < width) {   // zeros from the padding's too
+        if (local < width) {   // the padding is copied too: it is zero
             h_next[r * width + local] = h[(state + r) * width + local];
         }
         c_tile[r] = c[(state + r) * COLUMNS + unit];
@@ -52,7 +52,7 @@ fn persistent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocatio
     var k = 0u;
     var r = 0u;
     while (k < scan.count) {
-        workgroupBarrier();   // the step before is whole
+        workgroupBarrier();   // every invocation has finished the step before
         if (r == 0u) {
             for (var x = local; x < rows * REDUCTION; x += WORKGROUP_SIZE) {
                 h_tile[x] = vec4f(h_next[4u * x], h_next[4u * x + 1u], h_next[4u * x + 2u], h_next[4u * x + 3u]);

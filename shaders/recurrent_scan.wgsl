@@ -31,7 +31,7 @@ fn recurrent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
     let state = direction * scan.batch + first;
     let width = 4u * REDUCTION;
     for (var r = 0u; r < ROWS; r += 1u) {
-        if (local < width) {   // zeros from the padding's too
+        if (local < width) {   // the padding is copied too: it is zero
             h_tile[r * width + local] = h[(state + min(r, rows - 1u)) * width + local];
         }
         c_tile[r] = c[(state + min(r, rows - 1u)) * COLUMNS + min(local, COLUMNS - 1u)];

@@ -1,4 +1,4 @@
-//! LSTM networks on any GPU.
+//! LSTM networks on the GPU and the CPU.
 //!
 //! `wgpu-lstm` computes `torch.nn.LSTM`'s forward pass with WGSL compute shaders, through [`wgpu`]: on
 //! Vulkan, Metal, DirectX 12 and WebGPU. Where there is no GPU the same call runs on the CPU.

@@ -33,7 +33,7 @@ impl LstmState {
 
     /// The shapes of h and c for `batch` sequences.
     pub(crate) fn shapes(config: &LstmConfig, batch: usize) -> [[usize; 3]; 2] {
-        let slots = config.num_layers().saturating_mul(config.num_directions());
-        [[slots, batch, config.output_size()], [slots, batch, config.hidden_size()]]
+        let states = config.num_layers().saturating_mul(config.num_directions());
+        [[states, batch, config.output_size()], [states, batch, config.hidden_size()]]
     }
 }

@@ -61,6 +61,23 @@ fn a_kernel_is_valid_with_its_overrides_and_has_a_name_of_its_own() {
     assert_eq!(seen.len(), 6, "every kernel: {seen:?}");
 }
 
+#[test]
+fn a_class_has_every_kernel_once() {
+    for class in DeviceClass::ALL {
+        let kernels = class.kernels().unwrap();
+        let names: HashSet<_> = kernels.iter().map(|kernel| &kernel.name).collect();
+        assert_eq!(names.len(), kernels.len(), "{class:?}");
+        let entry_points: HashSet<_> = names.iter().map(|name| name.split('-').next().unwrap()).collect();
+        assert_eq!(entry_points.len(), 6, "{class:?}: {entry_points:?}");
+        assert!(
+            names.iter().any(|name| name.ends_with("-f16"))
+                && names.iter().any(|name| name.contains("-projected"))
+        );
+        assert_eq!(names.iter().any(|name| name.contains("-subgroups")), class == DeviceClass::Software);
+        kernels.iter().for_each(specialise);
+    }
+}
+
 /// What a compiler does first: naga sets the overrides, which must be all that there are.
 fn specialise(kernel: &Kernel) {
     let module = naga::front::wgsl::parse_str(&kernel.source).unwrap();

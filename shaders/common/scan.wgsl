@@ -13,7 +13,7 @@ struct Moment {
 
 struct Scan {
     batch: u32,       // B
-    direction: u32,   // of the dispatch's first layer of workgroups
+    direction: u32,   // of the workgroups with z = 0
     count: u32,       // time steps
     rows: u32,        // sequences of a workgroup: for persistent_scan, as is what follows
     slabs: u32,       // that M takes; a uniform, so that no compiler unrolls a loop over them

@@ -3,7 +3,7 @@
 //
 // Needs  common/{cell,time_step,tile}.wgsl          Host  src/kernels/time_step.rs
 override STRIDE: u32;       // f32 from one row of h_next and output to the next: H or O, padded to vec4f
-override PROJECTED: bool;   // hidden_projection comes next: h_next holds o ∘ tanh(c), output is left to it
+override PROJECTED: bool;   // hidden_projection comes next: h_next holds o ∘ tanh(c), and writes output
 
 fn finish_row(place: Place, r: u32, z: vec4f) {
     let row = place.row + r;

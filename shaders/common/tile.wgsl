@@ -42,7 +42,7 @@ struct Product {
     weights: u32,   // where the matrix begins, [4·M, N]: the reduction axis outermost
     operand: u32,   // where row 0 begins, in vec4f; a row is as long as the reduction axis
     length: u32,    // M, the reduction axis in vec4f
-    source: u32,    // where there are two operands, which
+    source: u32,    // which operand, in fused_step
 }
 
 // Where row r of the tile begins in the operand. Rows past the last one repeat the last.

@@ -1,6 +1,6 @@
 //! The CPU device: the equations of [`reference`](crate::reference) in f32, for speed.
 //!
-//! The sequences of a batch are dealt into groups, and one thread computes a group in one direction. Within a layer
+//! The sequences of a batch are dealt into shares, and one thread computes a share in one direction. Within a layer
 //! threads do not wait for each other, so a thread that the system suspends does not stall the others.
 //!
 //! Every gate is one chain of multiply-adds: bias, then x in ascending order, then h in ascending order.
@@ -78,17 +78,17 @@ impl CpuEngine {
         check_memory::<f32>(self.memory(batch, lens)).map_err(host_out_of_memory)?;
 
         let threads = self.useful_threads(steps, batch);
-        let groups = match config.num_directions() {
+        let shares = match config.num_directions() {
             // Two a thread, so that a thread that starts late takes fewer; a tile's height at least.
-            1 if threads > 1 => (2 * threads).min(batch / GROUP_ROWS).max(threads),
+            1 if threads > 1 => (2 * threads).min(batch / SHARE_ROWS).max(threads),
             directions => threads.div_ceil(directions),
         };
-        let groups = groups.min(batch);
+        let shares = shares.min(batch);
         let sequences = call.sequences().longest_first();
-        // Dealt by falling length: every group has long and short ones.
-        let deal = |group| Packing::new(sequences.iter().copied().skip(group).step_by(groups).collect());
-        let work = Work::new(self, call, (0..groups).map(deal).collect(), lens);
-        Team::run(threads.min(groups * config.num_directions()), |member| walk(&work, member));
+        // Dealt by falling length: every share has long and short ones.
+        let deal = |share| Packing::new(sequences.iter().copied().skip(share).step_by(shares).collect());
+        let work = Work::new(self, call, (0..shares).map(deal).collect(), lens);
+        Team::run(threads.min(shares * config.num_directions()), |member| walk(&work, member));
         let [output, h, c] = work.finish();
         let array = |shape: [usize; 3], numbers: Shared| {
             Array3::from_shape_vec(shape, numbers.into_vec()).expect("as many numbers as the shape has")
@@ -128,9 +128,9 @@ impl CpuEngine {
     }
 }
 
-/// The fewest sequences of a group if there are several groups a thread: a product of so many rows is nearly as fast
+/// The fewest sequences of a share if there are several shares a thread: a product of so many rows is nearly as fast
 /// as one of more.
-const GROUP_ROWS: usize = 4;
+const SHARE_ROWS: usize = 4;
 
 /// Multiply-adds that occupy a thread: at some 20 a ns they take 0.1 ms, several times what it takes to start the
 /// thread.

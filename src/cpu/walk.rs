@@ -40,9 +40,9 @@ pub(super) struct Work<'a> {
     input: ArrayView3<'a, f32>,
     /// h and c before the first step.
     state: Option<StateViews<'a, f32>>,
-    /// The batch in groups of sequences; in two directions one thread computes a group in one direction.
-    groups: Vec<Packing>,
-    /// In one direction, how many of the groups threads have taken.
+    /// The batch, dealt into shares; in two directions one thread computes a share in one direction.
+    shares: Vec<Packing>,
+    /// In one direction, how many of the shares threads have taken.
     taken: AtomicUsize,
     /// (T, B, D·O): what a layer reads and writes. One direction reads a block of time before it
     /// writes it, so that one is enough; two directions need two, which take turns.
@@ -58,14 +58,14 @@ impl<'a> Work<'a> {
     pub(super) fn new(
         engine: &'a CpuEngine,
         call: &'a Call<'_, f32>,
-        groups: Vec<Packing>,
+        shares: Vec<Packing>,
         lens: [usize; 3],
     ) -> Self {
         let turns = if engine.config.bidirectional() && engine.config.num_layers() > 1 { 2 } else { 1 };
         let sequences = (0..turns).map(|_| Shared::zeros(lens[0])).collect();
         let (h_n, c_n) = (Shared::zeros(lens[1]), Shared::zeros(lens[2]));
         let (input, state) = (call.input(), call.state());
-        Self { engine, input, state, groups, taken: AtomicUsize::new(0), sequences, h_n, c_n }
+        Self { engine, input, state, shares, taken: AtomicUsize::new(0), sequences, h_n, c_n }
     }
 
     /// The output, h_n and c_n.
@@ -101,12 +101,12 @@ impl<'a> Work<'a> {
 pub(super) fn walk(work: &Work<'_>, member: &Member<'_>) {
     let directions = work.engine.config.num_directions();
     if directions == 1 {
-        return walk_groups(work);
+        return walk_shares(work);
     }
-    // A share is a group in one direction; every `team_size`th is this member's.
-    let shares = work.groups.iter().flat_map(|group| (0..directions).map(move |d| (group, d)));
+    // Every `team_size`th share and direction is this member's.
+    let shares = work.shares.iter().flat_map(|share| (0..directions).map(move |d| (share, d)));
     let shares = shares.skip(member.index).step_by(member.team_size());
-    let mut walkers: Vec<_> = shares.map(|(group, direction)| Walker::new(work, group, direction)).collect();
+    let mut walkers: Vec<_> = shares.map(|(share, direction)| Walker::new(work, share, direction)).collect();
     for layer in 0..work.engine.config.num_layers() {
         for walker in &mut walkers {
             walker.walk_layer(layer);
@@ -115,16 +115,16 @@ pub(super) fn walk(work: &Work<'_>, member: &Member<'_>) {
     }
 }
 
-/// In one direction groups do not depend on each other: a member that is free takes the next one, since another may
+/// In one direction shares do not depend on each other: a member that is free takes the next one, since another may
 /// start late.
-fn walk_groups(work: &Work<'_>) {
-    while let Some(group) = work.groups.get(work.taken.fetch_add(1, Ordering::Relaxed)) {
-        let mut walker = Walker::new(work, group, 0);
+fn walk_shares(work: &Work<'_>) {
+    while let Some(share) = work.shares.get(work.taken.fetch_add(1, Ordering::Relaxed)) {
+        let mut walker = Walker::new(work, share, 0);
         (0..work.engine.config.num_layers()).for_each(|layer| walker.walk_layer(layer));
     }
 }
 
-/// Computes a group of sequences in one direction, a layer at a time.
+/// Computes a share of the sequences in one direction, a layer at a time.
 struct Walker<'w, 'c> {
     work: &'w Work<'c>,
     packing: &'w Packing,

@@ -9,9 +9,9 @@ use crate::batch::Packing;
 use crate::call::Sequences;
 use crate::error::Error;
 use crate::gpu::Wait;
-use crate::layout::Element;
 use crate::plan::{Admitted, admit, admit_or_step, costs, most_sequences};
 use crate::platform;
+use crate::program::Element;
 use crate::tuning::{Cost, MOST_MEASURED, Schedule, Tuning};
 
 /// Runs of each schedule that are timed, after one that is not; the fastest counts.

@@ -17,7 +17,7 @@ use crate::program::Program;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Memory {
-    /// Packed weights, allocated as long as the network lives.
+    /// Weights, allocated as long as the network lives.
     pub weights: u64,
     /// Input, gates, states, outputs and uniforms.
     pub device: u64,

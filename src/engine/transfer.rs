@@ -1,4 +1,4 @@
-//! Between the caller's arrays and the packed rows on the device.
+//! Between the caller's arrays and the rows on the device.
 
 use std::ops::Range;
 

@@ -1,22 +1,22 @@
-//! A program on a device: the buffers and bind groups that running it takes, made once and run often.
+//! A program on a device: its buffers and bind groups, allocated once for many runs.
 
 use super::staging::Upload;
 use super::{Gpu, Pipelines};
 use crate::error::Error;
 use crate::program::{BindSet, BufferRef, BufferSpec, Program};
 
-/// Everything that a program runs in. One run at a time.
+/// The buffers and bind groups of a program; for one run at a time.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     /// The uniforms of one submission after the other.
     pub(super) uniforms: wgpu::Buffer,
-    /// Where they are written, unless there is one submission alone: then they are there from the start.
+    /// Staging for the uniforms. None for one submission: its uniforms are uploaded when it is prepared.
     pub(super) uniforms_upload: Option<Upload>,
     pub(super) buffers: Vec<wgpu::Buffer>,
     pub(super) bind_groups: Vec<wgpu::BindGroup>,
-    /// Where what a submission uploads is written.
+    /// Staging for what a submission uploads.
     pub(super) upload: Upload,
-    /// What a submission leaves is copied here, and read.
+    /// Staging for what a submission downloads.
     pub(super) download: wgpu::Buffer,
 }
 
@@ -30,7 +30,7 @@ impl Prepared {
 }
 
 impl Gpu {
-    /// Makes what a program takes on this device, and compiles what of its pipelines is new.
+    /// Allocates a program's buffers and bind groups, and compiles the pipelines that are missing.
     pub async fn prepare(
         &self,
         program: &Program,

@@ -1,4 +1,4 @@
-//! Records a program, submits it, and reads back what it leaves.
+//! Records a program, submits it, and downloads its results.
 
 use std::borrow::Borrow;
 
@@ -9,8 +9,8 @@ use crate::error::Error;
 use crate::program::{Host, Pass, Submission};
 
 impl Gpu {
-    /// Runs the submissions of the program that was prepared, in order, and hands everything that comes back to
-    /// `host`. After an error `prepared` is of no more use.
+    /// Runs the submissions of the program that was prepared, in order, and hands every download to `host`. After an
+    /// error `prepared` must not be used again.
     pub async fn run(
         &self,
         prepared: &mut Prepared,
@@ -38,7 +38,7 @@ impl Gpu {
         Ok(())
     }
 
-    /// Uploads, dispatches and the copy of what comes back, as one submit; then what is on its way back.
+    /// Records and submits uploads, pass and downloads; returns the mapping of the download buffer, if there is one.
     fn submit(
         &self,
         submission: &Submission,

@@ -3,7 +3,7 @@
 use super::adapter::NEEDS;
 use crate::kernels::tests::limits;
 use crate::kernels::{HiddenProjection, InputProjection, KERNELS, RecurrentStep, TileShape, Tiling};
-use crate::program::{Access, SubgroupSizes};
+use crate::program::{Access, Element, SubgroupSizes};
 
 #[test]
 fn a_device_is_asked_for_what_the_kernels_need_and_no_more() {
@@ -29,7 +29,7 @@ fn a_device_is_asked_for_the_largest_workgroup_and_its_memory() {
     for software in [false, true] {
         for width in [None, Some(8), Some(32), Some(64), Some(128)] {
             let sizes = width.map(|size| SubgroupSizes { min: size, max: size });
-            let tiling = Tiling::of(&limits(software, sizes), false);
+            let tiling = Tiling::of(&limits(software, sizes), Element::F32);
             for pipeline in [
                 InputProjection::pipelines(shape(256, 64), &tiling),
                 RecurrentStep::pipelines(shape(256, 1024), &tiling, 2, false),

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use super::{DeviceClass, Kernel};
 use crate::kernels::describe_uniform;
-use crate::layout::{Element, PerWeight};
+use crate::layout::PerWeight;
 use crate::plan::Network;
+use crate::program::Element;
 use crate::program::{
     Access, BufferRef, BufferSpec, Contents, Dispatch, Held, Owner, PipelineSpec, Program, ResidentRef,
     Submission, Transfer, Turn,
@@ -132,15 +133,18 @@ fn weight(network: &Network, part: ResidentRef) -> String {
 /// The kernel's name, with what tells its pipelines apart.
 fn name_of(pipeline: &PipelineSpec) -> String {
     let mut name = pipeline.kernel.name.to_owned();
-    for (letter, constant) in [('m', "REDUCTION"), ('n', "COLUMNS"), ('r', "ROWS")] {
+    for (letter, constant) in [('m', "REDUCTION"), ('n', "COLUMNS"), ('d', "DIRECTIONS"), ('r', "ROWS")] {
         if let Some((_, value)) = pipeline.constants.iter().find(|(other, _)| *other == constant) {
             let _ = write!(name, "-{letter}{value}");
         }
     }
+    if pipeline.constants.contains(&("PROJECTED", 1.0)) {
+        name += "-projected";
+    }
     if pipeline.variant.subgroups {
         name += "-subgroups";
     }
-    if pipeline.variant.half_weights {
+    if pipeline.variant.element == Element::F16 {
         name += "-f16";
     }
     name

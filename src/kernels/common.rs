@@ -1,7 +1,7 @@
 //! The files of `shaders/common/`: functions, and the types and constants that they need. A kernel's text is some of
 //! these before its own file.
 
-use crate::program::Text;
+use crate::program::{Element, Text};
 
 pub(super) const ACTIVATION: Text = Text::Of(include_str!("../../shaders/common/activation.wgsl"));
 pub(super) const CELL: Text = Text::Of(include_str!("../../shaders/common/cell.wgsl"));
@@ -11,7 +11,7 @@ pub(super) const SCAN: Text = Text::Of(include_str!("../../shaders/common/scan.w
 pub(super) const CHAIN: Text = Text::Of(include_str!("../../shaders/common/chain.wgsl"));
 pub(super) const TILE: Text = Text::Of(include_str!("../../shaders/common/tile.wgsl"));
 pub(super) const WEIGHTS: Text = Text::Twins {
-    choose: |variant| variant.half_weights,
+    choose: |variant| variant.element == Element::F16,
     twins: [
         include_str!("../../shaders/common/weights.wgsl"),
         include_str!("../../shaders/common/weights_f16.wgsl"),

@@ -28,7 +28,7 @@ pub(super) const INPUT_PROJECTION: KernelSpec = KernelSpec {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub(crate) struct Block {
-    /// Direction of the dispatch's first layer of workgroups.
+    /// Direction of the workgroups with z = 0.
     pub direction: u32,
     /// First row of the dispatch.
     pub first_row: u32,

@@ -29,10 +29,11 @@ pub(crate) fn describe_uniform(kernel: &KernelSpec, bytes: &[u8], slots: usize) 
     match kernel.name {
         "input_projection" => vec![format!("{:?}", of_bytes::<Block>(bytes))],
         "recurrent_scan" | "persistent_scan" => of_bytes::<Scan>(bytes).describe(slots),
-        _ => {
+        "recurrent_step" | "fused_step" | "hidden_projection" => {
             let step = of_bytes::<TimeStep>(bytes);
             step.slots[..slots.min(SLOTS)].iter().map(|slot| slot.describe(kernel.name)).collect()
         }
+        other => panic!("{other} has a uniform that nothing describes"),
     }
 }
 
@@ -40,8 +41,8 @@ fn of_bytes<U: bytemuck::Pod>(bytes: &[u8]) -> U {
     bytemuck::pod_read_unaligned(&bytes[..size_of::<U>()])
 }
 
-#[cfg(test)]
 /// Every kernel, in the order of `shaders/README.md`.
+#[cfg(test)]
 pub(crate) const KERNELS: [&KernelSpec; 6] = [
     &input_projection::INPUT_PROJECTION,
     &recurrent_step::RECURRENT_STEP,

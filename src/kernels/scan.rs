@@ -15,7 +15,7 @@ pub(crate) const SCAN_STEPS: usize = 127;
 pub(crate) struct Scan {
     /// B.
     pub batch: u32,
-    /// Direction of the dispatch's first layer of workgroups.
+    /// Direction of the workgroups with z = 0.
     pub direction: u32,
     /// Time steps of the dispatch.
     pub count: u32,

@@ -1,7 +1,7 @@
 //! `shaders/common/tile.wgsl`: the register tile that every kernel computes, and its shape.
 
 use crate::layout::Matrix;
-use crate::program::{DeviceLimits, KernelSpec, PipelineSpec, VEC4, Variant, padded};
+use crate::program::{DeviceLimits, Element, KernelSpec, PipelineSpec, VEC4, Variant, padded};
 
 /// vec4f of the reduction axis that are staged in workgroup memory at a time: with the largest tile,
 /// 32 · 16 rows · 16 bytes = 8 KiB, half of what every WebGPU device has.
@@ -12,7 +12,7 @@ pub(super) const SLAB: usize = 8;
 pub(super) const MAX_SLABS: usize = 8;
 
 /// Hidden units whose weights persist on hardware: 4 · 16 registers, which every GPU has. Some have four times as
-/// many; without one to measure on, none is asked to spill.
+/// many; the bound stays low until such a GPU is measured, because weights beyond the registers spill to memory.
 const HELD_ON_HARDWARE: usize = 16;
 
 /// Workgroups that a unit of a GPU keeps in flight, about.
@@ -23,7 +23,7 @@ const IN_FLIGHT: u32 = 32;
 pub(crate) struct Tiling {
     /// Invocations of a workgroup.
     pub workgroup_size: u32,
-    /// Which texts of the kernels.
+    /// Which twins of the kernels' texts.
     pub variant: Variant,
     /// The most rows of a tile.
     max_rows: u32,
@@ -46,14 +46,14 @@ impl Tiling {
     /// lanes at least. A software adapter pays about 15 cycles a lane for every load and nearly nothing for
     /// a subgroup broadcast, so there lane r holds row r (and row 8 + r), where subgroups are that wide.
     /// Without them its compiler splits a kernel at every barrier, and takes minutes for a tall tile.
-    pub fn of(limits: &DeviceLimits, half_weights: bool) -> Self {
+    pub fn of(limits: &DeviceLimits, element: Element) -> Self {
         let [_, low, medium, tall] = Self::ROWS;
         let widest = limits.subgroups.map_or(0, |sizes| sizes.max);
         let narrowest = limits.subgroups.map_or(0, |sizes| sizes.min);
         let subgroups = limits.software && narrowest >= low;
         Self {
             workgroup_size: if limits.software { 32 } else { widest.clamp(32, 64) },
-            variant: Variant { subgroups, half_weights },
+            variant: Variant { subgroups, element },
             max_rows: if limits.software && (!subgroups || narrowest < medium) { low } else { tall },
             persistent: false,
             at_once: if limits.software { limits.units } else { IN_FLIGHT * limits.units },
@@ -104,8 +104,9 @@ impl Tiling {
             return self.heights().nth(height).unwrap_or(1) as usize;
         }
         let even = (self.at_once as usize).div_ceil(directions).max(1);
-        let groups = rows.div_ceil(self.tallest()).next_multiple_of(even).min(self.max_workgroups as usize);
-        rows.div_ceil(groups.max(1)).max(1)
+        let workgroups =
+            rows.div_ceil(self.tallest()).next_multiple_of(even).min(self.max_workgroups as usize);
+        rows.div_ceil(workgroups.max(1)).max(1)
     }
 
     /// The tallest.
@@ -117,7 +118,7 @@ impl Tiling {
     /// the tallest.
     pub fn height_for(&self, rows: usize) -> usize {
         if self.persistent {
-            return 0; // one pipeline, told its rows when it runs
+            return 0; // one pipeline; the uniform has the rows
         }
         let last = self.heights().count() - 1;
         self.heights().position(|height| height as usize >= rows).unwrap_or(last)

@@ -9,10 +9,10 @@ mod weights;
 
 pub(crate) use rows::{GateRows, Rows, put_flushed};
 pub(crate) use states::States;
-pub(crate) use weights::{Element, Matrix, PerWeight, bias, gates, projection};
+pub(crate) use weights::{Matrix, PerWeight, bias, gates, projection, stored};
 
 use crate::config::LstmConfig;
-use crate::program::padded;
+use crate::program::{Element, padded};
 
 /// The layouts of a network's arrays.
 #[derive(Clone, Debug)]
@@ -76,6 +76,11 @@ impl Layouts {
     /// Elements of a layer's bias: [D, H], each the sums b_ih + b_hh of a unit's (i, f, g, o).
     pub fn bias_elements(&self) -> Option<usize> {
         self.config.num_directions().checked_mul(self.config.hidden_size())
+    }
+
+    /// The first element of a direction's bias.
+    pub fn first_bias(&self, direction: usize) -> usize {
+        direction * self.config.hidden_size()
     }
 
     fn matrix(&self, rows: usize, columns: usize) -> Matrix {

@@ -4,7 +4,7 @@
 use half::f16;
 use ndarray::ArrayView2;
 
-use crate::program::{VEC4, padded};
+use crate::program::{Element, padded};
 use crate::subnormal::flush;
 
 /// [D, rows, columns] elements of four numbers. Rows are the reduction axis, padded; a column is a hidden unit, whose
@@ -17,14 +17,7 @@ pub(crate) struct Matrix {
     pub element: Element,
 }
 
-/// How the four numbers of an element are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Element {
-    F32,
-    F16,
-}
-
-/// What there is for each of a layer's weights, all directions together.
+/// One value for each of a layer's weights, all directions together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PerWeight<T> {
     pub w_ih: T,
@@ -36,7 +29,7 @@ pub(crate) struct PerWeight<T> {
 }
 
 impl<T> PerWeight<T> {
-    /// All that there are.
+    /// The values in the order of upload.
     pub fn all(self) -> impl Iterator<Item = T> {
         [self.w_ih, self.bias, self.w_hh].into_iter().chain(self.w_hr)
     }
@@ -55,23 +48,13 @@ impl Matrix {
     }
 }
 
-impl Element {
-    /// Words of 32 bits.
-    pub fn words(self) -> usize {
-        match self {
-            Self::F32 => VEC4,
-            Self::F16 => VEC4 / 2,
-        }
-    }
-
-    /// The words of numbers, whole elements of them. Of two f16 in a word the first is in the low half, where
-    /// `unpack2x16float` reads it.
-    pub fn store(self, numbers: Vec<f32>) -> Vec<u32> {
-        let half = |number: f32| u32::from(f16::from_f32(number).to_bits());
-        match self {
-            Self::F32 => bytemuck::cast_vec(numbers),
-            Self::F16 => numbers.chunks_exact(2).map(|pair| half(pair[0]) | half(pair[1]) << 16).collect(),
-        }
+/// The words of numbers, whole elements of them. Of two f16 in a word the first is in the low half, where
+/// `unpack2x16float` reads it.
+pub(crate) fn stored(element: Element, numbers: Vec<f32>) -> Vec<u32> {
+    let half = |number: f32| u32::from(f16::from_f32(number).to_bits());
+    match element {
+        Element::F32 => bytemuck::cast_vec(numbers),
+        Element::F16 => numbers.chunks_exact(2).map(|pair| half(pair[0]) | half(pair[1]) << 16).collect(),
     }
 }
 
@@ -79,16 +62,16 @@ impl Element {
 pub(crate) fn gates(matrix: ArrayView2<'_, f32>, width: usize) -> Vec<f32> {
     let (rows, columns) = matrix.dim();
     let hidden = rows / 4;
-    let mut packed = vec![0.0; columns / width * padded(width) * rows];
+    let mut laid_out = vec![0.0; columns / width * padded(width) * rows];
     for (m, column) in matrix.columns().into_iter().enumerate() {
         let m = m / width * padded(width) + m % width;
-        let to = &mut packed[m * rows..][..rows];
+        let to = &mut laid_out[m * rows..][..rows];
         for (gate_unit, &weight) in column.iter().enumerate() {
             let (gate, unit) = (gate_unit / hidden, gate_unit % hidden);
             to[4 * unit + gate] = flush(weight);
         }
     }
-    packed
+    laid_out
 }
 
 /// b_ih + b_hh of one direction: (4H) each, to `[H]` of (i, f, g, o).
@@ -97,57 +80,57 @@ pub(crate) fn bias<'a>(
     b_ih: impl IntoIterator<Item = &'a f32>,
     b_hh: impl IntoIterator<Item = &'a f32>,
 ) -> Vec<f32> {
-    let mut packed = vec![0.0; 4 * hidden];
+    let mut laid_out = vec![0.0; 4 * hidden];
     for (gate_unit, (a, b)) in b_ih.into_iter().zip(b_hh).enumerate() {
-        packed[4 * (gate_unit % hidden) + gate_unit / hidden] = flush(a + b);
+        laid_out[4 * (gate_unit % hidden) + gate_unit / hidden] = flush(a + b);
     }
-    packed
+    laid_out
 }
 
 /// W_hr of one direction: (P, H), to `[H padded, P padded / 4]` of four neighbouring outputs.
 pub(crate) fn projection(matrix: ArrayView2<'_, f32>) -> Vec<f32> {
     let (projection, hidden) = matrix.dim();
-    let mut packed = vec![0.0; padded(hidden) * padded(projection)];
+    let mut laid_out = vec![0.0; padded(hidden) * padded(projection)];
     for ((p, m), &weight) in matrix.indexed_iter() {
-        packed[m * padded(projection) + p] = flush(weight);
+        laid_out[m * padded(projection) + p] = flush(weight);
     }
-    packed
+    laid_out
 }
 
 #[cfg(test)]
 mod tests {
     use ndarray::{Array2, array};
 
-    use super::{Element, gates, projection};
+    use super::{Element, gates, projection, stored};
 
     #[test]
     fn puts_the_four_gates_of_a_unit_side_by_side() {
         // H = 2, one input: rows are i0 i1 f0 f1 g0 g1 o0 o1.
         let matrix = Array2::from_shape_fn((8, 1), |(row, _)| row as f32 + 1.0);
-        let packed = gates(matrix.view(), 1);
-        assert_eq!(packed[..8], [1.0, 3.0, 5.0, 7.0, 2.0, 4.0, 6.0, 8.0]);
-        assert_eq!(packed[8..], [0.0; 24], "the reduction axis is padded to 4");
+        let laid_out = gates(matrix.view(), 1);
+        assert_eq!(laid_out[..8], [1.0, 3.0, 5.0, 7.0, 2.0, 4.0, 6.0, 8.0]);
+        assert_eq!(laid_out[8..], [0.0; 24], "the reduction axis is padded to 4");
     }
 
     #[test]
     fn pads_the_part_of_each_direction() {
         // H = 1, two directions of one output each.
         let matrix = array![[1.0, 5.0], [2.0, 6.0], [3.0, 7.0], [4.0, 8.0]];
-        let packed = gates(matrix.view(), 1);
-        assert_eq!(packed[..4], [1.0, 2.0, 3.0, 4.0]);
-        assert_eq!(packed[4..16], [0.0; 12]);
-        assert_eq!(packed[16..20], [5.0, 6.0, 7.0, 8.0]);
+        let laid_out = gates(matrix.view(), 1);
+        assert_eq!(laid_out[..4], [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(laid_out[4..16], [0.0; 12]);
+        assert_eq!(laid_out[16..20], [5.0, 6.0, 7.0, 8.0]);
     }
 
     #[test]
     fn transposes_the_projection() {
-        let packed = projection(array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]].view());
-        assert_eq!(packed[..8], [1.0, 4.0, 0.0, 0.0, 2.0, 5.0, 0.0, 0.0]);
-        assert_eq!(packed[8..], [3.0, 6.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        let laid_out = projection(array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]].view());
+        assert_eq!(laid_out[..8], [1.0, 4.0, 0.0, 0.0, 2.0, 5.0, 0.0, 0.0]);
+        assert_eq!(laid_out[8..], [3.0, 6.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     }
 
     #[test]
     fn two_halves_are_in_a_word() {
-        assert_eq!(Element::F16.store(vec![1.0, -2.0, 0.5, 0.0]), [0xc000_3c00, 0x3800]);
+        assert_eq!(stored(Element::F16, vec![1.0, -2.0, 0.5, 0.0]), [0xc000_3c00, 0x3800]);
     }
 }

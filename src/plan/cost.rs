@@ -2,8 +2,8 @@
 //! devices takes for them. `docs/performance.md` writes the sums out.
 
 use super::call::CallPlan;
+use super::dispatcher::{Dispatcher, Planned, Sink, Steps};
 use super::network::Network;
-use super::passes::{Passes, Planned, Sink, Steps};
 use super::schedule::{Admitted, admit};
 use super::scheduler::compute;
 use crate::batch::Packing;
@@ -89,7 +89,7 @@ pub(super) fn count(
     let element_bytes = 4 * network.element.words() as u64;
     let mut counter = Counter { machine: *machine, element_bytes, total: Total::default() };
     for span in compute(&plan) {
-        admitted.dispatch(&mut Passes::new(&plan, &mut counter), &span);
+        admitted.dispatch(&mut Dispatcher::new(&plan, &mut counter), &span);
     }
     Ok(counter.total)
 }

@@ -32,11 +32,11 @@ pub(crate) fn check_binding(limits: &DeviceLimits, what: &str, len: usize) -> Re
 }
 
 /// Refuses a dispatch of more workgroups in a dimension than the device takes.
-pub(crate) fn check_workgroups(limits: &DeviceLimits, what: &str, groups: usize) -> Result<(), Error> {
-    if groups as u64 > u64::from(limits.max_workgroups) {
+pub(crate) fn check_workgroups(limits: &DeviceLimits, what: &str, workgroups: usize) -> Result<(), Error> {
+    if workgroups as u64 > u64::from(limits.max_workgroups) {
         return Err(Error::LimitExceeded {
             what: what.to_owned(),
-            needed: groups as u64,
+            needed: workgroups as u64,
             limit_name: "max_compute_workgroups_per_dimension",
             limit: u64::from(limits.max_workgroups),
             advice: Some(ON_CPU),

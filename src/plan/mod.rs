@@ -19,10 +19,10 @@ mod blocks;
 mod buffers;
 mod call;
 mod cost;
+mod dispatcher;
 mod edges;
 mod limits;
 mod network;
-mod passes;
 mod schedule;
 mod scheduler;
 #[cfg(test)]

@@ -9,8 +9,8 @@ use crate::kernels::{
     FusedStep, HiddenProjection, InputProjection, PersistentScan, RecurrentScan, RecurrentStep, ScanKernel,
     TileShape, Tiling,
 };
-use crate::layout::{Element, Layouts, Matrix, PerWeight};
-use crate::program::{BufferSpec, DeviceLimits, Owner, PipelineSpec, ResidentRef, VEC4};
+use crate::layout::{Layouts, Matrix, PerWeight};
+use crate::program::{BufferSpec, DeviceLimits, Element, Owner, PipelineSpec, ResidentRef, VEC4};
 
 /// The device's side of a network: made once, from the sizes and the device's limits.
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ impl Network {
             limits: *limits,
             layouts: Layouts::new(config, element),
             element,
-            tiling: Tiling::of(limits, element == Element::F16),
+            tiling: Tiling::of(limits, element),
             pipelines: Vec::new(),
             resident: Vec::new(),
             weights: Vec::new(),

@@ -1,10 +1,10 @@
-//! Walks layers, directions and blocks of time: which uploads, passes and downloads follow each other. Lists submissions one
-//! after the other.
+//! Walks layers, directions and blocks of time: the order of uploads, passes and downloads. Lists submissions one after
+//! the other.
 
 use super::call::{CallPlan, Span};
+use super::dispatcher::Dispatcher;
 use super::limits::SUBMISSION;
 use super::network::Network;
-use super::passes::Passes;
 use super::schedule::Admitted;
 use crate::batch::Packing;
 use crate::error::Error;
@@ -101,7 +101,7 @@ impl<'a> Scheduler<'a> {
         match task {
             Task::UploadStates => plan.upload_states(builder),
             Task::UploadInput { block } => plan.upload_input(block, builder),
-            Task::Compute(span) => self.admitted.dispatch(&mut Passes::new(plan, builder), &span),
+            Task::Compute(span) => self.admitted.dispatch(&mut Dispatcher::new(plan, builder), &span),
             Task::DownloadOutput { block } => plan.download_output(block, builder),
             Task::DownloadStates => plan.download_states(builder),
         }

@@ -20,7 +20,7 @@ pub(crate) struct ProgramBuilder {
     limits: SubmissionLimits,
 }
 
-/// Bounds of one submission. A single transfer may pass its bound alone; dispatches keep to theirs.
+/// Bounds of one submission. A transfer, or a dispatch, that is larger than a bound has a submission of its own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SubmissionLimits {
     pub operations: u64,

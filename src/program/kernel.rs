@@ -1,6 +1,6 @@
 //! Kernels and pipelines as data.
 
-use super::BufferRef;
+use super::{BufferRef, VEC4};
 
 /// A compute shader: its text and what it binds, in the order of the binding numbers.
 #[derive(Debug)]
@@ -30,8 +30,26 @@ pub(crate) enum Text {
 pub(crate) struct Variant {
     /// Operands are shared by subgroup broadcasts and not through workgroup memory.
     pub subgroups: bool,
-    /// Weights are f16 and not f32.
-    pub half_weights: bool,
+    /// How weights are stored.
+    pub element: Element,
+}
+
+/// How the four numbers of an element of a weight are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Element {
+    #[default]
+    F32,
+    F16,
+}
+
+impl Element {
+    /// Words of 32 bits.
+    pub fn words(self) -> usize {
+        match self {
+            Self::F32 => VEC4,
+            Self::F16 => VEC4 / 2,
+        }
+    }
 }
 
 impl KernelSpec {

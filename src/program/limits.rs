@@ -25,6 +25,22 @@ pub(crate) struct DeviceLimits {
     pub units: u32,
 }
 
+impl DeviceLimits {
+    /// Those that WebGPU guarantees, of a GPU of one unit.
+    pub const GUARANTEED: Self = Self {
+        max_binding: 128 << 20,
+        max_buffer: 256 << 20,
+        max_workgroups: 65_535,
+        uniform_alignment: 256,
+        storage_alignment: 256,
+        max_invocations: 256,
+        max_workgroup_bytes: 16 << 10,
+        subgroups: None,
+        software: false,
+        units: 1,
+    };
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SubgroupSizes {
     pub min: u32,

@@ -24,12 +24,12 @@ pub(crate) enum Contents {
     Cell { layers: Range<usize> },
 }
 
-/// Of which sequences a buffer of h holds the state.
+/// The sequences whose last state is in a buffer of h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Held {
-    /// Of all: there is no other buffer of h.
+    /// All: there is no other buffer of h.
     All,
-    /// Of those for which it is this buffer's turn.
+    /// Those whose last step wrote this buffer.
     Turn(Turn),
 }
 

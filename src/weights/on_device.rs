@@ -1,7 +1,8 @@
 //! A network's weights in the layout of the device's buffers.
 
 use super::{LayerWeights, LstmWeights, Precision};
-use crate::layout::{Element, PerWeight, bias, gates, projection};
+use crate::layout::{PerWeight, bias, gates, projection, stored};
+use crate::program::Element;
 
 impl LstmWeights {
     /// How the device stores the matrices.
@@ -29,10 +30,10 @@ impl LstmWeights {
             };
             let w_hr = |w: &LayerWeights| w.w_hr.as_ref().map_or(Vec::new(), |w_hr| projection(w_hr.view()));
             PerWeight {
-                w_ih: matrix.store(both(&|w| gates(w.w_ih.view(), width))),
-                bias: Element::F32.store(both(&bias)),
-                w_hh: matrix.store(both(&|w| gates(w.w_hh.view(), config.output_size()))),
-                w_hr: (config.proj_size() > 0).then(|| matrix.store(both(&w_hr))),
+                w_ih: stored(matrix, both(&|w| gates(w.w_ih.view(), width))),
+                bias: stored(Element::F32, both(&bias)),
+                w_hh: stored(matrix, both(&|w| gates(w.w_hh.view(), config.output_size()))),
+                w_hr: (config.proj_size() > 0).then(|| stored(matrix, both(&w_hr))),
             }
         })
     }

@@ -14,12 +14,14 @@ use naga::Module;
 use naga::valid::{Capabilities, SubgroupOperationSet, ValidationFlags, Validator};
 
 use super::KERNELS;
-use crate::program::{DeviceLimits, SubgroupSizes, Variant};
+use crate::program::{DeviceLimits, Element, SubgroupSizes, Variant};
 
 /// Every way to put a kernel together.
 fn variants() -> impl Iterator<Item = Variant> {
-    let both = [false, true];
-    both.into_iter().flat_map(move |subgroups| both.map(|half_weights| Variant { subgroups, half_weights }))
+    let elements = [Element::F32, Element::F16];
+    [false, true]
+        .into_iter()
+        .flat_map(move |subgroups| elements.map(|element| Variant { subgroups, element }))
 }
 
 fn parse(what: &str, source: &str) -> Module {
@@ -82,16 +84,5 @@ fn every_file_is_part_of_a_kernel() {
 }
 
 pub(crate) fn limits(software: bool, subgroups: Option<SubgroupSizes>) -> DeviceLimits {
-    DeviceLimits {
-        max_binding: 128 << 20,
-        max_buffer: 256 << 20,
-        max_workgroups: 65_535,
-        uniform_alignment: 256,
-        storage_alignment: 256,
-        max_invocations: 256,
-        max_workgroup_bytes: 16 << 10,
-        subgroups,
-        software,
-        units: if software { 2 } else { 32 },
-    }
+    DeviceLimits { subgroups, software, units: if software { 2 } else { 32 }, ..DeviceLimits::GUARANTEED }
 }

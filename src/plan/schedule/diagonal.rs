@@ -7,8 +7,8 @@ use crate::batch::Packing;
 use crate::kernels::{SLOTS, Slot, TimeStep};
 use crate::plan::buffers::BufferOptions;
 use crate::plan::call::{CallPlan, Span};
+use crate::plan::dispatcher::Dispatcher;
 use crate::plan::network::Network;
-use crate::plan::passes::Passes;
 use crate::tuning::Schedule;
 
 #[derive(Debug)]
@@ -36,14 +36,14 @@ impl AdmittedSchedule for DiagonalSchedule {
         BufferOptions { layers_in_group: SLOTS, hidden_in_place: false, gates: false }
     }
 
-    fn dispatch(&self, passes: &mut Passes<'_>, span: &Span) {
-        let behind = passes.plan.buffers.groups[span.group].layers.len() - 1;
-        passes.for_each_chunk(span, (1, behind), |passes, n| {
-            let now = passes.plan.steps(span).start + n.start;
-            let plan = passes.plan;
+    fn dispatch(&self, dispatcher: &mut Dispatcher<'_>, span: &Span) {
+        let behind = dispatcher.plan.buffers.groups[span.group].layers.len() - 1;
+        dispatcher.for_each_chunk(span, (1, behind), |dispatcher, n| {
+            let now = dispatcher.plan.steps(span).start + n.start;
+            let plan = dispatcher.plan;
             let layers = plan.buffers.groups[span.group].layers.len();
             let slots = (0..layers).filter_map(|k| slot_at(plan, span, k, now));
-            self.steps.dispatch(passes, span, now, TimeStep::of(slots));
+            self.steps.dispatch(dispatcher, span, now, TimeStep::of(slots));
         });
     }
 }

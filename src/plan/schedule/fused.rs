@@ -4,9 +4,9 @@
 use crate::batch::Packing;
 use crate::kernels::{FusedStep, FusedStepBuffers, Slot, TileShape, TimeStep};
 use crate::plan::call::Span;
+use crate::plan::dispatcher::{Dispatcher, Steps, Work};
 use crate::plan::limits::SUBMISSION;
 use crate::plan::network::{Network, SizedKernel, Stacked};
-use crate::plan::passes::{Passes, Steps, Work};
 use crate::program::{BufferRef, ResidentRef, VEC4};
 
 /// What a dispatch of `fused_step` needs.
@@ -35,12 +35,12 @@ impl FusedSteps {
     /// One step of so many slots, after `done` others.
     pub fn dispatch(
         &self,
-        passes: &mut Passes<'_>,
+        dispatcher: &mut Dispatcher<'_>,
         span: &Span,
         done: usize,
         (step, slots): (TimeStep, usize),
     ) {
-        let plan = passes.plan;
+        let plan = dispatcher.plan;
         let group = &plan.buffers.groups[span.group];
         let [h, h_next] = group.hidden.read_and_write(done);
         let buffers = FusedStepBuffers {
@@ -52,8 +52,8 @@ impl FusedSteps {
             output: plan.output_of(span),
             x: plan.input_of(span),
         };
-        passes.dispatch(&self.kernel, &buffers, &step, self.work(&step, slots));
-        passes.hidden_projection(span, h_next, &step, slots, Some(self.weights.matrices));
+        dispatcher.dispatch(&self.kernel, &buffers, &step, self.work(&step, slots));
+        dispatcher.hidden_projection(span, h_next, &step, slots, Some(self.weights.matrices));
     }
 
     /// Two products in each slot, of the layer's input and of its state.
@@ -80,7 +80,7 @@ pub(super) fn slot_of(network: &Network, layer: usize, d: usize) -> Slot {
         w_ih: (first(parts.w_ih) + layouts.w_ih(layer).first(d)) as u32,
         w_hh: (first(parts.w_hh) + layouts.w_hh().first(d)) as u32,
         w_hr: w_hr.map_or(0, |(part, w_hr)| first(part) + w_hr.first(d)) as u32,
-        bias: (parts.bias.start / VEC4 + d * network.config.hidden_size()) as u32,
+        bias: (parts.bias.start / VEC4 + layouts.first_bias(d)) as u32,
         x_length: (layouts.input(layer).stride() / VEC4) as u32,
         ..Slot::default()
     }

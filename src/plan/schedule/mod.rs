@@ -13,8 +13,8 @@ use std::sync::Arc;
 use crate::batch::Packing;
 use crate::plan::buffers::BufferOptions;
 use crate::plan::call::Span;
+use crate::plan::dispatcher::Dispatcher;
 use crate::plan::network::Network;
-use crate::plan::passes::Passes;
 use crate::tuning::Schedule;
 
 use self::diagonal::DiagonalSchedule;
@@ -27,7 +27,7 @@ pub(crate) trait AdmittedSchedule: fmt::Debug + Send + Sync {
     fn schedule(&self) -> Schedule;
     fn buffers(&self) -> BufferOptions;
     /// Dispatches a span of the call.
-    fn dispatch(&self, passes: &mut Passes<'_>, span: &Span);
+    fn dispatch(&self, dispatcher: &mut Dispatcher<'_>, span: &Span);
 }
 
 pub(crate) type Admitted = Arc<dyn AdmittedSchedule>;

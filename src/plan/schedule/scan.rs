@@ -8,9 +8,9 @@ use crate::batch::Packing;
 use crate::kernels::{Moment, SCAN_STEPS, Scan, ScanBuffers, ScanKernel};
 use crate::plan::buffers::BufferOptions;
 use crate::plan::call::{CallPlan, Span};
+use crate::plan::dispatcher::{Dispatcher, Steps, Work};
 use crate::plan::limits::SUBMISSION;
 use crate::plan::network::{Network, SizedKernel};
-use crate::plan::passes::{Passes, Steps, Work};
 use crate::program::BufferRef;
 use crate::tuning::Schedule;
 
@@ -46,17 +46,17 @@ impl AdmittedSchedule for ScanSchedule {
         BufferOptions { layers_in_group: 1, hidden_in_place: true, gates: true }
     }
 
-    fn dispatch(&self, passes: &mut Passes<'_>, span: &Span) {
-        passes.input_projection(span);
+    fn dispatch(&self, dispatcher: &mut Dispatcher<'_>, span: &Span) {
+        dispatcher.input_projection(span);
         let kernel = &self.kernels[span.group];
-        let most = steps_of_scan(kernel, passes.plan.packing.batch(), span.directions.len());
-        passes.for_each_chunk(span, (most, 0), |passes, steps| scan(passes, span, kernel, steps));
+        let most = steps_of_scan(kernel, dispatcher.plan.packing.batch(), span.directions.len());
+        dispatcher.for_each_chunk(span, (most, 0), |dispatcher, steps| scan(dispatcher, span, kernel, steps));
     }
 }
 
 /// Some time steps of a layer in one dispatch.
-fn scan(passes: &mut Passes<'_>, span: &Span, kernel: &SizedKernel<ScanKernel>, steps: Range<usize>) {
-    let plan = passes.plan;
+fn scan(dispatcher: &mut Dispatcher<'_>, span: &Span, kernel: &SizedKernel<ScanKernel>, steps: Range<usize>) {
+    let plan = dispatcher.plan;
     let group = &plan.buffers.groups[span.group];
     let buffers = ScanBuffers {
         weights: BufferRef::Resident(plan.network.weights[span.group].w_hh),
@@ -76,7 +76,7 @@ fn scan(passes: &mut Passes<'_>, span: &Span, kernel: &SizedKernel<ScanKernel>, 
         steps: [[Moment::default(); 2]; SCAN_STEPS],
     };
     // What is counted does not depend on them.
-    let listed = if passes.counts() { 0..0 } else { steps };
+    let listed = if dispatcher.counts() { 0..0 } else { steps };
     for (moments, n) in uniform.steps.iter_mut().zip(listed) {
         let times = plan.times(span, n);
         for d in span.directions.clone() {
@@ -89,7 +89,7 @@ fn scan(passes: &mut Passes<'_>, span: &Span, kernel: &SizedKernel<ScanKernel>, 
             };
         }
     }
-    passes.dispatch(kernel, &buffers, &uniform, work);
+    dispatcher.dispatch(kernel, &buffers, &uniform, work);
 }
 
 /// What a dispatch computes, and the sequences of a workgroup.

@@ -7,8 +7,8 @@ use crate::batch::Packing;
 use crate::kernels::{Slot, TimeStep};
 use crate::plan::buffers::BufferOptions;
 use crate::plan::call::{CallPlan, Span};
+use crate::plan::dispatcher::Dispatcher;
 use crate::plan::network::Network;
-use crate::plan::passes::Passes;
 use crate::tuning::Schedule;
 
 #[derive(Debug)]
@@ -31,12 +31,12 @@ impl AdmittedSchedule for SingleSchedule {
         BufferOptions { layers_in_group: 1, hidden_in_place: false, gates: false }
     }
 
-    fn dispatch(&self, passes: &mut Passes<'_>, span: &Span) {
-        passes.for_each_chunk(span, (1, 0), |passes, n| {
-            let plan = passes.plan;
+    fn dispatch(&self, dispatcher: &mut Dispatcher<'_>, span: &Span) {
+        dispatcher.for_each_chunk(span, (1, 0), |dispatcher, n| {
+            let plan = dispatcher.plan;
             let times = plan.times(span, n.start);
             let slots = span.directions.clone().map(|d| slot_at(plan, span, d, times[d]));
-            self.steps.dispatch(passes, span, plan.done(span, times), TimeStep::of(slots));
+            self.steps.dispatch(dispatcher, span, plan.done(span, times), TimeStep::of(slots));
         });
     }
 }

@@ -5,7 +5,7 @@ use super::AdmittedSchedule;
 use crate::kernels::{RecurrentStepBuffers, Slot, TimeStep};
 use crate::plan::buffers::BufferOptions;
 use crate::plan::call::Span;
-use crate::plan::passes::{Passes, Work};
+use crate::plan::dispatcher::{Dispatcher, Work};
 use crate::program::BufferRef;
 use crate::tuning::Schedule;
 
@@ -22,17 +22,17 @@ impl AdmittedSchedule for StepSchedule {
         BufferOptions { layers_in_group: 1, hidden_in_place: false, gates: true }
     }
 
-    fn dispatch(&self, passes: &mut Passes<'_>, span: &Span) {
-        passes.input_projection(span);
-        passes.for_each_chunk(span, (1, 0), |passes, n| {
-            recurrent_step(passes, span, passes.plan.times(span, n.start));
+    fn dispatch(&self, dispatcher: &mut Dispatcher<'_>, span: &Span) {
+        dispatcher.input_projection(span);
+        dispatcher.for_each_chunk(span, (1, 0), |dispatcher, n| {
+            recurrent_step(dispatcher, span, dispatcher.plan.times(span, n.start));
         });
     }
 }
 
 /// One time step: `times` is the step's time in each direction.
-fn recurrent_step(passes: &mut Passes<'_>, span: &Span, times: [usize; 2]) {
-    let plan = passes.plan;
+fn recurrent_step(dispatcher: &mut Dispatcher<'_>, span: &Span, times: [usize; 2]) {
+    let plan = dispatcher.plan;
     let (layer, weights) = (&plan.network.layers[span.group], &plan.network.weights[span.group]);
     let (w_hh, w_hr) = (plan.network.layouts.w_hh(), plan.network.layouts.w_hr());
     let slot = |d: usize| {
@@ -58,6 +58,6 @@ fn recurrent_step(passes: &mut Passes<'_>, span: &Span, times: [usize; 2]) {
         h_next: plan.buffers.unprojected_or(h_next),
         output: plan.output_of(span),
     };
-    passes.dispatch(&layer.step, &buffers, &step, Work::product(layer.step.shape, step.rows(), slots));
-    passes.hidden_projection(span, h_next, &step, slots, weights.w_hr);
+    dispatcher.dispatch(&layer.step, &buffers, &step, Work::product(layer.step.shape, step.rows(), slots));
+    dispatcher.hidden_projection(span, h_next, &step, slots, weights.w_hr);
 }

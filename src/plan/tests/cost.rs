@@ -7,9 +7,9 @@ use crate::batch::Packing;
 use crate::config::LstmConfig;
 use crate::kernels::tests::limits;
 use crate::kernels::{Scan, TimeStep};
-use crate::layout::Element;
 use crate::plan::cost::{Machine, costs, count};
 use crate::plan::{Admitted, Network, admit, admit_or_step, most_sequences, schedule};
+use crate::program::Element;
 use crate::program::{DeviceLimits, Dispatch, SubgroupSizes, Submission};
 use crate::tuning::Schedule;
 

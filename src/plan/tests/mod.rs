@@ -12,7 +12,7 @@ use crate::batch::Packing;
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::kernels::tests::limits;
-use crate::layout::Element;
+use crate::program::Element;
 use crate::program::{DeviceLimits, Dispatch, Program, SubgroupSizes};
 use crate::tuning::Schedule;
 

@@ -23,13 +23,14 @@ use crate::call::Sequences;
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::host_memory::{check_memory, host_out_of_memory};
-use crate::layout::Element;
 use crate::plan::{Network, admit, costs, list_bytes, most_sequences, schedule};
+use crate::program::Element;
 use crate::program::{DeviceLimits, SubgroupSizes};
 use crate::tuning::{Cost, DEFAULT_MEMORY_BUDGET, Schedule};
 use crate::weights::Precision;
 
-/// A class of devices, with the limits that WebGPU guarantees: it decides which variants of the kernels run.
+/// A class of devices: it decides which kernels run, and in which variants. Limits are those that WebGPU guarantees, but
+/// for the software adapters' 1,024 invocations of a workgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceClass {
@@ -54,6 +55,27 @@ impl DeviceClass {
         }
     }
 
+    /// Every kernel that a device of this class may use, in every variant and for every height of a tile, with constants of
+    /// some small networks, with and without projection, in one direction and two, and in both precisions.
+    ///
+    /// # Errors
+    ///
+    /// None that is known: all of these networks are within the limits.
+    pub fn kernels(self) -> Result<Vec<Kernel>, Error> {
+        let mut kernels: Vec<Kernel> = Vec::new();
+        for precision in [Precision::F32, Precision::F16] {
+            for config in every_kernel() {
+                let of_network = Inspection::new(&config, precision, self)?.kernels();
+                for kernel in of_network {
+                    if !kernels.contains(&kernel) {
+                        kernels.push(kernel);
+                    }
+                }
+            }
+        }
+        Ok(kernels)
+    }
+
     fn limits(self) -> DeviceLimits {
         let (software, lanes, units) = match self {
             Self::Hardware => (false, Some(32), 32),
@@ -61,18 +83,24 @@ impl DeviceClass {
             Self::SoftwareWithoutSubgroups => (true, None, 2),
         };
         DeviceLimits {
-            max_binding: 128 << 20,
-            max_buffer: 256 << 20,
-            max_workgroups: 65_535,
-            uniform_alignment: 256,
-            storage_alignment: 256,
-            max_invocations: 256,
-            max_workgroup_bytes: 16 << 10,
             subgroups: lanes.map(|lanes| SubgroupSizes { min: lanes, max: lanes }),
             software,
             units,
+            max_invocations: if software { 1024 } else { 256 },
+            ..DeviceLimits::GUARANTEED
         }
     }
+}
+
+/// Networks that use every kernel together: with weights in registers and in memory, and with a projection.
+fn every_kernel() -> impl Iterator<Item = LstmConfig> {
+    let configs = [
+        LstmConfig::new(16, 16),
+        LstmConfig::new(40, 256),
+        LstmConfig::new(40, 320), // in memory on a software adapter, which holds 256 in "registers"
+        LstmConfig::new(40, 256).with_proj_size(64),
+    ];
+    configs.into_iter().flat_map(|config| [config.clone(), config.with_bidirectional(true)])
 }
 
 /// A network as it would be planned for a class of devices.
@@ -87,8 +115,8 @@ pub struct Inspection {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Kernel {
-    /// The entry point; then the sizes of its matrix in `vec4f`, the rows of its tile, and the parts that were chosen:
-    /// `recurrent_step-m32-n128-r4-subgroups`. No two kernels of a network have the same.
+    /// The entry point; then the sizes of its matrix in `vec4f`, the directions, the rows of its tile, and the twins that
+    /// were chosen: `recurrent_step-m32-n128-d1-r4-subgroups`. No two kernels for a class of devices have the same.
     pub name: String,
     /// WGSL.
     pub source: String,

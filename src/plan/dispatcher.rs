@@ -55,7 +55,7 @@ pub(crate) enum Steps {
     Persistent(usize),
 }
 
-pub(crate) struct Passes<'a> {
+pub(crate) struct Dispatcher<'a> {
     pub plan: &'a CallPlan<'a>,
     sink: &'a mut dyn Sink,
     /// How many equal dispatches the next one stands for.
@@ -64,7 +64,7 @@ pub(crate) struct Passes<'a> {
     bind_set: BindSet,
 }
 
-impl<'a> Passes<'a> {
+impl<'a> Dispatcher<'a> {
     /// Whether dispatches are counted, and not listed.
     pub fn counts(&self) -> bool {
         self.sink.counts()
