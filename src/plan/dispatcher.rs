@@ -65,13 +65,13 @@ pub(crate) struct Dispatcher<'a> {
 }
 
 impl<'a> Dispatcher<'a> {
+    pub fn new(plan: &'a CallPlan<'a>, sink: &'a mut dyn Sink) -> Self {
+        Self { plan, sink, alike: 1, bind_set: BindSet { pipeline: 0, buffers: Vec::new() } }
+    }
+
     /// Whether dispatches are counted, and not listed.
     pub fn counts(&self) -> bool {
         self.sink.counts()
-    }
-
-    pub fn new(plan: &'a CallPlan<'a>, sink: &'a mut dyn Sink) -> Self {
-        Self { plan, sink, alike: 1, bind_set: BindSet { pipeline: 0, buffers: Vec::new() } }
     }
 
     /// Cuts a span's steps, numbered from 0, into chunks of at most `most`, and calls `dispatch` for each. On a diagonal

@@ -103,7 +103,7 @@ fn work(
     for d in span.directions.clone() {
         let times = plan.times_of(span, steps, d);
         rows += plan.packing.rows(&times);
-        fullest = fullest.max(plan.packing.running(times.start)); // fewer and fewer have the later ones
+        fullest = fullest.max(plan.packing.running(times.start)); // no later step has more
     }
     let directions = span.directions.len();
     let height = kernel.tiling.height_for(fullest);
