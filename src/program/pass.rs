@@ -34,9 +34,17 @@ pub(crate) struct BindSet {
     pub buffers: Vec<BufferRef>,
 }
 
+#[cfg(test)]
+impl Pass {
+    /// The uniform of one of the dispatches.
+    pub fn uniform<U: bytemuck::Pod>(&self, dispatch: &Dispatch) -> U {
+        bytemuck::pod_read_unaligned(&self.uniforms[dispatch.uniform as usize..][..size_of::<U>()])
+    }
+}
+
+#[cfg(test)]
 impl BindSet {
     /// The buffer that a kernel's binding of this name has.
-    #[cfg(test)]
     pub fn buffer(&self, kernel: &KernelSpec, name: &str) -> BufferRef {
         let place = kernel.bindings[1..].iter().position(|binding| binding.name == name);
         self.buffers[place.unwrap_or_else(|| panic!("{} binds no {name}", kernel.name))]

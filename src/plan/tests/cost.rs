@@ -96,11 +96,6 @@ fn the_model_chooses_what_was_the_fastest() {
     }
 }
 
-fn uniform<U: bytemuck::Pod>(submission: &Submission, dispatch: &Dispatch) -> U {
-    let bytes = &submission.pass.uniforms[dispatch.uniform as usize..][..size_of::<U>()];
-    bytemuck::pod_read_unaligned(bytes)
-}
-
 /// Bytes of weights that a dispatch's workgroups read, each row of them a whole matrix.
 fn weight_bytes(network: &Network, submission: &Submission, dispatch: &Dispatch) -> usize {
     let constant = |name: &str| {
@@ -112,7 +107,7 @@ fn weight_bytes(network: &Network, submission: &Submission, dispatch: &Dispatch)
     let fixed = matrix(constant("REDUCTION")) * slots;
     let each = match network.pipelines[dispatch.pipeline].kernel.name {
         "fused_step" => {
-            let step: TimeStep = uniform(submission, dispatch);
+            let step: TimeStep = submission.pass.uniform(dispatch);
             let of_x = step.slots[..slots].iter().map(|slot| matrix(slot.x_length as usize));
             fixed + of_x.sum::<usize>()
         }
@@ -125,7 +120,7 @@ fn weight_bytes(network: &Network, submission: &Submission, dispatch: &Dispatch)
 /// Time steps that follow each other in a dispatch: where a workgroup takes its sequences one after the other, each of
 /// them.
 fn steps_within(network: &Network, submission: &Submission, dispatch: &Dispatch) -> usize {
-    let scan = || uniform::<Scan>(submission, dispatch);
+    let scan = || submission.pass.uniform::<Scan>(dispatch);
     match network.pipelines[dispatch.pipeline].kernel.name {
         "recurrent_scan" => scan().count as usize,
         "persistent_scan" => (scan().count * scan().rows) as usize,

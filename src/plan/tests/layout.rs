@@ -30,8 +30,7 @@ impl Bound<'_> {
     }
 
     fn uniform<U: bytemuck::Pod>(&self) -> U {
-        let bytes = &self.submission.pass.uniforms[self.dispatch.uniform as usize..][..size_of::<U>()];
-        bytemuck::pod_read_unaligned(bytes)
+        self.submission.pass.uniform(self.dispatch)
     }
 
     fn buffer(&self, name: &str) -> BufferRef {

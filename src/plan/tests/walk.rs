@@ -4,7 +4,7 @@ mod kernels;
 
 use crate::batch::Packing;
 use crate::plan::Network;
-use crate::program::{Access, BufferRef, Contents, Dispatch, Program, padded};
+use crate::program::{Access, BufferRef, Contents, Dispatch, Pass, Program, padded};
 
 /// What is known of one f32 on the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub(super) struct Walk<'a> {
     packing: &'a Packing,
     program: &'a Program,
     memory: Vec<Vec<Cell>>,
-    /// Uniforms of the submission that is walked.
-    uniforms: &'a [u8],
+    /// That of the submission that is walked.
+    pass: &'a Pass,
 }
 
 impl<'a> Walk<'a> {
@@ -47,7 +47,7 @@ impl<'a> Walk<'a> {
                 (0..buffer.len).map(cell).collect()
             })
             .collect();
-        Self { network, packing, program, memory, uniforms: &[] }
+        Self { network, packing, program, memory, pass: &program.submissions[0].pass }
     }
 
     fn read(&mut self, buffer: usize, start: usize, len: usize) {
@@ -76,8 +76,8 @@ impl<'a> Walk<'a> {
         let mut dispatches = 0;
         for submission in &self.program.submissions {
             let pass = &submission.pass;
-            self.uniforms = &pass.uniforms;
-            assert!(self.uniforms.len() as u64 <= self.network.limits.max_buffer);
+            self.pass = pass;
+            assert!(self.pass.uniforms.len() as u64 <= self.network.limits.max_buffer);
             assert!(submission.upload_bytes() <= self.network.limits.max_buffer);
             assert!(submission.download_bytes() <= self.network.limits.max_buffer);
             for upload in &submission.uploads {
@@ -131,6 +131,6 @@ impl<'a> Walk<'a> {
             Access::Uniform(bytes) => bytes as usize,
             other => panic!("binding 0 is {other:?}"),
         };
-        assert!(dispatch.uniform as usize + of_kernel <= self.uniforms.len());
+        assert!(dispatch.uniform as usize + of_kernel <= self.pass.uniforms.len());
     }
 }

@@ -28,17 +28,12 @@ impl Walk<'_> {
         }
     }
 
-    fn uniform<U: bytemuck::Pod>(&self, dispatch: &Dispatch) -> U {
-        let bytes = &self.uniforms[dispatch.uniform as usize..][..size_of::<U>()];
-        bytemuck::pod_read_unaligned(bytes)
-    }
-
     /// The grid covers `rows`, and has no row of workgroups for nothing.
     fn covers(&self, dispatch: &Dispatch, rows: usize) {
         let pipeline = &self.network.pipelines[dispatch.pipeline];
         let constant = |name| pipeline.constants.iter().find(|(n, _)| *n == name).map(|(_, c)| *c as usize);
         let height = constant("ROWS").unwrap_or_else(|| {
-            let scan: Scan = self.uniform(dispatch);
+            let scan: Scan = self.pass.uniform(dispatch);
             assert!(scan.rows as usize * constant("REDUCTION").unwrap() <= constant("H_TILE").unwrap());
             assert_eq!(scan.slabs as usize, constant("SLABS").unwrap());
             scan.rows as usize
@@ -47,7 +42,7 @@ impl Walk<'_> {
     }
 
     fn input_projection(&mut self, dispatch: &Dispatch) {
-        let block: Block = self.uniform(dispatch);
+        let block: Block = self.pass.uniform(dispatch);
         let (first_row, rows) = (block.first_row as usize, block.rows as usize - block.first_row as usize);
         self.covers(dispatch, rows);
         let x = self.buffer(dispatch, "x");
@@ -63,7 +58,7 @@ impl Walk<'_> {
     }
 
     fn step(&mut self, dispatch: &Dispatch) {
-        let step: TimeStep = self.uniform(dispatch);
+        let step: TimeStep = self.pass.uniform(dispatch);
         let slots = &step.slots[..dispatch.grid[2] as usize];
         self.covers(dispatch, slots.iter().map(|slot| slot.running).max().unwrap() as usize);
         let config = self.network.config.clone();
@@ -96,7 +91,7 @@ impl Walk<'_> {
     }
 
     fn scan(&mut self, dispatch: &Dispatch) {
-        let scan: Scan = self.uniform(dispatch);
+        let scan: Scan = self.pass.uniform(dispatch);
         assert_eq!(scan.batch as usize, self.packing.batch());
         let config = &self.network.config;
         let (hidden, output) = (config.hidden_size(), padded(config.output_size()));
@@ -120,7 +115,7 @@ impl Walk<'_> {
     }
 
     fn hidden_projection(&mut self, dispatch: &Dispatch) {
-        let step: TimeStep = self.uniform(dispatch);
+        let step: TimeStep = self.pass.uniform(dispatch);
         let slots = &step.slots[..dispatch.grid[2] as usize];
         self.covers(dispatch, slots.iter().map(|slot| slot.running).max().unwrap() as usize);
         let unprojected = self.buffer(dispatch, "unprojected");
