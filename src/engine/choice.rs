@@ -9,7 +9,7 @@ use crate::batch::Packing;
 use crate::call::Sequences;
 use crate::error::Error;
 use crate::gpu::Wait;
-use crate::plan::{Admitted, admit, admit_or_step, costs, most_sequences};
+use crate::plan::{Admitted, costs, most_sequences};
 use crate::platform;
 use crate::program::Element;
 use crate::tuning::{Cost, MOST_MEASURED, Schedule, Tuning};
@@ -20,16 +20,15 @@ const RUNS: usize = 3;
 impl GpuEngine {
     /// The schedule for a part of the batch. Before a shape is measured, the model chooses.
     pub(super) fn chosen(&self, packing: &Packing, options: Options) -> Admitted {
-        let network = &self.network;
         let wanted = match options.tuning {
             Tuning::Model => None,
             Tuning::Measure => self.known(packing),
             Tuning::Fixed(wanted) => Some(wanted),
         };
         // Where the call can't be planned at all, planning it with any schedule says why.
-        let costs = || costs(network, packing, options.memory_budget).unwrap_or_default();
+        let costs = || costs(&self.planner, packing, options.memory_budget).unwrap_or_default();
         let cheapest = || costs().first().map(|cost| cost.schedule);
-        admit_or_step(network, packing, wanted.or_else(cheapest).unwrap_or(Schedule::Step))
+        self.planner.admit_or_step(packing, wanted.or_else(cheapest).unwrap_or(Schedule::Step))
     }
 
     /// The fastest schedule for a part of the batch: that of a similar shape if one was measured, else by timing
@@ -48,10 +47,7 @@ impl GpuEngine {
             return Ok(known);
         }
         let mut fastest = (Duration::MAX, Schedule::Step);
-        for schedule in Schedule::ALL {
-            if admit(&self.network, packing, schedule).is_none() {
-                continue;
-            }
+        for schedule in self.planner.admitted(packing).map(|admitted| admitted.schedule()) {
             let options = Options { tuning: Tuning::Fixed(schedule), ..options };
             for run in 0..=RUNS {
                 let start = now();
@@ -72,13 +68,13 @@ impl GpuEngine {
             return Ok(Vec::new());
         }
         self.check_host(options, steps, batch)?;
-        let most = most_sequences(&self.network, options.memory_budget)?;
+        let most = most_sequences(&self.planner.network, options.memory_budget)?;
         // All parts but the last have as many sequences.
         let parts = [(batch / most, most), (1, batch % most)];
         let mut total = Vec::new();
         for (count, batch) in parts.into_iter().filter(|&(count, batch)| count > 0 && batch > 0) {
             let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
-            let of_part = costs(&self.network, &packing, options.memory_budget)?;
+            let of_part = costs(&self.planner, &packing, options.memory_budget)?;
             total = added(&total, &of_part, count as u64);
         }
         Ok(total)
@@ -99,13 +95,13 @@ impl GpuEngine {
     /// The device for which a measurement is valid.
     pub fn made_for(&self) -> String {
         let info = self.gpu.info();
-        let half = if self.network.element == Element::F16 { ", f16" } else { "" };
+        let half = if self.planner.network.element == Element::F16 { ", f16" } else { "" };
         format!("{} ({:?}, {} {}){half}", info.name, info.backend, info.driver, info.driver_info)
     }
 
     /// The schedule that was measured for a part of the batch, or for a similar one, if it can compute this one.
     fn known(&self, packing: &Packing) -> Option<Schedule> {
-        self.measured.get(Shape::of(packing), |schedule| admit(&self.network, packing, schedule).is_some())
+        self.measured.get(Shape::of(packing), |schedule| self.planner.admit(packing, schedule).is_some())
     }
 }
 

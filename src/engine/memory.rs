@@ -97,7 +97,7 @@ impl GpuEngine {
     }
 
     fn array_bytes(&self, options: Options, steps: usize, batch: usize) -> usize {
-        let config = &self.network.config;
+        let config = &self.planner.network.config;
         let layers = config.num_layers() * config.num_directions();
         let output =
             steps.saturating_mul(batch).saturating_mul(config.num_directions() * config.output_size());
@@ -110,14 +110,14 @@ impl GpuEngine {
 
     fn list_bytes(&self, options: Options, steps: usize, batch: usize) -> usize {
         let budget = options.memory_budget;
-        list_bytes(&self.network, budget, kept_lists(budget), (steps, batch))
+        list_bytes(&self.planner.network, budget, kept_lists(budget), (steps, batch))
     }
 
     /// The most that a first call takes at once: it keeps and drops programs as the call does.
     fn of_call(&self, options: Options, parts: impl Iterator<Item = Packing>) -> Result<Memory, Error> {
         let Options { memory_budget: budget, tuning, .. } = options;
         let keep = kept_lists(budget);
-        let weights = self.network.resident.iter().map(|buffer| buffer.bytes()).sum();
+        let weights = self.planner.network.resident.iter().map(|buffer| buffer.bytes()).sum();
         let cache = Cache::new();
         let mut most = Memory::default();
         for packing in parts {
@@ -126,7 +126,7 @@ impl GpuEngine {
                 Some(memory) => memory,
                 None => {
                     let admitted = self.chosen(&packing, options);
-                    Memory::of(&schedule(&self.network, &packing, budget, admitted, keep)?, keep)
+                    Memory::of(&schedule(&self.planner.network, &packing, budget, admitted, keep)?, keep)
                 }
             };
             let now = cache.fold(memory, Memory::and);

@@ -18,14 +18,14 @@ use self::run::Ready;
 use crate::error::Error;
 use crate::gpu::{Gpu, Pipelines, Resident};
 use crate::host_memory::{check_memory, host_out_of_memory};
-use crate::plan::Network;
+use crate::plan::Planner;
 use crate::tuning::Tuning;
 use crate::weights::LstmWeights;
 
 /// A network on a GPU. Its methods have the contract of [`CpuEngine`](crate::cpu::CpuEngine)'s.
 pub(crate) struct GpuEngine {
     gpu: Arc<Gpu>,
-    network: Network,
+    planner: Planner,
     pipelines: Pipelines,
     weights: Resident,
     cache: Cache<Ready>,
@@ -45,15 +45,16 @@ pub(crate) struct Options {
 impl GpuEngine {
     /// Uploads the weights. Pipelines are compiled when a call first needs them.
     pub async fn new(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
-        let network = Network::new(weights.config(), gpu.limits(), weights.element())?;
-        Self::with_network(gpu, network, weights).await
+        let planner = Planner::new(weights.config(), gpu.limits(), weights.element())?;
+        Self::with_planner(gpu, planner, weights).await
     }
 
-    pub(crate) async fn with_network(
+    pub(crate) async fn with_planner(
         gpu: &Arc<Gpu>,
-        network: Network,
+        planner: Planner,
         weights: &LstmWeights,
     ) -> Result<Self, Error> {
+        let network = &planner.network;
         let pipelines = Pipelines::new(network.pipelines.clone());
         check_memory::<u8>(network.layout_bytes()).map_err(host_out_of_memory)?;
         let parts: Vec<_> = network.weights.iter().flat_map(|weights| weights.all()).collect();
@@ -61,7 +62,7 @@ impl GpuEngine {
         let resident = gpu.upload_resident(&network.resident, &parts, words).await?;
         Ok(Self {
             gpu: Arc::clone(gpu),
-            network,
+            planner,
             pipelines,
             weights: resident,
             cache: Cache::new(),
@@ -81,7 +82,7 @@ impl GpuEngine {
     }
 
     #[cfg(test)]
-    pub fn network(&self) -> &Network {
-        &self.network
+    pub fn planner(&self) -> &Planner {
+        &self.planner
     }
 }

@@ -1,7 +1,5 @@
 //! A call on a GPU: cut into parts, each with a program that is planned, or kept from an earlier call, and run.
 
-use std::sync::Arc;
-
 use super::cache::{Bytes, Key};
 use super::transfer::Arrays;
 use super::{GpuEngine, Options};
@@ -65,7 +63,8 @@ impl GpuEngine {
         arrays: &mut Arrays<'_>,
         wait: Wait,
     ) -> Result<(), Error> {
-        let Self { gpu, network, pipelines, weights, cache, .. } = self;
+        let Self { gpu, planner, pipelines, weights, cache, .. } = self;
+        let network = &planner.network;
         let budget = options.memory_budget;
         let key = Key::new(packing, budget, options.tuning);
         let mut ready = match cache.take(&key) {
@@ -74,7 +73,7 @@ impl GpuEngine {
                 self.check_lists(options, packing)?;
                 let admitted = self.chosen(packing, options);
                 let keep = kept_lists(budget);
-                let program = schedule(network, packing, budget, Arc::clone(&admitted), keep)?;
+                let program = schedule(network, packing, budget, admitted.clone(), keep)?;
                 let prepared = match gpu.prepare(&program, pipelines, weights).await {
                     // Free the buffers that are kept for other shapes, and try again.
                     Err(Error::OutOfMemory { .. }) if cache.clear() => {
@@ -92,7 +91,7 @@ impl GpuEngine {
             gpu.run(prepared, program.submissions.iter(), pipelines, &mut host, wait).await?;
         } else {
             self.check_lists(options, packing)?;
-            let submissions = Scheduler::new(network, packing, budget, Arc::clone(admitted))?;
+            let submissions = Scheduler::new(network, packing, budget, admitted.clone())?;
             gpu.run(prepared, submissions, pipelines, &mut host, wait).await?;
         }
         cache.put(key, ready, budget.saturating_mul(2));
@@ -106,7 +105,7 @@ impl GpuEngine {
         sequences: Sequences<'_>,
     ) -> Result<impl Iterator<Item = Packing> + use<>, Error> {
         let sequences = sequences.longest_first();
-        let most = most_sequences(&self.network, options.memory_budget)?;
+        let most = most_sequences(&self.planner.network, options.memory_budget)?;
         let starts = (0..sequences.len()).step_by(most);
         Ok(starts.map(move |start| {
             let end = sequences.len().min(start.saturating_add(most));

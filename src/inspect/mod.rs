@@ -23,7 +23,7 @@ use crate::call::Sequences;
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::host_memory::{check_memory, host_out_of_memory};
-use crate::plan::{Network, admit, costs, list_bytes, most_sequences, schedule};
+use crate::plan::{Planner, costs, list_bytes, most_sequences, schedule};
 use crate::program::Element;
 use crate::program::{DeviceLimits, SubgroupSizes};
 use crate::tuning::{Cost, DEFAULT_MEMORY_BUDGET, Schedule};
@@ -107,7 +107,7 @@ fn every_kernel() -> impl Iterator<Item = LstmConfig> {
 #[derive(Debug)]
 pub struct Inspection {
     class: DeviceClass,
-    network: Network,
+    planner: Planner,
     memory_budget: u64,
 }
 
@@ -135,8 +135,8 @@ impl Inspection {
             Precision::F32 => Element::F32,
             Precision::F16 => Element::F16,
         };
-        let network = Network::new(config, &class.limits(), element)?;
-        Ok(Self { class, network, memory_budget: DEFAULT_MEMORY_BUDGET })
+        let planner = Planner::new(config, &class.limits(), element)?;
+        Ok(Self { class, planner, memory_budget: DEFAULT_MEMORY_BUDGET })
     }
 
     /// As [`Lstm::with_memory_budget`](crate::Lstm::with_memory_budget), in bytes.
@@ -156,7 +156,7 @@ impl Inspection {
     pub fn costs(&self, steps: usize, batch: usize) -> Result<Vec<Cost>, Error> {
         let packing = self.packing(steps, batch)?;
         self.check_memory(&packing, 0)?;
-        costs(&self.network, &packing, self.memory_budget)
+        costs(&self.planner, &packing, self.memory_budget)
     }
 
     /// The program of a call of T `steps` and B `batch`, as text: its buffers with their owners and sizes, and what is
@@ -169,27 +169,27 @@ impl Inspection {
     pub fn program(&self, steps: usize, batch: usize, wanted: Option<Schedule>) -> Result<String, Error> {
         let packing = self.packing(steps, batch)?;
         self.check_memory(&packing, u64::MAX)?;
-        let costs = costs(&self.network, &packing, self.memory_budget)?;
+        let costs = costs(&self.planner, &packing, self.memory_budget)?;
         let cheapest = costs.first().map_or(Schedule::Step, |cost| cost.schedule);
         let admitted =
-            admit(&self.network, &packing, wanted.unwrap_or(cheapest)).ok_or(Error::Unsupported {
+            self.planner.admit(&packing, wanted.unwrap_or(cheapest)).ok_or(Error::Unsupported {
                 what: "this schedule for this network",
                 reason: "Inspection::costs lists those that can compute it",
             })?;
         let way = admitted.schedule();
-        let program = schedule(&self.network, &packing, self.memory_budget, admitted, u64::MAX)?;
-        Ok(text::of_program(self.class, &self.network, &program, way, (steps, batch)))
+        let program = schedule(&self.planner.network, &packing, self.memory_budget, admitted, u64::MAX)?;
+        Ok(text::of_program(self.class, &self.planner.network, &program, way, (steps, batch)))
     }
 
     /// Every kernel that a call of this network may use on this class of devices, with the constants of each pipeline.
     pub fn kernels(&self) -> Vec<Kernel> {
-        self.network.pipelines.iter().map(text::of_pipeline).collect()
+        self.planner.network.pipelines.iter().map(text::of_pipeline).collect()
     }
 
     /// Refuses a call if the host has no memory for its lists, of which submissions are kept up to `keep` bytes.
     fn check_memory(&self, packing: &Packing, keep: u64) -> Result<(), Error> {
         let sizes = (packing.steps(), packing.batch());
-        let lists = list_bytes(&self.network, self.memory_budget, keep, sizes);
+        let lists = list_bytes(&self.planner.network, self.memory_budget, keep, sizes);
         // Text takes about as much as the list that it is written from.
         check_memory::<u8>(lists.saturating_mul(2)).map_err(host_out_of_memory)
     }
@@ -198,10 +198,10 @@ impl Inspection {
         if batch == 0 {
             return Err(Error::ZeroSize { what: "the batch" });
         }
-        Sequences::new(&self.network.config, steps, batch, None)?;
+        Sequences::new(&self.planner.network.config, steps, batch, None)?;
         // A larger batch goes through in parts of this size.
-        let batch = batch.min(most_sequences(&self.network, self.memory_budget)?);
-        let sequences = Sequences::new(&self.network.config, steps, batch, None)?;
+        let batch = batch.min(most_sequences(&self.planner.network, self.memory_budget)?);
+        let sequences = Sequences::new(&self.planner.network.config, steps, batch, None)?;
         Ok(Packing::new(sequences.longest_first()))
     }
 }

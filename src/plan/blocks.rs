@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::limits::SUBMISSION;
-use super::network::{Layer, Network};
+use super::network::Network;
 use crate::batch::Packing;
 use crate::error::{Error, ON_CPU};
-use crate::kernels::SLOTS;
+use crate::kernels::{SLOTS, TileShape};
 use crate::program::padded;
 
 /// Steps of a block at most: bounds the uniforms, of which each step has one.
@@ -124,8 +124,7 @@ fn most_blocks(network: &Network, budget: u64, steps: usize, batch: usize) -> us
 /// them fits a block, and keeps within a submission's operations.
 pub(crate) fn most_sequences(network: &Network, budget: u64) -> Result<usize, Error> {
     let directions = network.config.num_directions() as u64;
-    let step = |layer: &Layer| layer.step.shape.operations(1) * directions;
-    let operations = network.layers.iter().map(step).max().unwrap_or(1);
+    let operations = TileShape::of(&network.layouts.w_hh()).operations(1) * directions;
     let in_a_step = usize::try_from(SUBMISSION.operations / operations).unwrap_or(usize::MAX).max(1);
     BlockRows::new(network, budget).map(|rows| rows.apart.min(in_a_step))
 }

@@ -4,7 +4,7 @@
 use super::call::CallPlan;
 use super::dispatcher::{Dispatcher, Planned, Sink, Steps};
 use super::network::Network;
-use super::schedule::{Admitted, admit};
+use super::schedule::{Admitted, Planner};
 use super::scheduler::compute;
 use crate::batch::Packing;
 use crate::error::Error;
@@ -174,13 +174,13 @@ impl Total {
 
 /// What every schedule that can compute the call costs on the network's device, the cheapest first; of equals
 /// the first of [`Schedule::ALL`].
-pub(crate) fn costs(network: &Network, packing: &Packing, budget: u64) -> Result<Vec<Cost>, Error> {
+pub(crate) fn costs(planner: &Planner, packing: &Packing, budget: u64) -> Result<Vec<Cost>, Error> {
+    let network = &planner.network;
     let machine = Machine::of(&network.limits);
-    let admitted = Schedule::ALL.into_iter().filter_map(|schedule| admit(network, packing, schedule));
     let cost = |admitted: Admitted| {
         Ok(count(&machine, network, packing, budget, &admitted)?.cost(admitted.schedule()))
     };
-    let mut costs = admitted.map(cost).collect::<Result<Vec<Cost>, Error>>()?;
+    let mut costs = planner.admitted(packing).map(cost).collect::<Result<Vec<Cost>, Error>>()?;
     costs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds)); // stable
     Ok(costs)
 }

@@ -1,6 +1,6 @@
 //! The planner: from sizes, lengths and limits to a program. Pure: it needs no device, and no test of it does.
 //!
-//! [`Network`] is planned once: pipelines, and the places of the weights. For a call, [`schedule()`] cuts time into blocks,
+//! A [`Planner`] is made once for a network: pipelines, places of the weights, and the schedules. For a call, [`schedule()`] cuts time into blocks,
 //! lists the buffers, and walks blocks, layers and directions; a schedule says what is dispatched for each. With the
 //! schedule `step` a call is
 //!
@@ -31,5 +31,5 @@ mod tests;
 pub(crate) use blocks::{list_bytes, most_sequences};
 pub(crate) use cost::costs;
 pub(crate) use network::Network;
-pub(crate) use schedule::{Admitted, admit, admit_or_step};
+pub(crate) use schedule::{Admitted, Planner};
 pub(crate) use scheduler::{Scheduler, schedule};

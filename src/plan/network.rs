@@ -1,14 +1,11 @@
-//! What a network needs on a device, whatever it is called with: pipelines and weights.
+//! What a network needs on a device, whatever it is called with: pipelines, and the places of the weights.
 
 use std::marker::PhantomData;
 
 use super::limits::{AS_F16, check_binding, check_workgroups};
 use crate::config::LstmConfig;
 use crate::error::Error;
-use crate::kernels::{
-    FusedStep, HiddenProjection, InputProjection, PersistentScan, RecurrentScan, RecurrentStep, ScanKernel,
-    TileShape, Tiling,
-};
+use crate::kernels::{HiddenProjection, InputProjection, TileShape, Tiling};
 use crate::layout::{Layouts, Matrix, PerWeight};
 use crate::program::{BufferSpec, DeviceLimits, Element, Owner, PipelineSpec, ResidentRef, VEC4};
 
@@ -37,15 +34,10 @@ pub(crate) struct Stacked {
     pub biases: ResidentRef,
 }
 
-/// The kernels of one layer.
+/// The kernels of one layer that several schedules use.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
     pub input: SizedKernel<InputProjection>,
-    pub step: SizedKernel<RecurrentStep>,
-    /// Where one workgroup can carry the layer.
-    pub scan: Option<SizedKernel<ScanKernel>>,
-    /// Where the weights are stacked.
-    pub fused: Option<SizedKernel<FusedStep>>,
     pub projection: Option<SizedKernel<HiddenProjection>>,
 }
 
@@ -173,46 +165,23 @@ impl Network {
     }
 
     fn add_layer(&mut self, layer: usize) -> Result<(), Error> {
-        let (directions, projected) = (self.config.num_directions(), self.config.proj_size() > 0);
         let tiling = self.tiling;
-
         let shape = TileShape::of(&self.layouts.w_ih(layer));
         let input = self.kernel(shape, tiling, InputProjection::pipelines(shape, &tiling))?;
-
-        let shape = TileShape::of(&self.layouts.w_hh());
-        let step =
-            self.kernel(shape, tiling, RecurrentStep::pipelines(shape, &tiling, directions, projected))?;
-        let fused = match self.stacked {
-            Some(_) => {
-                let pipelines = FusedStep::pipelines(shape, &tiling, directions, projected);
-                Some(self.kernel(shape, tiling, pipelines)?)
-            }
-            None => None,
-        };
-        let carrying = tiling.carrying(self.config.hidden_size(), &self.limits).filter(|_| !projected);
-        let scan = match carrying {
-            Some(tiling) => {
-                let pipelines = match tiling.persistent_rows() {
-                    Some(rows) => vec![PersistentScan::pipeline(shape, &tiling, directions, rows)],
-                    None => RecurrentScan::pipelines(shape, &tiling, directions),
-                };
-                Some(self.kernel(shape, tiling, pipelines)?)
-            }
-            None => None,
-        };
         let projection = match self.layouts.w_hr() {
             Some(w_hr) => {
                 let shape = TileShape::of(&w_hr);
-                Some(self.kernel(shape, tiling, HiddenProjection::pipelines(shape, &tiling, directions))?)
+                let pipelines = HiddenProjection::pipelines(shape, &tiling, self.config.num_directions());
+                Some(self.kernel(shape, tiling, pipelines)?)
             }
             None => None,
         };
-        self.layers.push(Layer { input, step, scan, fused, projection });
+        self.layers.push(Layer { input, projection });
         Ok(())
     }
 
-    /// Adds what is new of a kernel's pipelines: layers of equal sizes share theirs.
-    fn kernel<K>(
+    /// A kernel at these sizes. Adds those of its pipelines that are new: layers of equal sizes share theirs.
+    pub fn kernel<K>(
         &mut self,
         shape: TileShape,
         tiling: Tiling,

@@ -15,7 +15,7 @@ use crate::common::golden::Golden;
 use crate::device::Backend;
 use crate::engine::GpuEngine;
 use crate::gpu::Gpu;
-use crate::plan::Network;
+use crate::plan::{Network, Planner};
 use crate::program::{DeviceLimits, KernelSpec, Text, Variant};
 use crate::state::LstmState;
 use crate::weights::LstmWeights;
@@ -24,13 +24,13 @@ use crate::weights::LstmWeights;
 fn lstm(case: &Golden, limits: impl Fn(DeviceLimits) -> DeviceLimits, edit: impl Fn(&mut Network)) -> Lstm {
     let Backend::Gpu(gpu) = common::device::gpu().backend() else { panic!("not a GPU") };
     let weights = case.weights();
-    let mut network = Network::new(weights.config(), &limits(*gpu.limits()), weights.element()).unwrap();
-    edit(&mut network);
-    lstm_of(gpu, network, &weights)
+    let mut planner = Planner::new(weights.config(), &limits(*gpu.limits()), weights.element()).unwrap();
+    edit(&mut planner.network);
+    lstm_of(gpu, planner, &weights)
 }
 
-fn lstm_of(gpu: &Arc<Gpu>, network: Network, weights: &LstmWeights) -> Lstm {
-    let engine = pollster::block_on(GpuEngine::with_network(gpu, network, weights)).unwrap();
+fn lstm_of(gpu: &Arc<Gpu>, planner: Planner, weights: &LstmWeights) -> Lstm {
+    let engine = pollster::block_on(GpuEngine::with_planner(gpu, planner, weights)).unwrap();
     Lstm::with(weights, Engine::Gpu(Box::new(engine)))
 }
 

@@ -10,7 +10,7 @@ use crate::common::compare::FLOOR;
 use crate::common::golden;
 use crate::config::LstmConfig;
 use crate::device::Backend;
-use crate::plan::Network;
+use crate::plan::Planner;
 use crate::program::{DeviceLimits, SubgroupSizes};
 use crate::reference;
 use crate::tuning::{Schedule, Tuning};
@@ -65,10 +65,10 @@ fn scans_are_right_with_weights_in_registers_or_in_memory() {
         let weights = LstmWeights::uniform(&config, 3).unwrap().to_precision(precision).unwrap();
         let lstm = |software, budget, schedule| {
             let limits = DeviceLimits { software, units: 4, ..*gpu.limits() };
-            let network = Network::new(&config, &limits, weights.element()).unwrap();
-            let scan = network.layers[0].scan.as_ref().unwrap();
-            assert_eq!(scan.tiling.persistent_rows().is_some(), software);
-            let lstm = lstm_of(gpu, network, &weights);
+            let planner = Planner::new(&config, &limits, weights.element()).unwrap();
+            let carrying = planner.network.tiling.carrying(40, &limits).unwrap();
+            assert_eq!(carrying.persistent_rows().is_some(), software);
+            let lstm = lstm_of(gpu, planner, &weights);
             lstm.with_memory_budget(budget).with_tuning(Tuning::Fixed(schedule))
         };
         let steps = lstm(true, 1 << 30, Schedule::Step);

@@ -9,7 +9,7 @@ use crate::common::golden::{self, Golden};
 use crate::device::Backend;
 use crate::error::Error;
 use crate::lstm::{Engine, Lstm};
-use crate::plan::Network;
+use crate::plan::{Network, Planner};
 use crate::program::DeviceLimits;
 use crate::tuning::{Schedule, Tuning};
 /// Edits that must be seen, of what both twins and most schedules share. B is 4 or 3 here, and a tile has 4
@@ -100,9 +100,10 @@ fn wrong_kernels_are_seen_on_the_gpu() {
         let hardware = |limits: DeviceLimits| DeviceLimits { software: false, ..twin(limits) };
         let [of_product, of_slab] = {
             let Engine::Gpu(engine) = lstm(&wide, twin, |_| {}).engine else { panic!("not a GPU") };
-            let scan = engine.network().layers[0].scan.as_ref().unwrap();
-            assert!(scan.tiling.persistent_rows().is_some());
-            [engine.network().tiling, scan.tiling].map(|tiling| tiling.variant.subgroups)
+            let network = &engine.planner().network;
+            let carrying = network.tiling.carrying(network.config.hidden_size(), &network.limits).unwrap();
+            assert!(carrying.persistent_rows().is_some());
+            [network.tiling, carrying].map(|tiling| tiling.variant.subgroups)
         };
         let of_product = if of_product { &WRONG_SUBGROUP } else { &WRONG_PORTABLE };
         let of_slab = if of_slab { &WRONG_SLAB_SUBGROUP } else { &WRONG_SLAB };
@@ -153,11 +154,11 @@ fn what_wgpu_refuses_is_an_error_of_ours() {
     let Backend::Gpu(gpu) = common::device::gpu().backend() else { panic!("not a GPU") };
     let weights = golden::load("single_layer").weights();
     for (from, to) in [("fn chain(", "fn chain)("), ("@binding(4)", "@binding(9)")] {
-        let mut network = Network::new(weights.config(), gpu.limits(), weights.element()).unwrap();
-        for pipeline in &mut network.pipelines {
+        let mut planner = Planner::new(weights.config(), gpu.limits(), weights.element()).unwrap();
+        for pipeline in &mut planner.network.pipelines {
             pipeline.kernel = mutant(pipeline.kernel, pipeline.variant, from, to);
         }
-        let lstm = lstm_of(gpu, network, &weights);
+        let lstm = lstm_of(gpu, planner, &weights);
         let result = lstm.forward(Array3::zeros((2, 1, weights.config().input_size())).view(), None);
         assert!(matches!(&result, Err(Error::Internal { .. })), "{from} → {to}: {result:?}");
     }

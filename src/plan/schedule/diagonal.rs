@@ -1,9 +1,12 @@
 //! `diagonal`: as `single`, with up to four layers in one dispatch, each a time step behind the layer below. A layer reads
 //! what the layer below wrote into h in the dispatch before.
 
-use super::AdmittedSchedule;
+use std::sync::Arc;
+
+use super::NetworkSchedule;
 use super::fused::{FusedSteps, slot_of};
 use crate::batch::Packing;
+use crate::error::Error;
 use crate::kernels::{SLOTS, Slot, TimeStep};
 use crate::plan::buffers::BufferOptions;
 use crate::plan::call::{CallPlan, Span};
@@ -12,24 +15,26 @@ use crate::plan::network::Network;
 use crate::tuning::Schedule;
 
 #[derive(Debug)]
-pub(super) struct DiagonalSchedule {
+struct DiagonalSchedule {
     steps: FusedSteps,
 }
 
-impl DiagonalSchedule {
-    /// In one direction, where a dispatch takes as many slots as there are layers, or four.
-    pub fn admit(network: &Network, packing: &Packing) -> Option<Self> {
-        let slots = SLOTS.min(network.layers.len());
-        if network.config.num_directions() > 1 || slots > network.limits.max_workgroups as usize {
-            return None;
-        }
-        FusedSteps::admit(network, packing, SLOTS).map(|steps| Self { steps })
+/// In one direction, where a dispatch takes as many slots as there are layers, or four.
+pub(super) fn plan(network: &mut Network) -> Result<Option<Arc<dyn NetworkSchedule>>, Error> {
+    let slots = SLOTS.min(network.layers.len());
+    if network.config.num_directions() > 1 || slots > network.limits.max_workgroups as usize {
+        return Ok(None);
     }
+    Ok(FusedSteps::plan(network)?.map(|steps| Arc::new(DiagonalSchedule { steps }) as Arc<_>))
 }
 
-impl AdmittedSchedule for DiagonalSchedule {
+impl NetworkSchedule for DiagonalSchedule {
     fn schedule(&self) -> Schedule {
         Schedule::Diagonal
+    }
+
+    fn admits(&self, network: &Network, packing: &Packing) -> bool {
+        self.steps.admits(network, packing, SLOTS)
     }
 
     fn buffers(&self) -> BufferOptions {

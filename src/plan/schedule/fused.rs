@@ -2,6 +2,7 @@
 //! reduction, for several layers or both directions.
 
 use crate::batch::Packing;
+use crate::error::Error;
 use crate::kernels::{FusedStep, FusedStepBuffers, Slot, TileShape, TimeStep};
 use crate::plan::call::Span;
 use crate::plan::dispatcher::{Dispatcher, Steps, Work};
@@ -18,18 +19,24 @@ pub(super) struct FusedSteps {
 }
 
 impl FusedSteps {
-    /// Where the weights are stacked, and what one dispatch computes for `layers` layers is not cut by a submission's
-    /// bound.
-    pub fn admit(network: &Network, packing: &Packing, layers: usize) -> Option<Self> {
-        let weights = network.stacked?;
-        let kernel = network.layers[0].fused.clone()?;
+    /// Where the weights are stacked.
+    pub fn plan(network: &mut Network) -> Result<Option<Self>, Error> {
+        let Some(weights) = network.stacked else { return Ok(None) };
+        let (shape, tiling) = (TileShape::of(&network.layouts.w_hh()), network.tiling);
+        let (directions, projected) = (network.config.num_directions(), network.config.proj_size() > 0);
+        let pipelines = FusedStep::pipelines(shape, &tiling, directions, projected);
+        Ok(Some(Self { kernel: network.kernel(shape, tiling, pipelines)?, weights }))
+    }
+
+    /// Where what one dispatch computes for `layers` layers is not cut by a submission's bound.
+    pub fn admits(&self, network: &Network, packing: &Packing, layers: usize) -> bool {
         let operations = |layer| {
             let x = TileShape::of(&network.layouts.w_ih(layer));
-            x.operations(packing.batch()) + kernel.shape.operations(packing.batch())
+            x.operations(packing.batch()) + self.kernel.shape.operations(packing.batch())
         };
-        let most = (0..network.layers.len()).map(operations).max()?;
+        let most = (0..network.layers.len()).map(operations).max().unwrap_or(0);
         let slots = (layers * network.config.num_directions()) as u64;
-        (most * slots <= SUBMISSION.operations).then_some(Self { kernel, weights })
+        most * slots <= SUBMISSION.operations
     }
 
     /// One step of so many slots, after `done` others.

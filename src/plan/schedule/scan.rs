@@ -2,10 +2,14 @@
 //! the weights in registers where they fit.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::AdmittedSchedule;
+use super::NetworkSchedule;
 use crate::batch::Packing;
-use crate::kernels::{Moment, SCAN_STEPS, Scan, ScanBuffers, ScanKernel};
+use crate::error::Error;
+use crate::kernels::{
+    Moment, PersistentScan, RecurrentScan, SCAN_STEPS, Scan, ScanBuffers, ScanKernel, TileShape,
+};
 use crate::plan::buffers::BufferOptions;
 use crate::plan::call::{CallPlan, Span};
 use crate::plan::dispatcher::{Dispatcher, Steps, Work};
@@ -15,31 +19,32 @@ use crate::program::BufferRef;
 use crate::tuning::Schedule;
 
 #[derive(Debug)]
-pub(super) struct ScanSchedule {
-    /// The kernel of each layer.
-    kernels: Vec<SizedKernel<ScanKernel>>,
+struct ScanSchedule {
+    /// One kernel serves every layer.
+    kernel: SizedKernel<ScanKernel>,
 }
 
-impl ScanSchedule {
-    /// Where a workgroup has an invocation for every hidden unit, there is no projection, and a dispatch takes the
-    /// whole batch.
-    pub fn admit(network: &Network, packing: &Packing) -> Option<Self> {
-        if network.config.proj_size() > 0 {
-            return None;
-        }
-        let most_workgroups = network.limits.max_workgroups as usize;
-        // The tiles may be lower than the network's.
-        let carries = |kernel: &SizedKernel<ScanKernel>| {
-            packing.batch().div_ceil(kernel.tiling.tallest()) <= most_workgroups
-        };
-        let kernels = network.layers.iter().map(|layer| layer.scan.clone().filter(carries));
-        kernels.collect::<Option<_>>().map(|kernels| Self { kernels })
-    }
+/// Where a workgroup has an invocation for every hidden unit, and there is no projection.
+pub(super) fn plan(network: &mut Network) -> Result<Option<Arc<dyn NetworkSchedule>>, Error> {
+    let carrying = network.tiling.carrying(network.config.hidden_size(), &network.limits);
+    let Some(tiling) = carrying.filter(|_| network.config.proj_size() == 0) else { return Ok(None) };
+    let (shape, directions) = (TileShape::of(&network.layouts.w_hh()), network.config.num_directions());
+    let pipelines = match tiling.persistent_rows() {
+        Some(rows) => vec![PersistentScan::pipeline(shape, &tiling, directions, rows)],
+        None => RecurrentScan::pipelines(shape, &tiling, directions),
+    };
+    Ok(Some(Arc::new(ScanSchedule { kernel: network.kernel(shape, tiling, pipelines)? })))
 }
 
-impl AdmittedSchedule for ScanSchedule {
+impl NetworkSchedule for ScanSchedule {
     fn schedule(&self) -> Schedule {
         Schedule::Scan
+    }
+
+    /// A dispatch takes the whole batch, in tiles that may be lower than the network's.
+    fn admits(&self, network: &Network, packing: &Packing) -> bool {
+        let tiles = packing.batch().div_ceil(self.kernel.tiling.tallest());
+        tiles <= network.limits.max_workgroups as usize
     }
 
     fn buffers(&self) -> BufferOptions {
@@ -48,7 +53,7 @@ impl AdmittedSchedule for ScanSchedule {
 
     fn dispatch(&self, dispatcher: &mut Dispatcher<'_>, span: &Span) {
         dispatcher.input_projection(span);
-        let kernel = &self.kernels[span.group];
+        let kernel = &self.kernel;
         let most = steps_of_scan(kernel, dispatcher.plan.packing.batch(), span.directions.len());
         dispatcher.for_each_chunk(span, (most, 0), |dispatcher, steps| scan(dispatcher, span, kernel, steps));
     }

@@ -1,9 +1,12 @@
 //! `single`: one dispatch a time step and layer, both directions in it, with the input's part in the same reduction: for
 //! calls of one time step.
 
-use super::AdmittedSchedule;
+use std::sync::Arc;
+
+use super::NetworkSchedule;
 use super::fused::{FusedSteps, slot_of};
 use crate::batch::Packing;
+use crate::error::Error;
 use crate::kernels::{Slot, TimeStep};
 use crate::plan::buffers::BufferOptions;
 use crate::plan::call::{CallPlan, Span};
@@ -12,19 +15,21 @@ use crate::plan::network::Network;
 use crate::tuning::Schedule;
 
 #[derive(Debug)]
-pub(super) struct SingleSchedule {
+struct SingleSchedule {
     steps: FusedSteps,
 }
 
-impl SingleSchedule {
-    pub fn admit(network: &Network, packing: &Packing) -> Option<Self> {
-        FusedSteps::admit(network, packing, 1).map(|steps| Self { steps })
-    }
+pub(super) fn plan(network: &mut Network) -> Result<Option<Arc<dyn NetworkSchedule>>, Error> {
+    Ok(FusedSteps::plan(network)?.map(|steps| Arc::new(SingleSchedule { steps }) as Arc<_>))
 }
 
-impl AdmittedSchedule for SingleSchedule {
+impl NetworkSchedule for SingleSchedule {
     fn schedule(&self) -> Schedule {
         Schedule::Single
+    }
+
+    fn admits(&self, network: &Network, packing: &Packing) -> bool {
+        self.steps.admits(network, packing, 1)
     }
 
     fn buffers(&self) -> BufferOptions {

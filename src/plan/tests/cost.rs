@@ -8,7 +8,7 @@ use crate::config::LstmConfig;
 use crate::kernels::tests::limits;
 use crate::kernels::{Scan, TimeStep};
 use crate::plan::cost::{Machine, costs, count};
-use crate::plan::{Admitted, Network, admit, admit_or_step, most_sequences, schedule};
+use crate::plan::{Admitted, Network, Planner, most_sequences, schedule};
 use crate::program::Element;
 use crate::program::{DeviceLimits, Dispatch, SubgroupSizes, Submission};
 use crate::tuning::Schedule;
@@ -19,37 +19,39 @@ proptest! {
     // Counting leaps over dispatches that are alike; the program has every one.
     #[test]
     fn what_is_counted_is_what_the_program_does(case in cases()) {
-        let network = Network::new(&case.config, &case.limits, case.element).unwrap();
-        let Ok(most) = most_sequences(&network, case.budget) else { return Ok(()) };
+        let planner = Planner::new(&case.config, &case.limits, case.element).unwrap();
+        let network = &planner.network;
+        let Ok(most) = most_sequences(network, case.budget) else { return Ok(()) };
         let sequences: Vec<_> = case.lengths.iter().copied().enumerate().take(most).collect();
         let packing = Packing::new(sequences);
-        let Some(admitted) = admit(&network, &packing, case.schedule) else { return Ok(()) };
+        let Some(admitted) = planner.admit(&packing, case.schedule) else { return Ok(()) };
         let machine = Machine::of(&case.limits);
-        let total = count(&machine, &network, &packing, case.budget, &admitted).unwrap();
-        let program = schedule(&network, &packing, case.budget, admitted, u64::MAX).unwrap();
+        let total = count(&machine, network, &packing, case.budget, &admitted).unwrap();
+        let program = schedule(network, &packing, case.budget, admitted, u64::MAX).unwrap();
         let dispatches = || {
             let of = |s| -> Vec<_> { let s: &Submission = s; s.pass.dispatches.iter().map(|d| (s, d)).collect() };
             program.submissions.iter().flat_map(of)
         };
         prop_assert_eq!(total.dispatches, dispatches().count() as u64);
         prop_assert_eq!(total.operations, dispatches().map(|(_, dispatch)| dispatch.operations).sum::<u64>());
-        let bytes: usize = dispatches().map(|(s, dispatch)| weight_bytes(&network, s, dispatch)).sum();
+        let bytes: usize = dispatches().map(|(s, dispatch)| weight_bytes(network, s, dispatch)).sum();
         prop_assert_eq!(total.weight_bytes, bytes as u64);
         let product = |grid: [u32; 3]| grid.iter().map(|&n| u64::from(n)).product::<u64>();
         prop_assert_eq!(total.workgroups, dispatches().map(|(_, dispatch)| product(dispatch.grid)).sum::<u64>());
-        let steps: usize = dispatches().map(|(s, dispatch)| steps_within(&network, s, dispatch)).sum();
+        let steps: usize = dispatches().map(|(s, dispatch)| steps_within(network, s, dispatch)).sum();
         prop_assert_eq!(total.steps_within, steps as u64);
     }
 }
 
 #[test]
 fn counting_leaps_over_what_is_alike() {
-    let network = Network::new(&LstmConfig::new(4, 16), &limits(false, None), Element::F32).unwrap();
+    let planner = Planner::new(&LstmConfig::new(4, 16), &limits(false, None), Element::F32).unwrap();
+    let network = &planner.network;
     let packing = Packing::new(vec![(0, 1_000_000), (1, 1_000_000), (2, 500_000)]);
     for way in Schedule::ALL {
-        let admitted = admit_or_step(&network, &packing, way);
+        let admitted = planner.admit_or_step(&packing, way);
         let machine = Machine::of(&network.limits);
-        let total = count(&machine, &network, &packing, 1 << 40, &admitted).unwrap();
+        let total = count(&machine, network, &packing, 1 << 40, &admitted).unwrap();
         let blocks = 1_000_000_u64.div_ceil(16_384);
         assert!(total.calls <= 6 * blocks, "{way}: {total:?} for 1,000,000 steps");
     }
@@ -59,14 +61,15 @@ fn counting_leaps_over_what_is_alike() {
 fn a_scan_of_many_operations_costs_the_dispatches_that_it_takes() {
     for (software, hidden) in [(true, 256), (false, 16), (false, 256)] {
         let roomy = DeviceLimits { max_binding: 1 << 31, max_buffer: 1 << 31, ..limits(software, None) };
-        let network = Network::new(&LstmConfig::new(4, hidden), &roomy, Element::F32).unwrap();
+        let planner = Planner::new(&LstmConfig::new(4, hidden), &roomy, Element::F32).unwrap();
+        let network = &planner.network;
         let packing = Packing::new((0..2000).map(|b| (b, 200)).collect());
-        let admitted = admit_or_step(&network, &packing, Schedule::Scan);
-        let total = count(&Machine::of(&roomy), &network, &packing, 1 << 40, &admitted).unwrap();
-        let program = schedule(&network, &packing, 1 << 40, admitted, u64::MAX).unwrap();
+        let admitted = planner.admit_or_step(&packing, Schedule::Scan);
+        let total = count(&Machine::of(&roomy), network, &packing, 1 << 40, &admitted).unwrap();
+        let program = schedule(network, &packing, 1 << 40, admitted, u64::MAX).unwrap();
         let all: usize = program.submissions.iter().map(|s| s.pass.dispatches.len()).sum();
         assert_eq!(total.dispatches, all as u64);
-        let scans = all - dispatches_of(&network, &program, "input_projection");
+        let scans = all - dispatches_of(network, &program, "input_projection");
         // 127 steps a dispatch at H = 16; else a submission's operations bound it.
         assert!(if hidden == 16 { scans == 2 } else { scans > 2 }, "{scans}");
     }
@@ -89,9 +92,9 @@ fn the_model_chooses_what_was_the_fastest() {
         (both(LstmConfig::new(40, 512)), 4, 50, Schedule::Step),
         (LstmConfig::new(128, 128), 1, 1, Schedule::Single),
     ] {
-        let network = Network::new(&config, &lavapipe, Element::F32).unwrap();
+        let planner = Planner::new(&config, &lavapipe, Element::F32).unwrap();
         let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
-        let costs = costs(&network, &packing, 256 << 20).unwrap();
+        let costs = costs(&planner, &packing, 256 << 20).unwrap();
         assert_eq!(costs[0].schedule, fastest, "{config:?}, B {batch}, T {steps}: {costs:?}");
     }
 }
@@ -173,13 +176,13 @@ fn predictions() -> String {
         for (_, machine) in classes {
             let sizes = SubgroupSizes { min: 32, max: 32 };
             let limits = DeviceLimits { units: machine.units as u32, ..limits(false, Some(sizes)) };
-            let network = Network::new(&config, &limits, Element::F32).unwrap();
-            let admitted = Schedule::ALL.into_iter().filter_map(|s| admit(&network, &packing, s));
+            let planner = Planner::new(&config, &limits, Element::F32).unwrap();
+            let network = &planner.network;
             let cost = |way: Admitted| {
-                let total = count(&machine, &network, &packing, 256 << 20, &way).unwrap();
+                let total = count(&machine, network, &packing, 256 << 20, &way).unwrap();
                 total.cost(way.schedule())
             };
-            let costs: Vec<_> = admitted.map(cost).collect();
+            let costs: Vec<_> = planner.admitted(&packing).map(cost).collect();
             let best = costs.iter().min_by(|a, b| a.seconds.total_cmp(&b.seconds)).unwrap();
             let step = costs.iter().find(|cost| cost.schedule == Schedule::Step).unwrap();
             table += &format!(" {} {:.3} ({:.3}) |", best.schedule, best.seconds * 1e3, step.seconds * 1e3);

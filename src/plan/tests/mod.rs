@@ -7,7 +7,7 @@ mod walk;
 use proptest::prelude::*;
 
 use self::walk::Walk;
-use super::{Network, admit, admit_or_step, most_sequences, schedule};
+use super::{Network, Planner, most_sequences, schedule};
 use crate::batch::Packing;
 use crate::config::LstmConfig;
 use crate::error::Error;
@@ -65,8 +65,9 @@ proptest! {
 
     #[test]
     fn a_program_reads_what_was_written_and_wastes_nothing(case in cases()) {
-        let network = Network::new(&case.config, &case.limits, case.element).unwrap();
-        let most = match most_sequences(&network, case.budget) {
+        let planner = Planner::new(&case.config, &case.limits, case.element).unwrap();
+        let network = &planner.network;
+        let most = match most_sequences(network, case.budget) {
             Ok(most) => most,
             Err(Error::LimitExceeded { limit_name: "memory_budget", needed, .. }) => {
                 prop_assert!(needed > case.budget);
@@ -77,7 +78,7 @@ proptest! {
         let sequences: Vec<_> = case.lengths.iter().copied().enumerate().collect();
         for part in sequences.chunks(most) {
             let packing = Packing::new(part.to_vec());
-            let Some(admitted) = admit(&network, &packing, case.schedule) else {
+            let Some(admitted) = planner.admit(&packing, case.schedule) else {
                 prop_assert!(
                     (case.schedule == Schedule::Scan && case.config.proj_size() > 0)
                         || (case.schedule == Schedule::Diagonal && case.config.bidirectional())
@@ -86,8 +87,8 @@ proptest! {
                 );
                 return Ok(());
             };
-            let program = schedule(&network, &packing, case.budget, admitted, u64::MAX).unwrap();
-            let dispatches = Walk::new(&network, &packing, &program).run();
+            let program = schedule(network, &packing, case.budget, admitted, u64::MAX).unwrap();
+            let dispatches = Walk::new(network, &packing, &program).run();
             if !case.config.bidirectional() {
                 let names = ["input", "gates_x", "output", "between layers"];
                 let block = program.buffers.iter().filter(|b| names.contains(&b.name.as_str()));
@@ -97,10 +98,10 @@ proptest! {
                 continue;
             }
 
-            let input_projections = dispatches_of(&network, &program, "input_projection");
+            let input_projections = dispatches_of(network, &program, "input_projection");
             let steps = packing.steps() * (1 + usize::from(case.config.proj_size() > 0));
             let layers = case.config.num_layers();
-            let passes = dispatches_per_layer(&case.config, &network, &program);
+            let passes = dispatches_per_layer(&case.config, network, &program);
             let blocks = input_projections / (layers * passes);
             prop_assert_eq!(dispatches, layers * passes * (blocks + steps), "L·D'·(N + T·(1 + p))");
         }
@@ -121,12 +122,20 @@ fn dispatches_per_layer(config: &LstmConfig, network: &Network, program: &Progra
 }
 
 fn plan(config: &LstmConfig, batch: usize, steps: usize, budget: u64) -> (Network, Program) {
-    let network = Network::new(config, &limits(false, None), Element::F32).unwrap();
+    let planner = Planner::new(config, &limits(false, None), Element::F32).unwrap();
     let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
-    let program =
-        schedule(&network, &packing, budget, admit_or_step(&network, &packing, Schedule::Step), u64::MAX)
-            .unwrap();
-    (network, program)
+    let step = planner.admit_or_step(&packing, Schedule::Step);
+    let program = schedule(&planner.network, &packing, budget, step, u64::MAX).unwrap();
+    (planner.network, program)
+}
+
+/// Of schedules that cost the same the first is chosen.
+#[test]
+fn schedules_come_in_the_order_of_their_list() {
+    let planner = Planner::new(&LstmConfig::new(8, 8), &limits(false, None), Element::F32).unwrap();
+    let packing = Packing::new(vec![(0, 3)]);
+    let order: Vec<_> = planner.admitted(&packing).map(|admitted| admitted.schedule()).collect();
+    assert_eq!(order, Schedule::ALL);
 }
 
 #[test]
@@ -176,19 +185,15 @@ fn a_long_call_stays_within_the_default_limits_and_below_the_watchdog() {
 
 #[test]
 fn the_work_of_a_ragged_batch_grows_with_the_sum_of_its_lengths() {
-    let network =
-        Network::new(&LstmConfig::new(8, 8).with_bidirectional(true), &limits(false, None), Element::F32)
+    let planner =
+        Planner::new(&LstmConfig::new(8, 8).with_bidirectional(true), &limits(false, None), Element::F32)
             .unwrap();
+    let network = &planner.network;
     let operations = |lengths: &[usize]| -> u64 {
         let packing = Packing::new(lengths.iter().copied().enumerate().collect());
-        let program = schedule(
-            &network,
-            &packing,
-            256 << 20,
-            admit_or_step(&network, &packing, Schedule::Step),
-            u64::MAX,
-        )
-        .unwrap();
+        let program =
+            schedule(network, &packing, 256 << 20, planner.admit_or_step(&packing, Schedule::Step), u64::MAX)
+                .unwrap();
         program.submissions.iter().flat_map(|s| &s.pass.dispatches).map(|d| d.operations).sum()
     };
     // One long sequence among many short ones: as if the short ones did not fill its steps.
@@ -201,20 +206,20 @@ fn the_work_of_a_ragged_batch_grows_with_the_sum_of_its_lengths() {
 #[test]
 fn weights_and_batches_beyond_the_limits_are_refused_by_name() {
     let tiny = DeviceLimits { max_binding: 1 << 10, ..limits(false, None) };
-    let error = Network::new(&LstmConfig::new(100, 100), &tiny, Element::F32).unwrap_err();
+    let error = Planner::new(&LstmConfig::new(100, 100), &tiny, Element::F32).unwrap_err();
     assert!(
         matches!(&error, Error::LimitExceeded { what, needed: 160_000, limit: 1024, .. } if what == "weight_ih_l0"),
         "{error}"
     );
     let huge = LstmConfig::new(usize::MAX / 8, usize::MAX / 8);
-    let error = Network::new(&huge, &limits(false, None), Element::F32).unwrap_err();
+    let error = Planner::new(&huge, &limits(false, None), Element::F32).unwrap_err();
     assert!(matches!(error, Error::LimitExceeded { .. } | Error::SizeOverflow { .. }), "{error}");
 }
 
 #[test]
 fn the_advice_about_a_limit_is_true() {
     let refused = |hidden, element| {
-        let error = Network::new(&LstmConfig::new(1, hidden), &limits(false, None), element).unwrap_err();
+        let error = Planner::new(&LstmConfig::new(1, hidden), &limits(false, None), element).unwrap_err();
         let Error::LimitExceeded { advice, .. } = error else { panic!("{error}") };
         advice.unwrap()
     };
@@ -223,7 +228,7 @@ fn the_advice_about_a_limit_is_true() {
     assert_eq!([2897, 3000, 4096, 4097].map(|h| refused(h, Element::F32)), [as_f16, as_f16, as_f16, on_cpu]);
     for hidden in [2897, 3000, 4096] {
         assert!(
-            Network::new(&LstmConfig::new(1, hidden), &limits(false, None), Element::F16).is_ok(),
+            Planner::new(&LstmConfig::new(1, hidden), &limits(false, None), Element::F16).is_ok(),
             "{hidden}"
         );
     }
@@ -248,18 +253,19 @@ fn programs_keep_to_the_lowest_limits() {
                 LstmConfig::new(3, 20).with_bidirectional(true),
                 LstmConfig::new(3, 70).with_proj_size(9).with_bidirectional(true),
             ] {
-                let network = match Network::new(&config, &limits, Element::F32) {
-                    Ok(network) => network,
+                let planner = match Planner::new(&config, &limits, Element::F32) {
+                    Ok(planner) => planner,
                     Err(Error::LimitExceeded { .. }) => continue,
                     Err(other) => panic!("{other}"),
                 };
-                let most = most_sequences(&network, 256 << 20).unwrap();
+                let network = &planner.network;
+                let most = most_sequences(network, 256 << 20).unwrap();
                 for batch in [1, 9, 100] {
                     let packing = Packing::new((0..batch.min(most)).map(|b| (b, 300)).collect());
                     for way in Schedule::ALL {
-                        if let Some(way) = admit(&network, &packing, way) {
-                            let program = schedule(&network, &packing, 256 << 20, way, u64::MAX).unwrap();
-                            Walk::new(&network, &packing, &program).run();
+                        if let Some(way) = planner.admit(&packing, way) {
+                            let program = schedule(network, &packing, 256 << 20, way, u64::MAX).unwrap();
+                            Walk::new(network, &packing, &program).run();
                             planned += 1;
                         }
                     }
