@@ -1,10 +1,13 @@
 //! How arrays are laid out in the device's buffers: the length, contents, offsets and indices of weights, rows and states,
 //! each in one file. Every row is padded with zeros to whole `vec4f`, but for those of c.
 //!
-//! The shaders compute the same indices; `plan/tests/layout.rs` compares the constants and uniforms that they do it with.
+//! The shaders compute the same indices: `plan/tests/layout.rs` compares the constants and uniforms that they do it with, and
+//! `layout/tests.rs` what they read of a weight.
 
 mod rows;
 mod states;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 pub(crate) use rows::{GateRows, Rows, put_flushed};
