@@ -5,6 +5,8 @@
 //! dispatches are counted in wgpu's trace of one call. Some calls move many bytes for each of their few dispatches: the
 //! last column subtracts the time of a plain copy of input and output. `step` has the most dispatches of all schedules;
 //! `scan` has few, with up to 127 time steps each.
+//!
+//! `µs to plan` is what a new shape costs before its buffers are allocated: its program, as `Lstm::memory` plans it.
 
 #[path = "../tests/common/noop.rs"]
 mod noop;
@@ -42,8 +44,15 @@ fn recording(criterion: &mut Criterion) {
     let device = noop::device(wgpu::Trace::Off);
     println!("{}; wgpu-lstm {}", device.name(), env!("CARGO_PKG_VERSION"));
     println!(
-        "{:10} {:8} {:>10} {:>10} {:>10} {:>14} {:>14}",
-        "workload", "schedule", "dispatches", "µs a call", "µs to copy", "µs a dispatch", "less the copy"
+        "{:10} {:8} {:>10} {:>10} {:>10} {:>14} {:>14} {:>10}",
+        "workload",
+        "schedule",
+        "dispatches",
+        "µs a call",
+        "µs to copy",
+        "µs a dispatch",
+        "less the copy",
+        "µs to plan"
     );
     let mut group = criterion.benchmark_group("recording");
     let both = [Schedule::Step, Schedule::Scan];
@@ -61,9 +70,12 @@ fn recording(criterion: &mut Criterion) {
         let copy = median_micros(|| {
             black_box((input.clone(), output.clone()));
         });
+        let plan = median_micros(|| {
+            black_box(lstm.memory(steps, batch).expect("a legal call"));
+        });
         let each = |micros: f64| micros / count as f64;
         println!(
-            "{name:10} {schedule:8} {count:10} {micros:10.1} {copy:10.1} {:14.3} {:14.3}",
+            "{name:10} {schedule:8} {count:10} {micros:10.1} {copy:10.1} {:14.3} {:14.3} {plan:10.1}",
             each(micros),
             each(micros - copy)
         );
