@@ -187,7 +187,7 @@ mod tests {
     use crate::config::LstmConfig;
     use crate::error::{Error, StatePart};
 
-    /// Each call is wrong in what the one before it is, too, but for its first error.
+    /// Each case corrects the error that the case before it reports, and keeps the later ones.
     #[test]
     fn errors_are_reported_in_one_order() {
         let config = LstmConfig::new(3, 5).with_proj_size(2);
