@@ -6,11 +6,11 @@ use super::{cases, dispatches_of};
 use crate::batch::Packing;
 use crate::config::LstmConfig;
 use crate::kernels::tests::limits;
-use crate::kernels::{Scan, TimeStep};
+use crate::kernels::{Scan, Tiling, TimeStep};
 use crate::plan::cost::{Machine, costs, count};
 use crate::plan::{Admitted, Network, Planner, most_sequences, schedule};
 use crate::program::Element;
-use crate::program::{DeviceLimits, Dispatch, SubgroupSizes, Submission};
+use crate::program::{DeviceLimits, Dispatch, SubgroupSizes, Submission, padded};
 use crate::tuning::Schedule;
 
 proptest! {
@@ -40,6 +40,62 @@ proptest! {
         prop_assert_eq!(total.workgroups, dispatches().map(|(_, dispatch)| product(dispatch.grid)).sum::<u64>());
         let steps: usize = dispatches().map(|(s, dispatch)| steps_within(network, s, dispatch)).sum();
         prop_assert_eq!(total.steps_within, steps as u64);
+    }
+}
+
+/// The formulas of docs/performance.md, with its letters, for a call in one block: dispatches, and bytes of weights.
+fn documented(network: &Network, schedule: Schedule, t: usize, b: usize) -> [usize; 2] {
+    let config = &network.config;
+    let (l, d, h) = (config.num_layers(), config.num_directions(), config.hidden_size());
+    let (o, h_padded, p_size) = (padded(config.output_size()), padded(h), padded(config.proj_size()));
+    let p = usize::from(p_size > 0);
+    let r = t * b;
+    let tiles = |tiling: &Tiling, rows: usize| {
+        let height = tiling.heights().find(|&height| height as usize >= rows);
+        rows.div_ceil(height.map_or(tiling.tallest(), |height| height as usize))
+    };
+    let steps = t * tiles(&network.tiling, b);
+    let sum = |of: &dyn Fn(usize) -> usize| -> usize {
+        let input = |layer: usize| if layer == 0 { padded(config.input_size()) } else { d * o };
+        d * (0..l).map(|layer| of(input(layer))).sum::<usize>() * network.element.words() / 4
+    };
+    let ahead = |input: usize| 4 * h * input * tiles(&network.tiling, r);
+    let step = |input: usize| ahead(input) + (4 * h * o + h_padded * p_size) * steps;
+    let fused = |input: usize| (4 * h * (input + o) + h_padded * p_size) * steps;
+    match schedule {
+        Schedule::Step => [l * (1 + t * (1 + p)), sum(&step)],
+        Schedule::Scan => {
+            let tiling = network.tiling.carrying(h, &network.limits).unwrap();
+            let dispatches = t.div_ceil(127);
+            let workgroups = match tiling.persistent_rows() {
+                Some(_) => dispatches * b.div_ceil(tiling.rows_of_workgroup(0, b, d)),
+                None => t * tiles(&tiling, b),
+            };
+            [l * (1 + dispatches), sum(&|input| ahead(input) + 4 * h * o * workgroups)]
+        }
+        Schedule::Single => [l * t * (1 + p), sum(&fused)],
+        Schedule::Diagonal => {
+            let groups = (0..l).step_by(4).map(|first| (t + (l - first).min(4) - 1) * (1 + p));
+            [groups.sum(), sum(&fused)]
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn the_documented_formulas_are_what_is_counted(case in cases(), batch in 1..40usize, steps in 1..300usize) {
+        let limits = DeviceLimits { max_binding: 1 << 30, max_buffer: 1 << 30, ..case.limits };
+        let planner = Planner::new(&case.config, &limits, case.element).unwrap();
+        let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
+        for admitted in planner.admitted(&packing) {
+            let machine = Machine::of(&limits);
+            let total = count(&machine, &planner.network, &packing, 1 << 40, &admitted).unwrap();
+            let counted = [total.dispatches as usize, total.weight_bytes as usize / 4];
+            let [dispatches, words] = documented(&planner.network, admitted.schedule(), steps, batch);
+            prop_assert_eq!(counted, [dispatches, words], "{}", admitted.schedule());
+        }
     }
 }
 
