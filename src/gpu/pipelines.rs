@@ -19,14 +19,14 @@ pub(crate) struct Pipelines {
 #[derive(Debug)]
 pub(super) struct Pipeline {
     pub pipeline: wgpu::ComputePipeline,
-    pub kernel: Arc<Kernel>,
+    pub kernel: Arc<CompiledKernel>,
     /// Bytes of binding 0, the uniform.
     pub uniform_bytes: u32,
 }
 
 /// What the pipelines of a kernel share, and which of them are alive.
 #[derive(Debug)]
-pub(super) struct Kernel {
+pub(super) struct CompiledKernel {
     source: String,
     module: wgpu::ShaderModule,
     pub layout: wgpu::BindGroupLayout,
@@ -39,16 +39,16 @@ type Constants = Vec<(&'static str, f64)>;
 /// The kernels that the networks on a device have compiled.
 #[derive(Debug, Default)]
 pub(super) struct Kernels {
-    alive: Mutex<Vec<Weak<Kernel>>>,
+    alive: Mutex<Vec<Weak<CompiledKernel>>>,
 }
 
 impl Kernels {
-    fn find(&self, source: &str) -> Option<Arc<Kernel>> {
+    fn find(&self, source: &str) -> Option<Arc<CompiledKernel>> {
         lock(&self.alive).iter().filter_map(Weak::upgrade).find(|kernel| kernel.source == source)
     }
 
     /// Keeps a kernel, unless another thread was faster: then that one.
-    fn keep(&self, kernel: Kernel) -> Arc<Kernel> {
+    fn keep(&self, kernel: CompiledKernel) -> Arc<CompiledKernel> {
         let mut alive = lock(&self.alive);
         alive.retain(|known| known.strong_count() > 0);
         let known = alive.iter().filter_map(Weak::upgrade).find(|known| known.source == kernel.source);
@@ -60,7 +60,7 @@ impl Kernels {
     }
 }
 
-impl Kernel {
+impl CompiledKernel {
     fn find(&self, constants: &Constants) -> Option<Arc<Pipeline>> {
         let pipelines = lock(&self.pipelines);
         let same = pipelines.iter().filter(|(known, _)| known == constants);
@@ -122,7 +122,7 @@ impl Gpu {
         }
     }
 
-    fn compile_kernel(&self, kernel: &KernelSpec, source: String) -> Kernel {
+    fn compile_kernel(&self, kernel: &KernelSpec, source: String) -> CompiledKernel {
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(kernel.name),
             source: wgpu::ShaderSource::Wgsl(source.as_str().into()),
@@ -137,10 +137,10 @@ impl Gpu {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        Kernel { source, module, layout, pipeline_layout, pipelines: Mutex::default() }
+        CompiledKernel { source, module, layout, pipeline_layout, pipelines: Mutex::default() }
     }
 
-    fn compile_pipeline(&self, spec: &PipelineSpec, kernel: &Arc<Kernel>) -> Pipeline {
+    fn compile_pipeline(&self, spec: &PipelineSpec, kernel: &Arc<CompiledKernel>) -> Pipeline {
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(spec.kernel.name),
             layout: Some(&kernel.pipeline_layout),

@@ -3,7 +3,7 @@
 use super::common::{ACTIVATION, CELL, CHAIN, STEP_CELL, TILE, TILE_PRODUCT, TIME_STEP, WEIGHTS};
 use super::tile::{TileShape, Tiling};
 use super::time_step::{TimeStep, step_constants};
-use crate::program::{Binding, BufferRef, Kernel, KernelSpec, Named, PipelineSpec, Text};
+use crate::program::{Binding, BufferRef, KernelSpec, KernelTypes, Named, PipelineSpec, Text};
 
 pub(super) const FUSED_STEP: KernelSpec = KernelSpec {
     name: "fused_step",
@@ -56,7 +56,7 @@ impl Named for FusedStepBuffers {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FusedStep;
 
-impl Kernel for FusedStep {
+impl KernelTypes for FusedStep {
     type Uniform = TimeStep;
     type Buffers = FusedStepBuffers;
 }

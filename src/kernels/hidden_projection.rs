@@ -3,7 +3,7 @@
 use super::common::{CHAIN, TILE, TILE_PRODUCT, TIME_STEP, WEIGHTS};
 use super::tile::{TileShape, Tiling};
 use super::time_step::TimeStep;
-use crate::program::{Binding, BufferRef, Kernel, KernelSpec, Named, PipelineSpec, Text};
+use crate::program::{Binding, BufferRef, KernelSpec, KernelTypes, Named, PipelineSpec, Text};
 
 pub(super) const HIDDEN_PROJECTION: KernelSpec = KernelSpec {
     name: "hidden_projection",
@@ -44,7 +44,7 @@ impl Named for HiddenProjectionBuffers {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HiddenProjection;
 
-impl Kernel for HiddenProjection {
+impl KernelTypes for HiddenProjection {
     type Uniform = TimeStep;
     type Buffers = HiddenProjectionBuffers;
 }

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::common::{CHAIN, TILE, TILE_PRODUCT, WEIGHTS};
 use super::tile::{TileShape, Tiling};
-use crate::program::{Binding, BufferRef, Kernel, KernelSpec, Named, PipelineSpec, Text};
+use crate::program::{Binding, BufferRef, KernelSpec, KernelTypes, Named, PipelineSpec, Text};
 
 pub(super) const INPUT_PROJECTION: KernelSpec = KernelSpec {
     name: "input_projection",
@@ -58,7 +58,7 @@ impl Named for InputProjectionBuffers {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InputProjection;
 
-impl Kernel for InputProjection {
+impl KernelTypes for InputProjection {
     type Uniform = Block;
     type Buffers = InputProjectionBuffers;
 }

@@ -3,7 +3,7 @@
 use super::common::{ACTIVATION, CELL, CHAIN, STEP_CELL, TILE, TILE_PRODUCT, TIME_STEP, WEIGHTS};
 use super::tile::{TileShape, Tiling};
 use super::time_step::{TimeStep, step_constants};
-use crate::program::{Binding, BufferRef, Kernel, KernelSpec, Named, PipelineSpec, Text};
+use crate::program::{Binding, BufferRef, KernelSpec, KernelTypes, Named, PipelineSpec, Text};
 
 pub(super) const RECURRENT_STEP: KernelSpec = KernelSpec {
     name: "recurrent_step",
@@ -53,7 +53,7 @@ impl Named for RecurrentStepBuffers {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecurrentStep;
 
-impl Kernel for RecurrentStep {
+impl KernelTypes for RecurrentStep {
     type Uniform = TimeStep;
     type Buffers = RecurrentStepBuffers;
 }

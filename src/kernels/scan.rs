@@ -4,7 +4,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::tile::{SLAB, TileShape};
-use crate::program::{Binding, BufferRef, Kernel, Named};
+use crate::program::{Binding, BufferRef, KernelTypes, Named};
 
 /// Time steps of a dispatch at most: with the head they make 4 KiB of uniforms, a quarter of what every device binds.
 pub(crate) const SCAN_STEPS: usize = 127;
@@ -90,7 +90,7 @@ impl Named for ScanBuffers {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ScanKernel;
 
-impl Kernel for ScanKernel {
+impl KernelTypes for ScanKernel {
     type Uniform = Scan;
     type Buffers = ScanBuffers;
 }

@@ -12,7 +12,7 @@ use crate::kernels::{
     Block, HiddenProjection, HiddenProjectionBuffers, InputProjection, InputProjectionBuffers, TileShape,
     TimeStep,
 };
-use crate::program::{BindSet, BufferRef, Kernel, Named, ProgramBuilder, ResidentRef};
+use crate::program::{BindSet, BufferRef, KernelTypes, Named, ProgramBuilder, ResidentRef};
 
 /// Where dispatches go.
 pub(crate) trait Sink {
@@ -98,7 +98,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// Dispatches a kernel for the rows and slots of its work.
-    pub fn dispatch<K: Kernel>(
+    pub fn dispatch<K: KernelTypes>(
         &mut self,
         kernel: &SizedKernel<K>,
         buffers: &K::Buffers,

@@ -97,8 +97,8 @@ impl Binding {
     }
 }
 
-/// What a dispatch of a kernel takes.
-pub(crate) trait Kernel {
+/// The types of what a dispatch of a kernel takes.
+pub(crate) trait KernelTypes {
     /// Binding 0.
     type Uniform: bytemuck::Pod;
     /// The other bindings.

@@ -14,7 +14,9 @@ mod transfer;
 
 pub(crate) use buffer::{BufferRef, BufferSpec, Owner, ResidentRef};
 pub(crate) use builder::{ProgramBuilder, SubmissionLimits};
-pub(crate) use kernel::{Access, Binding, Element, Kernel, KernelSpec, Named, PipelineSpec, Text, Variant};
+pub(crate) use kernel::{
+    Access, Binding, Element, KernelSpec, KernelTypes, Named, PipelineSpec, Text, Variant,
+};
 pub(crate) use limits::{DeviceLimits, SubgroupSizes};
 pub(crate) use pass::{BindSet, Dispatch, Pass};
 pub(crate) use transfer::{Contents, Held, Host, Transfer, Turn};
