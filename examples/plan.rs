@@ -10,8 +10,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use clap::{Parser, ValueEnum};
+use anyhow::{Context, Result};
+use clap::Parser;
 use wgpu_lstm::inspect::{DeviceClass, Inspection, Kernel};
 use wgpu_lstm::{LstmConfig, Precision, Schedule};
 
@@ -46,8 +46,8 @@ struct Arguments {
     #[arg(long, value_parser = parse_schedule)]
     schedule: Option<Schedule>,
     /// The class of devices
-    #[arg(long, value_enum, default_value = "hardware")]
-    class: Class,
+    #[arg(long, value_parser = parse_class, default_value = "hardware")]
+    class: DeviceClass,
     /// Write the kernels into this folder instead of printing the program
     #[arg(long, value_name = "DIR")]
     kernels: Option<PathBuf>,
@@ -56,18 +56,17 @@ struct Arguments {
     all: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Class {
-    Hardware,
-    Software,
-    SoftwareWithoutSubgroups,
+fn parse_schedule(name: &str) -> Result<Schedule> {
+    named(&Schedule::ALL, Schedule::name, name)
 }
 
-fn parse_schedule(name: &str) -> Result<Schedule> {
-    match Schedule::ALL.into_iter().find(|schedule| schedule.name() == name) {
-        Some(schedule) => Ok(schedule),
-        None => bail!("one of {}", Schedule::ALL.map(Schedule::name).join(", ")),
-    }
+fn parse_class(name: &str) -> Result<DeviceClass> {
+    named(&DeviceClass::ALL, DeviceClass::name, name)
+}
+
+fn named<T: Copy>(all: &[T], name_of: fn(T) -> &'static str, name: &str) -> Result<T> {
+    let names = || all.iter().map(|&it| name_of(it)).collect::<Vec<_>>().join(", ");
+    all.iter().copied().find(|&it| name_of(it) == name).with_context(|| format!("one of {}", names()))
 }
 
 fn main() -> Result<()> {
@@ -77,14 +76,9 @@ fn main() -> Result<()> {
         .with_num_layers(arguments.layers)
         .with_bidirectional(arguments.bidirectional);
     let precision = if arguments.half { Precision::F16 } else { Precision::F32 };
-    let class = match arguments.class {
-        Class::Hardware => DeviceClass::Hardware,
-        Class::Software => DeviceClass::Software,
-        Class::SoftwareWithoutSubgroups => DeviceClass::SoftwareWithoutSubgroups,
-    };
-    let inspection = Inspection::new(&config, precision, class)?;
+    let inspection = Inspection::new(&config, precision, arguments.class)?;
     match &arguments.kernels {
-        Some(folder) if arguments.all => write_kernels(class.kernels()?, folder),
+        Some(folder) if arguments.all => write_kernels(arguments.class.kernels()?, folder),
         Some(folder) => write_kernels(inspection.kernels(), folder),
         None => print_program(&inspection, &arguments),
     }

@@ -6,6 +6,10 @@
 
 use std::ops::Range;
 
+/// Bytes that a sequence takes on the host: its index and length, sorted, packed, in the key of the program, and where
+/// dispatches change while they are counted.
+pub(crate) const SEQUENCE_BYTES: usize = 128;
+
 /// A batch of sequences, packed. Takes memory for its sequences, and none for their time steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Packing {
@@ -47,6 +51,11 @@ impl Packing {
         }
         stretches.push(next);
         Self { order, lengths, stretches }
+    }
+
+    /// Packs `batch` sequences of `steps` steps each, in the caller's order.
+    pub fn equal(steps: usize, batch: usize) -> Self {
+        Self::new((0..batch).map(|b| (b, steps)).collect())
     }
 
     /// B, the number of sequences.

@@ -73,7 +73,7 @@ impl GpuEngine {
         let parts = [(batch / most, most), (1, batch % most)];
         let mut total = Vec::new();
         for (count, batch) in parts.into_iter().filter(|&(count, batch)| count > 0 && batch > 0) {
-            let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
+            let packing = Packing::equal(steps, batch);
             let of_part = costs(&self.planner, &packing, options.memory_budget)?;
             total = added(&total, &of_part, count as u64);
         }

@@ -3,7 +3,7 @@
 use super::cache::{Bytes, Cache, Key};
 use super::run::kept_lists;
 use super::{GpuEngine, Options};
-use crate::batch::Packing;
+use crate::batch::{Packing, SEQUENCE_BYTES};
 use crate::call::Sequences;
 use crate::error::Error;
 use crate::host_memory::{check_memory, host_out_of_memory};
@@ -71,10 +71,6 @@ impl GpuEngine {
         self.of_call(options, self.parts(options, sequences)?)
     }
 }
-
-/// Bytes that a sequence takes: its index and length, sorted, packed, in the key of the program, and where dispatches
-/// change while they are counted.
-const SEQUENCE_BYTES: usize = 128;
 
 impl GpuEngine {
     /// Refuses a call that the host has no memory for. A call itself does so in two steps: it

@@ -45,7 +45,7 @@ pub(crate) struct Options {
 impl GpuEngine {
     /// Uploads the weights. Pipelines are compiled when a call first needs them.
     pub async fn new(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
-        let planner = Planner::new(weights.config(), gpu.limits(), weights.element())?;
+        let planner = Planner::new(weights.config(), gpu.limits(), weights.precision().element())?;
         Self::with_planner(gpu, planner, weights).await
     }
 

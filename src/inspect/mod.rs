@@ -18,13 +18,12 @@
 
 mod text;
 
-use crate::batch::Packing;
+use crate::batch::{Packing, SEQUENCE_BYTES};
 use crate::call::Sequences;
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::host_memory::{check_memory, host_out_of_memory};
 use crate::plan::{Planner, costs, list_bytes, most_sequences, schedule};
-use crate::program::Element;
 use crate::program::{DeviceLimits, SubgroupSizes};
 use crate::tuning::{Cost, DEFAULT_MEMORY_BUDGET, Schedule};
 use crate::weights::Precision;
@@ -131,11 +130,7 @@ impl Inspection {
     ///
     /// As [`Lstm::new`](crate::Lstm::new) on a device with these limits.
     pub fn new(config: &LstmConfig, precision: Precision, class: DeviceClass) -> Result<Self, Error> {
-        let element = match precision {
-            Precision::F32 => Element::F32,
-            Precision::F16 => Element::F16,
-        };
-        let planner = Planner::new(config, &class.limits(), element)?;
+        let planner = Planner::new(config, &class.limits(), precision.element())?;
         Ok(Self { class, planner, memory_budget: DEFAULT_MEMORY_BUDGET })
     }
 
@@ -154,8 +149,7 @@ impl Inspection {
     /// [`Error::NoTimeSteps`], [`Error::ZeroSize`] for no sequence, [`Error::SizeOverflow`], [`Error::LimitExceeded`],
     /// [`Error::OutOfMemory`] if the host has no memory for the lists.
     pub fn costs(&self, steps: usize, batch: usize) -> Result<Vec<Cost>, Error> {
-        let packing = self.packing(steps, batch)?;
-        self.check_memory(&packing, 0)?;
+        let packing = self.packing(steps, batch, 0)?;
         costs(&self.planner, &packing, self.memory_budget)
     }
 
@@ -167,18 +161,20 @@ impl Inspection {
     ///
     /// As for [`costs`](Self::costs); [`Error::Unsupported`] if the schedule can't compute the network.
     pub fn program(&self, steps: usize, batch: usize, wanted: Option<Schedule>) -> Result<String, Error> {
-        let packing = self.packing(steps, batch)?;
-        self.check_memory(&packing, u64::MAX)?;
-        let costs = costs(&self.planner, &packing, self.memory_budget)?;
-        let cheapest = costs.first().map_or(Schedule::Step, |cost| cost.schedule);
-        let admitted =
-            self.planner.admit(&packing, wanted.unwrap_or(cheapest)).ok_or(Error::Unsupported {
-                what: "this schedule for this network",
-                reason: "Inspection::costs lists those that can compute it",
-            })?;
-        let way = admitted.schedule();
+        let packing = self.packing(steps, batch, u64::MAX)?;
+        let wanted = match wanted {
+            Some(wanted) => wanted,
+            None => {
+                let costs = costs(&self.planner, &packing, self.memory_budget)?;
+                costs.first().map_or(Schedule::Step, |cost| cost.schedule)
+            }
+        };
+        let admitted = self.planner.admit(&packing, wanted).ok_or(Error::Unsupported {
+            what: "this schedule for this network",
+            reason: "Inspection::costs lists those that can compute it",
+        })?;
         let program = schedule(&self.planner.network, &packing, self.memory_budget, admitted, u64::MAX)?;
-        Ok(text::of_program(self.class, &self.planner.network, &program, way, (steps, batch)))
+        Ok(text::of_program(self.class, &self.planner.network, &program, wanted, (steps, batch)))
     }
 
     /// Every kernel that a call of this network may use on this class of devices, with the constants of each pipeline.
@@ -186,22 +182,19 @@ impl Inspection {
         self.planner.network.pipelines.iter().map(text::of_pipeline).collect()
     }
 
-    /// Refuses a call if the host has no memory for its lists, of which submissions are kept up to `keep` bytes.
-    fn check_memory(&self, packing: &Packing, keep: u64) -> Result<(), Error> {
-        let sizes = (packing.steps(), packing.batch());
-        let lists = list_bytes(&self.planner.network, self.memory_budget, keep, sizes);
-        // Text takes about as much as the list that it is written from.
-        check_memory::<u8>(lists.saturating_mul(2)).map_err(host_out_of_memory)
-    }
-
-    fn packing(&self, steps: usize, batch: usize) -> Result<Packing, Error> {
+    /// The first part of a batch, if the host has memory for it and for its lists, of which submissions are kept up to
+    /// `keep` bytes.
+    fn packing(&self, steps: usize, batch: usize, keep: u64) -> Result<Packing, Error> {
         if batch == 0 {
             return Err(Error::ZeroSize { what: "the batch" });
         }
-        Sequences::new(&self.planner.network.config, steps, batch, None)?;
-        // A larger batch goes through in parts of this size.
-        let batch = batch.min(most_sequences(&self.planner.network, self.memory_budget)?);
-        let sequences = Sequences::new(&self.planner.network.config, steps, batch, None)?;
-        Ok(Packing::new(sequences.longest_first()))
+        let (network, budget) = (&self.planner.network, self.memory_budget);
+        Sequences::new(&network.config, steps, batch, None)?;
+        let batch = batch.min(most_sequences(network, budget)?);
+        // Text takes about as much as the list that it is written from.
+        let lists = list_bytes(network, budget, keep, (steps, batch)).saturating_mul(2);
+        let bytes = lists.saturating_add(batch.saturating_mul(SEQUENCE_BYTES));
+        check_memory::<u8>(bytes).map_err(host_out_of_memory)?;
+        Ok(Packing::equal(steps, batch))
     }
 }

@@ -108,8 +108,7 @@ fn lines_of_dispatch(
         };
         let _ = writeln!(text, "    {:12} {access:12} {buffer}", binding.name);
     }
-    let bytes = &submission.pass.uniforms[dispatch.uniform as usize..];
-    let lines = describe_uniform(pipeline.kernel, bytes, z as usize);
+    let lines = describe_uniform(pipeline.kernel, &submission.pass, dispatch);
     let mut label = uniform[0].name;
     for line in lines {
         let _ = writeln!(text, "    {label:12} {line}");

@@ -22,23 +22,20 @@ pub(crate) use scan::{Moment, SCAN_STEPS, Scan, ScanBuffers, ScanKernel};
 pub(crate) use tile::{TileShape, Tiling};
 pub(crate) use time_step::{SLOTS, Slot, TimeStep};
 
-use crate::program::KernelSpec;
+use crate::program::{Dispatch, KernelSpec, Pass};
 
-/// The fields of a dispatch's uniform as lines of text; `slots` is the depth of its grid.
-pub(crate) fn describe_uniform(kernel: &KernelSpec, bytes: &[u8], slots: usize) -> Vec<String> {
+/// The fields of a dispatch's uniform as lines of text.
+pub(crate) fn describe_uniform(kernel: &KernelSpec, pass: &Pass, dispatch: &Dispatch) -> Vec<String> {
+    let slots = dispatch.grid[2] as usize;
     match kernel.name {
-        "input_projection" => vec![format!("{:?}", of_bytes::<Block>(bytes))],
-        "recurrent_scan" | "persistent_scan" => of_bytes::<Scan>(bytes).describe(slots),
+        "input_projection" => vec![format!("{:?}", pass.uniform::<Block>(dispatch))],
+        "recurrent_scan" | "persistent_scan" => pass.uniform::<Scan>(dispatch).describe(slots),
         "recurrent_step" | "fused_step" | "hidden_projection" => {
-            let step = of_bytes::<TimeStep>(bytes);
+            let step = pass.uniform::<TimeStep>(dispatch);
             step.slots[..slots.min(SLOTS)].iter().map(|slot| slot.describe(kernel.name)).collect()
         }
         other => panic!("{other} has a uniform that nothing describes"),
     }
-}
-
-fn of_bytes<U: bytemuck::Pod>(bytes: &[u8]) -> U {
-    bytemuck::pod_read_unaligned(&bytes[..size_of::<U>()])
 }
 
 /// Every kernel, in the order of `shaders/README.md`.

@@ -125,7 +125,7 @@ impl<'a> Dispatcher<'a> {
     /// x·W_ihᵀ for a whole block, for schedules that project the input ahead.
     pub fn input_projection(&mut self, span: &Span) {
         let plan = self.plan;
-        let kernel = &plan.network.layers[span.group].input;
+        let kernel = &plan.network.inputs[span.group];
         let weights = &plan.network.weights[span.group];
         let buffers = InputProjectionBuffers {
             weights: BufferRef::Resident(weights.w_ih),
@@ -162,11 +162,12 @@ impl<'a> Dispatcher<'a> {
         w_hr: Option<ResidentRef>,
     ) {
         let plan = self.plan;
-        let layer = &plan.network.layers[plan.buffers.groups[span.group].layers.start];
-        let Some(kernel) = &layer.projection else { return };
+        let Some(kernel) = &plan.network.projection else { return };
         let buffers = HiddenProjectionBuffers {
-            weights: BufferRef::Resident(w_hr.expect("a layer that projects has w_hr")),
-            unprojected: BufferRef::Program(plan.buffers.unprojected.expect("a layer that projects has it")),
+            weights: BufferRef::Resident(w_hr.expect("a network that projects has w_hr")),
+            unprojected: BufferRef::Program(
+                plan.buffers.unprojected.expect("a network that projects has it"),
+            ),
             h_next,
             output: plan.output_of(span),
         };

@@ -24,7 +24,9 @@ pub(crate) struct Network {
     pub weights: Vec<PerWeight<ResidentRef>>,
     /// Where one buffer holds every layer's matrices and another every bias: these.
     pub stacked: Option<Stacked>,
-    pub layers: Vec<Layer>,
+    /// The kernels that several schedules use: one a layer, and one for every layer.
+    pub inputs: Vec<SizedKernel<InputProjection>>,
+    pub projection: Option<SizedKernel<HiddenProjection>>,
 }
 
 /// Buffers of the weights of all layers.
@@ -32,13 +34,6 @@ pub(crate) struct Network {
 pub(crate) struct Stacked {
     pub matrices: ResidentRef,
     pub biases: ResidentRef,
-}
-
-/// The kernels of one layer that several schedules use.
-#[derive(Clone, Debug)]
-pub(crate) struct Layer {
-    pub input: SizedKernel<InputProjection>,
-    pub projection: Option<SizedKernel<HiddenProjection>>,
 }
 
 /// A kernel at one layer's sizes.
@@ -54,22 +49,20 @@ pub(crate) struct SizedKernel<K> {
 impl Network {
     pub fn new(config: &LstmConfig, limits: &DeviceLimits, element: Element) -> Result<Self, Error> {
         config.check()?;
-        let mut network = Self::without_layers(config, limits, element);
+        let mut network = Self::without_kernels(config, limits, element);
         network.place_weights().map_err(|error| match error {
             Error::LimitExceeded { what, needed, limit_name, limit, .. }
-                if Self::without_layers(config, limits, Element::F16).place_weights().is_ok() =>
+                if Self::without_kernels(config, limits, Element::F16).place_weights().is_ok() =>
             {
                 Error::LimitExceeded { what, needed, limit_name, limit, advice: Some(AS_F16) }
             }
             other => other,
         })?;
-        for layer in 0..config.num_layers() {
-            network.add_layer(layer)?;
-        }
+        network.add_kernels()?;
         Ok(network)
     }
 
-    fn without_layers(config: &LstmConfig, limits: &DeviceLimits, element: Element) -> Self {
+    fn without_kernels(config: &LstmConfig, limits: &DeviceLimits, element: Element) -> Self {
         Self {
             config: config.clone(),
             limits: *limits,
@@ -80,7 +73,8 @@ impl Network {
             resident: Vec::new(),
             weights: Vec::new(),
             stacked: None,
-            layers: Vec::new(),
+            inputs: Vec::new(),
+            projection: None,
         }
     }
 
@@ -164,19 +158,18 @@ impl Network {
         })
     }
 
-    fn add_layer(&mut self, layer: usize) -> Result<(), Error> {
+    fn add_kernels(&mut self) -> Result<(), Error> {
         let tiling = self.tiling;
-        let shape = TileShape::of(&self.layouts.w_ih(layer));
-        let input = self.kernel(shape, tiling, InputProjection::pipelines(shape, &tiling))?;
-        let projection = match self.layouts.w_hr() {
-            Some(w_hr) => {
-                let shape = TileShape::of(&w_hr);
-                let pipelines = HiddenProjection::pipelines(shape, &tiling, self.config.num_directions());
-                Some(self.kernel(shape, tiling, pipelines)?)
-            }
-            None => None,
-        };
-        self.layers.push(Layer { input, projection });
+        for layer in 0..self.config.num_layers() {
+            let shape = TileShape::of(&self.layouts.w_ih(layer));
+            let input = self.kernel(shape, tiling, InputProjection::pipelines(shape, &tiling))?;
+            self.inputs.push(input);
+        }
+        if let Some(w_hr) = self.layouts.w_hr() {
+            let shape = TileShape::of(&w_hr);
+            let pipelines = HiddenProjection::pipelines(shape, &tiling, self.config.num_directions());
+            self.projection = Some(self.kernel(shape, tiling, pipelines)?);
+        }
         Ok(())
     }
 
@@ -187,8 +180,8 @@ impl Network {
         tiling: Tiling,
         specs: Vec<PipelineSpec>,
     ) -> Result<SizedKernel<K>, Error> {
-        let groups = shape.columns.div_ceil(tiling.workgroup_size as usize);
-        check_workgroups(&self.limits, specs[0].kernel.name, groups)?;
+        let workgroups = shape.columns.div_ceil(tiling.workgroup_size as usize);
+        check_workgroups(&self.limits, specs[0].kernel.name, workgroups)?;
         let pipelines = specs
             .into_iter()
             .map(|spec| {

@@ -34,7 +34,6 @@ pub(crate) struct BindSet {
     pub buffers: Vec<BufferRef>,
 }
 
-#[cfg(test)]
 impl Pass {
     /// The uniform of one of the dispatches.
     pub fn uniform<U: bytemuck::Pod>(&self, dispatch: &Dispatch) -> U {

@@ -1,22 +1,14 @@
 //! A network's weights in the layout of the device's buffers.
 
-use super::{LayerWeights, LstmWeights, Precision};
+use super::{LayerWeights, LstmWeights};
 use crate::layout::{PerWeight, bias, gates, projection, stored};
 use crate::program::Element;
 
 impl LstmWeights {
-    /// How the device stores the matrices.
-    pub(crate) fn element(&self) -> Element {
-        match self.precision() {
-            Precision::F32 => Element::F32,
-            Precision::F16 => Element::F16,
-        }
-    }
-
     /// The words of each layer's weights; biases are f32 always.
     pub(crate) fn device_words(&self) -> impl Iterator<Item = PerWeight<Vec<u32>>> + '_ {
         (0..self.config().num_layers()).map(|layer| {
-            let (config, matrix) = (self.config(), self.element());
+            let (config, matrix) = (self.config(), self.precision().element());
             // The layer below leaves every direction's part padded.
             let width = if layer == 0 { config.input_size() } else { config.output_size() };
             let both = |lay_out: &dyn Fn(&LayerWeights) -> Vec<f32>| -> Vec<f32> {

@@ -24,7 +24,8 @@ use crate::weights::LstmWeights;
 fn lstm(case: &Golden, limits: impl Fn(DeviceLimits) -> DeviceLimits, edit: impl Fn(&mut Network)) -> Lstm {
     let Backend::Gpu(gpu) = common::device::gpu().backend() else { panic!("not a GPU") };
     let weights = case.weights();
-    let mut planner = Planner::new(weights.config(), &limits(*gpu.limits()), weights.element()).unwrap();
+    let mut planner =
+        Planner::new(weights.config(), &limits(*gpu.limits()), weights.precision().element()).unwrap();
     edit(&mut planner.network);
     lstm_of(gpu, planner, &weights)
 }

@@ -65,7 +65,7 @@ fn scans_are_right_with_weights_in_registers_or_in_memory() {
         let weights = LstmWeights::uniform(&config, 3).unwrap().to_precision(precision).unwrap();
         let lstm = |software, budget, schedule| {
             let limits = DeviceLimits { software, units: 4, ..*gpu.limits() };
-            let planner = Planner::new(&config, &limits, weights.element()).unwrap();
+            let planner = Planner::new(&config, &limits, weights.precision().element()).unwrap();
             let carrying = planner.network.tiling.carrying(40, &limits).unwrap();
             assert_eq!(carrying.persistent_rows().is_some(), software);
             let lstm = lstm_of(gpu, planner, &weights);

@@ -154,7 +154,8 @@ fn what_wgpu_refuses_is_an_error_of_ours() {
     let Backend::Gpu(gpu) = common::device::gpu().backend() else { panic!("not a GPU") };
     let weights = golden::load("single_layer").weights();
     for (from, to) in [("fn chain(", "fn chain)("), ("@binding(4)", "@binding(9)")] {
-        let mut planner = Planner::new(weights.config(), gpu.limits(), weights.element()).unwrap();
+        let mut planner =
+            Planner::new(weights.config(), gpu.limits(), weights.precision().element()).unwrap();
         for pipeline in &mut planner.network.pipelines {
             pipeline.kernel = mutant(pipeline.kernel, pipeline.variant, from, to);
         }

@@ -21,7 +21,7 @@ struct DiagonalSchedule {
 
 /// In one direction, where a dispatch takes as many slots as there are layers, or four.
 pub(super) fn plan(network: &mut Network) -> Result<Option<Arc<dyn NetworkSchedule>>, Error> {
-    let slots = SLOTS.min(network.layers.len());
+    let slots = SLOTS.min(network.config.num_layers());
     if network.config.num_directions() > 1 || slots > network.limits.max_workgroups as usize {
         return Ok(None);
     }

@@ -34,7 +34,7 @@ impl FusedSteps {
             let x = TileShape::of(&network.layouts.w_ih(layer));
             x.operations(packing.batch()) + self.kernel.shape.operations(packing.batch())
         };
-        let most = (0..network.layers.len()).map(operations).max().unwrap_or(0);
+        let most = (0..network.config.num_layers()).map(operations).max().unwrap_or(0);
         let slots = (layers * network.config.num_directions()) as u64;
         most * slots <= SUBMISSION.operations
     }

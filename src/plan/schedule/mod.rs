@@ -59,7 +59,8 @@ impl Planner {
 
     /// The schedule, if it can compute this batch.
     pub fn admit(&self, packing: &Packing, schedule: Schedule) -> Option<Admitted> {
-        self.admitted(packing).find(|admitted| admitted.schedule() == schedule)
+        let planned = self.schedules.iter().find(|planned| planned.schedule() == schedule)?;
+        planned.admits(&self.network, packing).then(|| Admitted(Arc::clone(planned)))
     }
 
     /// Every schedule that can compute this batch, in the order of [`Schedule::ALL`].

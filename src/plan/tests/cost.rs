@@ -2,13 +2,13 @@
 
 use proptest::prelude::*;
 
-use super::{cases, dispatches_of};
+use super::{admitted, cases, dispatches_of};
 use crate::batch::Packing;
 use crate::config::LstmConfig;
 use crate::kernels::tests::limits;
 use crate::kernels::{Scan, Tiling, TimeStep};
 use crate::plan::cost::{Machine, costs, count};
-use crate::plan::{Admitted, Network, Planner, most_sequences, schedule};
+use crate::plan::{Admitted, Network, Planner, schedule};
 use crate::program::Element;
 use crate::program::{DeviceLimits, Dispatch, SubgroupSizes, Submission, padded};
 use crate::tuning::Schedule;
@@ -19,12 +19,8 @@ proptest! {
     // Counting leaps over dispatches that are alike; the program has every one.
     #[test]
     fn what_is_counted_is_what_the_program_does(case in cases()) {
-        let planner = Planner::new(&case.config, &case.limits, case.element).unwrap();
+        let Some((planner, packing, admitted)) = admitted(&case) else { return Ok(()) };
         let network = &planner.network;
-        let Ok(most) = most_sequences(network, case.budget) else { return Ok(()) };
-        let sequences: Vec<_> = case.lengths.iter().copied().enumerate().take(most).collect();
-        let packing = Packing::new(sequences);
-        let Some(admitted) = planner.admit(&packing, case.schedule) else { return Ok(()) };
         let machine = Machine::of(&case.limits);
         let total = count(&machine, network, &packing, case.budget, &admitted).unwrap();
         let program = schedule(network, &packing, case.budget, admitted, u64::MAX).unwrap();
@@ -88,7 +84,7 @@ proptest! {
     fn the_documented_formulas_are_what_is_counted(case in cases(), batch in 1..40usize, steps in 1..300usize) {
         let limits = DeviceLimits { max_binding: 1 << 30, max_buffer: 1 << 30, ..case.limits };
         let planner = Planner::new(&case.config, &limits, case.element).unwrap();
-        let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
+        let packing = Packing::equal(steps, batch);
         for admitted in planner.admitted(&packing) {
             let machine = Machine::of(&limits);
             let total = count(&machine, &planner.network, &packing, 1 << 40, &admitted).unwrap();
@@ -119,7 +115,7 @@ fn a_scan_of_many_operations_costs_the_dispatches_that_it_takes() {
         let roomy = DeviceLimits { max_binding: 1 << 31, max_buffer: 1 << 31, ..limits(software, None) };
         let planner = Planner::new(&LstmConfig::new(4, hidden), &roomy, Element::F32).unwrap();
         let network = &planner.network;
-        let packing = Packing::new((0..2000).map(|b| (b, 200)).collect());
+        let packing = Packing::equal(200, 2000);
         let admitted = planner.admit_or_step(&packing, Schedule::Scan);
         let total = count(&Machine::of(&roomy), network, &packing, 1 << 40, &admitted).unwrap();
         let program = schedule(network, &packing, 1 << 40, admitted, u64::MAX).unwrap();
@@ -149,7 +145,7 @@ fn the_model_chooses_what_was_the_fastest() {
         (LstmConfig::new(128, 128), 1, 1, Schedule::Single),
     ] {
         let planner = Planner::new(&config, &lavapipe, Element::F32).unwrap();
-        let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
+        let packing = Packing::equal(steps, batch);
         let costs = costs(&planner, &packing, 256 << 20).unwrap();
         assert_eq!(costs[0].schedule, fastest, "{config:?}, B {batch}, T {steps}: {costs:?}");
     }
@@ -227,7 +223,7 @@ fn predictions() -> String {
         ("crowd: L2 H256 B256 T16", LstmConfig::new(256, 256).with_num_layers(2), 256, 16),
         ("stream: L1 H128 B1 T1", LstmConfig::new(128, 128), 1, 1),
     ] {
-        let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
+        let packing = Packing::equal(steps, batch);
         table += &format!("| {name} |");
         for (_, machine) in classes {
             let sizes = SubgroupSizes { min: 32, max: 32 };

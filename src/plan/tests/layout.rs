@@ -2,11 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::cases;
-use crate::batch::Packing;
+use super::{admitted, cases};
 use crate::kernels::{Block, Slot, TimeStep};
 use crate::layout::Layouts;
-use crate::plan::{Network, Planner, most_sequences, schedule};
+use crate::plan::{Network, schedule};
 use crate::program::{BufferRef, Dispatch, Program, Submission, VEC4};
 
 /// A dispatch with what it refers to.
@@ -144,12 +143,8 @@ proptest! {
 
     #[test]
     fn shaders_assume_the_layouts_of_their_buffers(case in cases()) {
-        let planner = Planner::new(&case.config, &case.limits, case.element).unwrap();
+        let Some((planner, packing, admitted)) = admitted(&case) else { return Ok(()) };
         let network = &planner.network;
-        let Ok(most) = most_sequences(network, case.budget) else { return Ok(()) };
-        let sequences: Vec<_> = case.lengths.iter().copied().enumerate().take(most).collect();
-        let packing = Packing::new(sequences);
-        let Some(admitted) = planner.admit(&packing, case.schedule) else { return Ok(()) };
         let program = schedule(network, &packing, case.budget, admitted, u64::MAX).unwrap();
         for submission in &program.submissions {
             for dispatch in &submission.pass.dispatches {

@@ -7,7 +7,7 @@ mod walk;
 use proptest::prelude::*;
 
 use self::walk::Walk;
-use super::{Network, Planner, most_sequences, schedule};
+use super::{Admitted, Network, Planner, most_sequences, schedule};
 use crate::batch::Packing;
 use crate::config::LstmConfig;
 use crate::error::Error;
@@ -58,6 +58,15 @@ fn cases() -> impl Strategy<Value = Case> {
             element,
         },
     )
+}
+
+/// The case's network, the first part of its batch, and its schedule; `None` if the case is refused.
+fn admitted(case: &Case) -> Option<(Planner, Packing, Admitted)> {
+    let planner = Planner::new(&case.config, &case.limits, case.element).unwrap();
+    let most = most_sequences(&planner.network, case.budget).ok()?;
+    let packing = Packing::new(case.lengths.iter().copied().enumerate().take(most).collect());
+    let admitted = planner.admit(&packing, case.schedule)?;
+    Some((planner, packing, admitted))
 }
 
 proptest! {
@@ -123,7 +132,7 @@ fn dispatches_per_layer(config: &LstmConfig, network: &Network, program: &Progra
 
 fn plan(config: &LstmConfig, batch: usize, steps: usize, budget: u64) -> (Network, Program) {
     let planner = Planner::new(config, &limits(false, None), Element::F32).unwrap();
-    let packing = Packing::new((0..batch).map(|b| (b, steps)).collect());
+    let packing = Packing::equal(steps, batch);
     let step = planner.admit_or_step(&packing, Schedule::Step);
     let program = schedule(&planner.network, &packing, budget, step, u64::MAX).unwrap();
     (planner.network, program)
@@ -261,7 +270,7 @@ fn programs_keep_to_the_lowest_limits() {
                 let network = &planner.network;
                 let most = most_sequences(network, 256 << 20).unwrap();
                 for batch in [1, 9, 100] {
-                    let packing = Packing::new((0..batch.min(most)).map(|b| (b, 300)).collect());
+                    let packing = Packing::equal(300, batch.min(most));
                     for way in Schedule::ALL {
                         if let Some(way) = planner.admit(&packing, way) {
                             let program = schedule(network, &packing, 256 << 20, way, u64::MAX).unwrap();
