@@ -5,10 +5,12 @@
 //   c_t, h_t = the cell of z
 //
 // Source  torch.nn.LSTM          Host  src/kernels/fused_step.rs
-// Needs   common/{activation,cell,chain,time_step,step_cell,tile}.wgsl, a twin of common/weights.wgsl (every layer's
+// Needs   common/{activation,cell,sum,time_step,step_cell,tile}.wgsl, a twin of common/weights.wgsl (every layer's
 //         w_ih and w_hh), a twin of common/tile_product.wgsl
 // Grid    x: tiles of hidden units, y: tiles of sequences, z: slots
 override REDUCTION: u32;   // M, the length of h's rows in vec4f
+override STRIDE: u32;      // f32 from one row of h_next and output to the next: H or O, padded to vec4f
+override PROJECTED: bool;  // hidden_projection comes next: h_next holds o ∘ tanh(c), and writes output
 
 const FROM_SEQUENCE = 0u;   // x is a row of a sequence
 const FROM_STATE = 1u;      // x is what the layer below left in h, one dispatch ago
@@ -43,4 +45,11 @@ fn operand_at(product: Product, i: u32) -> vec4f {
         return x[i];
     }
     return h[i];
+}
+
+fn store_h(place: Place, row: u32, h_t: f32) {
+    h_next[state_row(place, row) * STRIDE + place.column] = h_t;
+    if (!PROJECTED && has_output(place)) {
+        output[output_row(place, row) * STRIDE + place.column] = h_t;
+    }
 }

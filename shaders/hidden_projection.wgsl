@@ -3,7 +3,7 @@
 //   h_t[b,p] = Σ_j w_hr[p,j]·(o ∘ tanh c_t)[b,j]
 //
 // Source  torch.nn.LSTM, proj_size          Host  src/kernels/hidden_projection.rs
-// Needs   common/{chain,time_step,tile}.wgsl, a twin of common/weights.wgsl (w_hr), a twin of
+// Needs   common/{sum,time_step,tile}.wgsl, a twin of common/weights.wgsl (w_hr), a twin of
 //         common/tile_product.wgsl; a column n is four neighbouring p
 // Grid    x: tiles of p / 4, y: tiles of sequences, z: slots
 override REDUCTION: u32;   // M, the length of a row before it is projected, in vec4f
@@ -42,4 +42,11 @@ fn finish_row(place: Place, r: u32, projected: vec4f) {
             output[output_row(place, row) * COLUMNS + place.column] = h_t;
         }
     }
+}
+
+fn finish_rows(place: Place, r: u32, projected: mat4x4f) {
+    finish_row(place, r, projected[0]);
+    finish_row(place, r + 1u, projected[1]);
+    finish_row(place, r + 2u, projected[2]);
+    finish_row(place, r + 3u, projected[3]);
 }

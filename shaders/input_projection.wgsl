@@ -3,7 +3,7 @@
 //   gates_x[d,r,j] = (b_ih + b_hh)[d,j] + Σ_m w_ih[d,j,m]·x[r,m]     r: a time step of a sequence
 //
 // Source  torch.nn.LSTM          Host  src/kernels/input_projection.rs
-// Needs   common/{chain,tile}.wgsl, a twin of common/weights.wgsl (w_ih), a twin of common/tile_product.wgsl
+// Needs   common/{sum,tile}.wgsl, a twin of common/weights.wgsl (w_ih), a twin of common/tile_product.wgsl
 // Grid    x: tiles of hidden units, y: tiles of rows, z: directions
 override REDUCTION: u32;   // M, the length of x's rows in vec4f
 
@@ -23,8 +23,7 @@ struct Block {
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn input_projection(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     let direction = block.direction + group.z;
-    let unit = group.x * WORKGROUP_SIZE + local;
-    let place = Place(direction, unit, block.first_row + group.y * ROWS, block.rows);
+    let place = place_of(direction, group.x, block.first_row + group.y * ROWS, block.rows, local);
     let product = Product(direction * REDUCTION * 4u * COLUMNS, 0u, REDUCTION, 0u);
     finish_tile(place, tile_product(start_tile(place), place, product, local));
 }
@@ -42,4 +41,11 @@ fn finish_row(place: Place, r: u32, gates: vec4f) {
     if (row < place.rows && place.column < COLUMNS) {
         gates_x[(place.slot * block.gates_rows + row) * COLUMNS + place.column] = gates;
     }
+}
+
+fn finish_rows(place: Place, r: u32, gates: mat4x4f) {
+    finish_row(place, r, gates[0]);
+    finish_row(place, r + 1u, gates[1]);
+    finish_row(place, r + 2u, gates[2]);
+    finish_row(place, r + 3u, gates[3]);
 }

@@ -1,23 +1,22 @@
-// persistent_scan: recurrent_scan where the weights persist: each invocation reads those of its hidden unit
-// once, and keeps them in registers through all of the dispatch's time steps (Diamos et al., "Persistent
-// RNNs", 2016). A workgroup takes its sequences one after the other in each step.
+// persistent_scan: recurrent_scan where the weights persist: the invocations of a workgroup read those of all hidden
+// units once, and keep them in registers through all of the dispatch's time steps (Diamos et al., "Persistent RNNs",
+// 2016). An invocation has one block of the reduction axis and two gates of a unit: 64 registers.
 //
 //   for each t:  z_k = gates_x[d,t,b,k,j] + Σ_m w_hh[d,k,j,m]·h_{t-1}[d,b,m]     k in i, f, g, o
 //                c_t, h_t = the cell of z
 //
+// Each sequence of the workgroup belongs to the invocations of one part, one a unit, which add up its blocks and
+// update its cells side by side with the other sequences'.
+//
 // Source  torch.nn.LSTM          Host  src/kernels/persistent_scan.rs
-// Needs   common/{activation,cell,chain,scan}.wgsl, a twin of common/weights.wgsl (w_hh), a twin of
-//         common/slab.wgsl
-// Grid    x: 1, a workgroup has an invocation for every hidden unit; y: groups of sequences, z: directions
-override WORKGROUP_SIZE: u32;
-override REDUCTION: u32;    // M, the length of h's rows in vec4f
-override SLABS: u32;        // that M takes: at most 8
-override DIRECTIONS: u32;   // D
-override H_TILE: u32;       // M · (sequences of a workgroup at most, up to 16)
-override H_NEXT: u32;       // 4·H_TILE
-
-// The weights of eight vec4f of the reduction axis: 32 of each gate.
-alias Slab = array<mat4x4f, 8>;
+// Needs   common/{activation,cell,sum,scan}.wgsl, a twin of common/weights.wgsl (w_hh)
+// Grid    x: 1, y: groups of sequences, z: directions; a workgroup has PARTS invocations for every hidden unit
+override WORKGROUP_SIZE: u32;   // PARTS·H
+override PARTS: u32;            // 2·⌈M / 8⌉, also the sequences of a workgroup at most: part 2·k has block k of i and f, 2·k + 1 of g and o
+override REDUCTION: u32;        // M, the length of h's rows in vec4f
+override DIRECTIONS: u32;       // D
+override H_TILE: u32;           // PARTS·4·M
+override SHARED: u32;           // PARTS·WORKGROUP_SIZE
 
 @group(0) @binding(0) var<uniform> scan: Scan;
 @group(0) @binding(1) var<storage, read> weights: array<Weight>;     // [D, 4·M, H] of (i, f, g, o): w_hh
@@ -26,10 +25,8 @@ alias Slab = array<mat4x4f, 8>;
 @group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [D, B, H]: before and after
 @group(0) @binding(5) var<storage, read_write> output: array<f32>;   // [rows, D, 4·M]: h_t
 
-var<workgroup> h_tile: array<vec4f, H_TILE>;        // [sequences, M]: h_{t-1}
-var<workgroup> h_next: array<f32, H_NEXT>;          // [sequences, 4·M]: h_t
-var<private> c_tile: array<f32, 16>;                // [sequences] of the invocation's own unit
-var<private> held: array<Slab, 8>;                  // the last SLABS are the unit's weights
+var<workgroup> h_tile: array<f32, H_TILE>;          // [sequences, 4·M]: h_{t-1}, then h_t
+var<workgroup> shared_sums: array<vec2f, SHARED>;   // [sequences, PARTS, H]: two gates of a block
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn persistent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -38,81 +35,81 @@ fn persistent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocatio
     let rows = min(scan.rows, scan.batch - first);
     let state = direction * scan.batch + first;
     let width = 4u * REDUCTION;
-    let unit = min(local, COLUMNS - 1u);
-    hold_weights(direction * width * COLUMNS + unit);
-    start_slabs();
-    for (var r = 0u; r < rows; r += 1u) {
-        if (local < width) {   // the padding is copied too: it is zero
-            h_next[r * width + local] = h[(state + r) * width + local];
-        }
-        c_tile[r] = c[(state + r) * COLUMNS + unit];
+    let unit = local % COLUMNS;
+    let part = local / COLUMNS;
+    let block = SUM_BLOCK * (part / 2u);   // its first vec4f
+
+    let column = direction * width * COLUMNS + unit;
+    let w_0 = two_gates(column, block, part);
+    let w_1 = two_gates(column, block + 1u, part);
+    let w_2 = two_gates(column, block + 2u, part);
+    let w_3 = two_gates(column, block + 3u, part);
+    let w_4 = two_gates(column, block + 4u, part);
+    let w_5 = two_gates(column, block + 5u, part);
+    let w_6 = two_gates(column, block + 6u, part);
+    let w_7 = two_gates(column, block + 7u, part);
+
+    for (var i = local; i < rows * width; i += WORKGROUP_SIZE) {   // the padding is copied too: it is zero
+        h_tile[i] = h[state * width + i];
     }
-    // One loop over steps and sequences, with both barriers in every turn: measured on lavapipe, nested loops or
-    // barriers at r = 0 alone take 1.6 to 2 times as long.
-    var k = 0u;
-    var r = 0u;
-    while (k < scan.count) {
-        workgroupBarrier();   // every invocation has finished the step before
-        if (r == 0u) {
-            for (var x = local; x < rows * REDUCTION; x += WORKGROUP_SIZE) {
-                h_tile[x] = vec4f(h_next[4u * x], h_next[4u * x + 1u], h_next[4u * x + 2u], h_next[4u * x + 3u]);
-            }
+    let own = min(part, rows - 1u);   // the invocation's own sequence
+    let own_cell = (state + own) * COLUMNS + unit;
+    var c_t = c[own_cell];
+    for (var k = 0u; k < scan.count; k += 1u) {
+        let moment = scan.steps[k][direction];
+        let running = min(rows, max(moment.running, first) - first);   // those of the workgroup
+        let gates = gates_x[(moment.gates_row + min(first + own, moment.running - 1u)) * COLUMNS + unit];
+        workgroupBarrier();   // h_tile is complete
+        for (var r = 0u; r < running; r += 1u) {
+            let at = r * REDUCTION + block;
+            var sum = link(w_0, at, block, vec2f());
+            sum = link(w_1, at + 1u, block + 1u, sum);
+            sum = link(w_2, at + 2u, block + 2u, sum);
+            sum = link(w_3, at + 3u, block + 3u, sum);
+            sum = link(w_4, at + 4u, block + 4u, sum);
+            sum = link(w_5, at + 5u, block + 5u, sum);
+            sum = link(w_6, at + 6u, block + 6u, sum);
+            sum = link(w_7, at + 7u, block + 7u, sum);
+            shared_sums[r * WORKGROUP_SIZE + local] = sum;
         }
         workgroupBarrier();
-        let moment = scan.steps[k][direction];
-        let row = first + r;
-        if (row < moment.running) {
-            let gates = gates_x[(moment.gates_row + row) * COLUMNS + unit];
-            let cell = update_cell(product(r * REDUCTION, gates), c_tile[r]);
-            c_tile[r] = cell.c;
-            if (local < COLUMNS) {
-                h_next[r * width + local] = cell.h;
-                output[(moment.output_row + row * DIRECTIONS) * width + local] = cell.h;
-            }
-        }
-        r += 1u;
-        if (r == rows) {
-            r = 0u;
-            k += 1u;
+        if (part < running) {
+            let cell = update_cell(add_shared(gates, part * WORKGROUP_SIZE + unit), c_t);
+            c_t = cell.c;
+            h_tile[part * width + unit] = cell.h;
+            output[(moment.output_row + (first + part) * DIRECTIONS) * width + unit] = cell.h;
         }
     }
-    for (var r = 0u; r < rows; r += 1u) {
-        if (local < COLUMNS) {
-            h[(state + r) * width + local] = h_next[r * width + local];
-            c[(state + r) * COLUMNS + local] = c_tile[r];
-        }
+    if (part < rows) {
+        c[own_cell] = c_t;
+        h[(state + part) * width + unit] = h_tile[part * width + unit];
     }
 }
 
-// Reads a column of the weights. Each turn of the loop shifts what is held by one place, so that every index is
-// a constant, which registers need, and the code has few loads. Past the last row it reads the last one again,
-// which no product uses.
-fn hold_weights(column: u32) {
-    for (var slab = 0u; slab < scan.slabs; slab += 1u) {
-        var last: Slab;
-        for (var m = 8u * slab; m < 8u * (slab + 1u); m += 1u) {
-            last = Slab(last[1], last[2], last[3], last[4], last[5], last[6], last[7],
-                weights_at(column + min(m, REDUCTION - 1u) * 4u * COLUMNS));
-        }
-        held = array<Slab, 8>(held[1], held[2], held[3], held[4], held[5], held[6], held[7], last);
+// Of four rows of the reduction axis, the weights of i and f or of g and o.
+fn two_gates(column: u32, m: u32, part: u32) -> mat4x2f {
+    let w = weights_at(column + 4u * min(m, REDUCTION - 1u) * COLUMNS);
+    let last = part % 2u == 1u;
+    return mat4x2f(
+        select(w[0].xy, w[0].zw, last),
+        select(w[1].xy, w[1].zw, last),
+        select(w[2].xy, w[2].zw, last),
+        select(w[3].xy, w[3].zw, last),
+    );
+}
+
+// Four links of the chains of two gates; none past the last row of the reduction axis.
+fn link(w: mat4x2f, at: u32, m: u32, sum: vec2f) -> vec2f {
+    let x = vec4f(h_tile[4u * at], h_tile[4u * at + 1u], h_tile[4u * at + 2u], h_tile[4u * at + 3u]);
+    let linked = fma(w[3], x.ww, fma(w[2], x.zz, fma(w[1], x.yy, fma(w[0], x.xx, sum))));
+    return select(sum, linked, REDUCTION % SUM_BLOCK == 0u || m < REDUCTION);
+}
+
+// The gates of a unit: all blocks, in their order.
+fn add_shared(start: vec4f, at: u32) -> vec4f {
+    var total = start;
+    for (var part = 0u; part < PARTS; part += 2u) {
+        total += vec4f(shared_sums[at + part * COLUMNS], shared_sums[at + (part + 1u) * COLUMNS]);
     }
-}
-
-// The whole chain of a sequence whose h begins at `row` of h_tile.
-fn product(row: u32, start: vec4f) -> vec4f {
-    var sum = start;
-    if (SLABS > 7u) { sum = slab(0u, row, sum); }
-    if (SLABS > 6u) { sum = slab(1u, row, sum); }
-    if (SLABS > 5u) { sum = slab(2u, row, sum); }
-    if (SLABS > 4u) { sum = slab(3u, row, sum); }
-    if (SLABS > 3u) { sum = slab(4u, row, sum); }
-    if (SLABS > 2u) { sum = slab(5u, row, sum); }
-    if (SLABS > 1u) { sum = slab(6u, row, sum); }
-    return slab(7u, row, sum);
-}
-
-// The chain's part by the slab in one place of `held`.
-fn slab(place: u32, row: u32, sum: vec4f) -> vec4f {
-    let first = 8u * (place + SLABS - 8u);
-    return chain_slab(place, row + first, min(8u, REDUCTION - first), sum);
+    return total;
 }

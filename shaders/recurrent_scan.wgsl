@@ -1,13 +1,13 @@
 // recurrent_scan: many time steps of one layer in one dispatch, every direction. A workgroup carries a tile
-// of sequences through time: h stays in workgroup memory, c in registers, and only its own barriers
-// separate the steps. What one step computes is what recurrent_step does.
+// of sequences through time: h stays in workgroup memory, and only its own barriers separate the steps. What one step
+// computes is what recurrent_step does.
 //
 //   for each t:  z_k = gates_x[d,t,b,k,j] + Σ_m w_hh[d,k,j,m]·h_{t-1}[d,b,m]     k in i, f, g, o
 //                c_t, h_t = the cell of z
 //
 // Source  torch.nn.LSTM          Host  src/kernels/recurrent_scan.rs
-// Needs   common/{activation,cell,chain,scan,tile,tile_product}.wgsl, a twin of common/weights.wgsl (w_hh)
-// Grid    x: 1, a workgroup has an invocation for every hidden unit; y: tiles of sequences, z: directions
+// Needs   common/{activation,cell,sum,scan,step_cell,tile,tile_product}.wgsl, a twin of common/weights.wgsl (w_hh)
+// Grid    x: 1, a workgroup has invocations for every hidden unit; y: tiles of sequences, z: directions
 override REDUCTION: u32;    // M, the length of h's rows in vec4f
 override DIRECTIONS: u32;   // D
 override H_TILE: u32;       // ROWS·4·M
@@ -20,37 +20,35 @@ override H_TILE: u32;       // ROWS·4·M
 @group(0) @binding(5) var<storage, read_write> output: array<f32>;   // [rows, D, 4·M]: h_t
 
 var<workgroup> h_tile: array<f32, H_TILE>;   // [ROWS, 4·M]
-var<private> c_tile: array<f32, 16>;         // [ROWS] of the invocation's own unit
-var<private> now: u32;                        // index of the time step
+var<private> now: u32;                       // index of the time step
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn recurrent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     let direction = scan.direction + group.z;
     let first = group.y * ROWS;
     let rows = min(ROWS, scan.batch - first);
-    let state = direction * scan.batch + first;
     let width = 4u * REDUCTION;
-    for (var r = 0u; r < ROWS; r += 1u) {
-        if (local < width) {   // the padding is copied too: it is zero
-            h_tile[r * width + local] = h[(state + min(r, rows - 1u)) * width + local];
-        }
-        c_tile[r] = c[(state + min(r, rows - 1u)) * COLUMNS + min(local, COLUMNS - 1u)];
+    let h_row = (direction * scan.batch + first) * width;
+    for (var i = local; i < rows * width; i += WORKGROUP_SIZE) {   // the padding is copied too: it is zero
+        h_tile[i] = h[h_row + i];
     }
     // The operand is h_tile, whose row 0 is the tile's first.
-    let product = Product(direction * REDUCTION * 4u * COLUMNS, 0u - first * REDUCTION, REDUCTION, 0u);
+    let product = Product(direction * width * COLUMNS, 0u - first * REDUCTION, REDUCTION, 0u);
     for (var k = 0u; k < scan.count; k += 1u) {
         now = k;
         let running = scan.steps[k][direction].running;
         if (first < running) {
-            let place = Place(direction, local, first, running);
-            finish_tile(place, tile_product(start_tile(place), place, product, local));
+            let place = place_of(direction, 0u, first, running, local);
+            let start = start_tile(place);
+            workgroupBarrier();   // h_tile is complete
+            let tile = tile_product(start, place, product, local);
+            workgroupBarrier();   // all have read it
+            finish_tile(place, tile);
         }
     }
-    for (var r = 0u; r < rows; r += 1u) {
-        if (local < COLUMNS) {
-            h[(state + r) * width + local] = h_tile[r * width + local];
-            c[(state + r) * COLUMNS + local] = c_tile[r];
-        }
+    workgroupBarrier();
+    for (var i = local; i < rows * width; i += WORKGROUP_SIZE) {
+        h[h_row + i] = h_tile[i];
     }
 }
 
@@ -63,15 +61,12 @@ fn operand_at(product: Product, i: u32) -> vec4f {
     return vec4f(h_tile[4u * i], h_tile[4u * i + 1u], h_tile[4u * i + 2u], h_tile[4u * i + 3u]);
 }
 
-// The product has read all of h_tile into its own stage before any invocation comes here.
-fn finish_row(place: Place, r: u32, z: vec4f) {
-    let row = place.row + r;
-    if (row >= place.rows || place.column >= COLUMNS) {
-        return;
-    }
-    let cell = update_cell(z, c_tile[r]);
-    c_tile[r] = cell.c;
-    h_tile[r * 4u * REDUCTION + place.column] = cell.h;
-    let output_row = scan.steps[now][place.slot].output_row + row * DIRECTIONS;
-    output[output_row * 4u * REDUCTION + place.column] = cell.h;
+fn state_row(place: Place, row: u32) -> u32 {
+    return place.slot * scan.batch + row;
+}
+
+fn store_h(place: Place, row: u32, h_t: f32) {
+    let width = 4u * REDUCTION;
+    h_tile[(row - place.row) * width + place.column] = h_t;
+    output[(scan.steps[now][place.slot].output_row + row * DIRECTIONS) * width + place.column] = h_t;
 }

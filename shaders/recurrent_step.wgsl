@@ -4,10 +4,12 @@
 //   c_t, h_t = the cell of z
 //
 // Source  torch.nn.LSTM          Host  src/kernels/recurrent_step.rs
-// Needs   common/{activation,cell,chain,time_step,step_cell,tile}.wgsl, a twin of common/weights.wgsl (w_hh), a twin
+// Needs   common/{activation,cell,sum,time_step,step_cell,tile}.wgsl, a twin of common/weights.wgsl (w_hh), a twin
 //         of common/tile_product.wgsl
 // Grid    x: tiles of hidden units, y: tiles of sequences, z: directions
 override REDUCTION: u32;   // M, the length of h's rows in vec4f
+override STRIDE: u32;      // f32 from one row of h_next and output to the next: H or O, padded to vec4f
+override PROJECTED: bool;  // hidden_projection comes next: h_next holds o ∘ tanh(c), and writes output
 
 @group(0) @binding(0) var<uniform> time_step: TimeStep;
 @group(0) @binding(1) var<storage, read> weights: array<Weight>;     // [D, 4·M, H] of (i, f, g, o): w_hh
@@ -34,4 +36,11 @@ fn start_row(place: Place, r: u32) -> vec4f {
 
 fn operand_at(product: Product, i: u32) -> vec4f {
     return h[i];
+}
+
+fn store_h(place: Place, row: u32, h_t: f32) {
+    h_next[state_row(place, row) * STRIDE + place.column] = h_t;
+    if (!PROJECTED && has_output(place)) {
+        output[output_row(place, row) * STRIDE + place.column] = h_t;
+    }
 }

@@ -19,7 +19,8 @@ const CURVED_KERNEL: &str = concat!(
         let i = id.x + id.y * groups.x * 64u;
         if (i < arrayLength(&y)) {
             let x = bitcast<f32>(first.x + i);
-            y[i] = vec4f(sigmoid(x), sigmoid(-x), tanh_safe(x), tanh_safe(-x));
+            let both = vec4f(x, -x, x, -x);
+            y[i] = vec4f(sigmoid(both).xy, tanh_safe(both).zw);
         }
     }"
 );
@@ -41,8 +42,8 @@ const FLAT_KERNEL: &str = concat!(
         let small = (bits & 0x7fffffffu) < range.y;
         let negative = bits > 0x7fffffffu;
         let of_large = select(1.0, 0.0, negative);
-        if (apart(sigmoid(x), select(of_large, 0.5, small))) { return true; }
-        let y = tanh_safe(x);
+        if (apart(sigmoid(vec4f(x)).x, select(of_large, 0.5, small))) { return true; }
+        let y = tanh_safe(vec4f(x)).x;
         // Numbers below the smallest normal one, and the sign of 0, may be lost.
         let lost = (bits & 0x7f800000u) == 0u && (bitcast<u32>(y) & 0x7fffffffu) == 0u;
         return !lost && apart(y, select(select(1.0, -1.0, negative), x, small));

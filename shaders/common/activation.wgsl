@@ -1,4 +1,6 @@
-// sigmoid and tanh: the only place where the exponential of an activation is written.
+// sigmoid and tanh: the only place where the exponential of an activation is written. Four numbers at once: their
+// operations depend on each other only within a number, and compilers remove what is computed of a number that is not
+// used.
 //
 // Safe for every f32: no overflow, ±inf saturate, NaN stays NaN; a few ulp from the true value
 // everywhere. WGSL's own exp may err by (3 + 2|x|) ulp, and its tanh is NaN for large x on real
@@ -8,53 +10,53 @@
 // Host  tests/activation.rs sweeps both against f64
 
 // e^x for -88 ≤ x ≤ 0, by Cody and Waite's reduction e^x = 2^n · e^r with |r| ≤ ln(2)/2.
-fn exp_nonpositive(negative: f32) -> f32 {
+fn exp_nonpositive(negative: vec4f) -> vec4f {
     // Above -2^-26 e^x is 1: there x is replaced by -2^-26, so that r·r does not underflow. Below the
     // logarithm of the smallest normal f32 n is -127, and 2^n zero.
-    let x = select(min(negative, -1.4901161e-8), -88.0, negative < -87.33654);
+    let x = select(min(negative, vec4f(-1.4901161e-8)), vec4f(-88.0), negative < vec4f(-87.33654));
     let n = round(x * 1.44269504088896341);   // 1 / ln 2
     // ln 2 in two parts: n times the first is exact, so that r loses nothing to cancellation. The select
     // never takes zero: it keeps compilers (Mesa's does it) from adding both parts to a rounded ln 2.
-    let high = fma(n, -0.693359375, x);
-    let r = fma(n, 2.12194440e-4, select(high, 0.0, abs(high) > 1.0));
+    let high = fma(n, vec4f(-0.693359375), x);
+    let r = fma(n, vec4f(2.12194440e-4), select(high, vec4f(), abs(high) > vec4f(1.0)));
     // Polynomial of Cephes' expf (S. Moshier), 0.6 ulp on this interval.
-    var p = 1.9875691500e-4;
-    p = fma(p, r, 1.3981999507e-3);
-    p = fma(p, r, 8.3334519073e-3);
-    p = fma(p, r, 4.1665795894e-2);
-    p = fma(p, r, 1.6666665459e-1);
-    p = fma(p, r, 5.0000001201e-1);
+    var p = vec4f(1.9875691500e-4);
+    p = fma(p, r, vec4f(1.3981999507e-3));
+    p = fma(p, r, vec4f(8.3334519073e-3));
+    p = fma(p, r, vec4f(4.1665795894e-2));
+    p = fma(p, r, vec4f(1.6666665459e-1));
+    p = fma(p, r, vec4f(5.0000001201e-1));
     p = fma(p, r * r, r) + 1.0;
     // n + 1.5·2^23 is exact and ends in n's bits: conversions, which must saturate, are slow on software
     // adapters.
-    let two_to_n = bitcast<f32>((bitcast<u32>(n + 12582912.0) + 127u) << 23u);
+    let two_to_n = bitcast<vec4f>((bitcast<vec4u>(n + 12582912.0) + 127u) << vec4u(23u));
     return p * two_to_n;
 }
 
 // y, or x where it is NaN: by its bits, since compilers may assume that no operand of a comparison is NaN.
-fn keep_nan(x: f32, y: f32) -> f32 {
-    return select(y, x, (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u);
+fn keep_nan(x: vec4f, y: vec4f) -> vec4f {
+    return select(y, x, (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u));
 }
 
 // σ(x) = 1 / (1 + e^-x)
-fn sigmoid(x: f32) -> f32 {
-    let e = exp_nonpositive(-min(abs(x), 88.0));
-    return keep_nan(x, select(e, 1.0, x >= 0.0) / (1.0 + e));
+fn sigmoid(x: vec4f) -> vec4f {
+    let e = exp_nonpositive(-min(abs(x), vec4f(88.0)));
+    return keep_nan(x, select(e, vec4f(1.0), x >= vec4f()) / (1.0 + e));
 }
 
-fn tanh_safe(x: f32) -> f32 {
-    let a = min(abs(x), 44.0);
-    let base = max(a, 9.0949470e-13);   // 2^-40: below it tanh(x) is x, whatever s is that does not underflow
+fn tanh_safe(x: vec4f) -> vec4f {
+    let a = min(abs(x), vec4f(44.0));
+    let base = max(a, vec4f(9.0949470e-13));   // 2^-40: below it tanh(x) is x, whatever s is that does not underflow
     let s = base * base;
     // Cephes' tanhf polynomial where 1 - e would cancel.
-    var p = -5.70498872745e-3;
-    p = fma(p, s, 2.06390887954e-2);
-    p = fma(p, s, -5.37397155531e-2);
-    p = fma(p, s, 1.33314422036e-1);
-    p = fma(p, s, -3.33332819422e-1);
+    var p = vec4f(-5.70498872745e-3);
+    p = fma(p, s, vec4f(2.06390887954e-2));
+    p = fma(p, s, vec4f(-5.37397155531e-2));
+    p = fma(p, s, vec4f(1.33314422036e-1));
+    p = fma(p, s, vec4f(-3.33332819422e-1));
     let small = fma(p * s, a, a);
     let e = exp_nonpositive(-2.0 * a);
     let large = (1.0 - e) / (1.0 + e);
-    let y = select(large, small, a < 0.625);
-    return keep_nan(x, select(-y, y, x >= 0.0));
+    let y = select(large, small, a < vec4f(0.625));
+    return keep_nan(x, select(-y, y, x >= vec4f()));
 }

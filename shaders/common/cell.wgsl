@@ -1,4 +1,5 @@
-// The cell update of a hidden unit, from its four gates before their activation.
+// The cell update of a hidden unit, from its four gates before their activation: of four rows at once, so that their
+// operations overlap, or of one.
 //
 //   c_t = σ(z_f)·c_{t-1} + σ(z_i)·tanh(z_g)
 //   h_t = σ(z_o)·tanh(c_t)
@@ -7,17 +8,34 @@
 // on such a number, and the state of a network whose input is zero stays that small.
 //
 // Source  torch.nn.LSTM          Needs  common/activation.wgsl
+struct Cells {
+    c: vec4f,
+    h: vec4f,
+}
+
+// z[r] are the gates (i, f, g, o) of row r.
+fn update_cells(z: mat4x4f, c: vec4f) -> Cells {
+    let gates = transpose(mat4x4f(activate(z[0]), activate(z[1]), activate(z[2]), activate(z[3])));
+    let c_t = flushed(fma(gates[1], c, gates[0] * gates[2]));
+    return Cells(c_t, flushed(gates[3] * tanh_safe(c_t)));
+}
+
 struct Cell {
     c: f32,
     h: f32,
 }
 
 fn update_cell(z: vec4f, c: f32) -> Cell {
-    let c_t = flushed(fma(sigmoid(z.y), c, sigmoid(z.x) * tanh_safe(z.z)));
-    return Cell(c_t, flushed(sigmoid(z.w) * tanh_safe(c_t)));
+    let cells = update_cells(mat4x4f(z, z, z, z), vec4f(c));   // compilers compute equal ones once
+    return Cell(cells.c.x, cells.h.x);
+}
+
+fn activate(z: vec4f) -> vec4f {
+    let s = sigmoid(z);
+    return vec4f(s.xy, tanh_safe(z).z, s.w);
 }
 
 // x, or zero where its exponent is that of the numbers below 2^-126.
-fn flushed(x: f32) -> f32 {
-    return select(x, 0.0, (bitcast<u32>(x) & 0x7f800000u) == 0u);
+fn flushed(x: vec4f) -> vec4f {
+    return select(x, vec4f(), (bitcast<vec4u>(x) & vec4u(0x7f800000u)) == vec4u());
 }

@@ -1,20 +1,33 @@
-// How recurrent_step and fused_step finish a row: the cell update, and its stores into the bindings c, h_next and
-// output.
+// How a kernel whose rows are sequences finishes them: the cell update, with c in the binding c. The kernel defines
 //
-// Needs  common/{cell,time_step,tile}.wgsl          Host  src/kernels/time_step.rs
-override STRIDE: u32;       // f32 from one row of h_next and output to the next: H or O, padded to vec4f
-override PROJECTED: bool;   // hidden_projection comes next: h_next holds o ∘ tanh(c), and writes output
-
+//   fn state_row(place: Place, row: u32) -> u32            the row of a sequence in c
+//   fn store_h(place: Place, row: u32, h: f32)             h_t of the place's column
+//
+// Needs  common/{cell,tile}.wgsl          Host  src/kernels/{time_step,scan}.rs
 fn finish_row(place: Place, r: u32, z: vec4f) {
+    let cell = update_cell(z, c[cell_at(place, r)]);
+    store_cell(place, r, cell.c, cell.h);
+}
+
+// Four rows: all are computed before one is stored, without a branch, so that they overlap.
+fn finish_rows(place: Place, r: u32, z: mat4x4f) {
+    let before = vec4f(c[cell_at(place, r)], c[cell_at(place, r + 1u)], c[cell_at(place, r + 2u)], c[cell_at(place, r + 3u)]);
+    let cells = update_cells(z, before);
+    store_cell(place, r, cells.c.x, cells.h.x);
+    store_cell(place, r + 1u, cells.c.y, cells.h.y);
+    store_cell(place, r + 2u, cells.c.z, cells.h.z);
+    store_cell(place, r + 3u, cells.c.w, cells.h.w);
+}
+
+// Rows and columns past the last repeat it.
+fn cell_at(place: Place, r: u32) -> u32 {
+    return state_row(place, min(place.row + r, place.rows - 1u)) * COLUMNS + min(place.column, COLUMNS - 1u);
+}
+
+fn store_cell(place: Place, r: u32, c_t: f32, h_t: f32) {
     let row = place.row + r;
-    if (row >= place.rows || place.column >= COLUMNS) {
-        return;
-    }
-    let state = state_row(place, row);
-    let cell = update_cell(z, c[state * COLUMNS + place.column]);
-    c[state * COLUMNS + place.column] = cell.c;
-    h_next[state * STRIDE + place.column] = cell.h;
-    if (!PROJECTED && has_output(place)) {
-        output[output_row(place, row) * STRIDE + place.column] = cell.h;
+    if (row < place.rows && place.column < COLUMNS) {
+        c[state_row(place, row) * COLUMNS + place.column] = c_t;
+        store_h(place, row, h_t);
     }
 }

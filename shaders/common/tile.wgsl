@@ -1,26 +1,27 @@
-// A register tile: ROWS rows of a product, one vec4f of outputs of each, in one invocation.
+// A register tile: ROWS rows of a product, one vec4f of outputs of each.
 //
-//   y[row, n] = start[row, n] + Σ_m weights[m, n]·operand[row, m]      n in vec4f
+//   y[row, n] = start[row, n] + Σ_m weights[m, n]·operand[row, m]      n in vec4f, summed as common/sum.wgsl says
 //
-// Every output is a single chain of fma with m ascending, whatever the tile, the workgroup or the
-// twin below: the same operands give the same bits. A kernel starts a tile, adds one product or two to
-// it, and finishes it. It defines
+// The same operands give the same bits, whatever the tile, the workgroup or the twin below. A kernel starts a tile, adds
+// one product or two to it, and finishes it. It defines
 //
-//   fn start_row(place: Place, r: u32) -> vec4f              where the chain of row r starts
+//   fn start_row(place: Place, r: u32) -> vec4f              where the sum of row r starts
 //   fn operand_at(product: Product, i: u32) -> vec4f         the operand's vec4f number i
 //   fn finish_row(place: Place, r: u32, y: vec4f)            takes the sum of row r
+//   fn finish_rows(place: Place, r: u32, y: mat4x4f)         takes those of rows r to r + 3
 //
-// tile_product(..) itself has two twins, which differ in how the invocations of a workgroup share the
-// operand's rows:
+// tile_product(..) itself has two twins, which differ in what the invocations of a workgroup share:
 //
-//   common/tile_product.wgsl            through workgroup memory: core WGSL
-//   common/tile_product_subgroup.wgsl   through subgroup broadcasts: Features::SUBGROUP
+//   common/tile_product.wgsl            a column's blocks, through workgroup memory: core WGSL
+//   common/tile_product_subgroup.wgsl   the operand's rows, through subgroup broadcasts: Features::SUBGROUP
 //
-// Needs  common/chain.wgsl          Host  src/kernels/tile.rs
-override WORKGROUP_SIZE: u32;   // invocations of a workgroup, each one column n
+// Needs  common/sum.wgsl          Host  src/kernels/tile.rs
+override WORKGROUP_SIZE: u32;   // invocations of a workgroup: WIDTH for each of its parts
+override WIDTH: u32;            // columns n of a workgroup
 override ROWS: u32;             // rows of a tile: 1, 4, 8 or 16
+override OWN_ROWS: u32;         // that an invocation starts and finishes: ROWS, or 1 where several have the same column
 
-// Rows in fours, a mat4x4f each: column r of rows_0 is row r, column r of rows_4 row 4 + r. Rows
+// Sums of an invocation's own rows, a mat4x4f for four: column r of rows_0 is row r, column r of rows_4 row 4 + r. Rows
 // past ROWS are not computed; the compiler removes them.
 struct Tile {
     rows_0: mat4x4f,
@@ -29,10 +30,11 @@ struct Tile {
     rows_12: mat4x4f,
 }
 
-// The place of a tile.
+// The place of a tile, and of an invocation in it.
 struct Place {
     slot: u32,     // layer or direction of the dispatch
     column: u32,   // n; past N the product is computed all the same, and must not be stored
+    part: u32,     // of the invocations with this column; with OWN_ROWS = 1 its row of the tile is its own
     row: u32,      // of the tile's first row
     rows: u32,     // how many there are; the product of those past them must not be stored
 }
@@ -43,6 +45,11 @@ struct Product {
     operand: u32,   // where row 0 begins, in vec4f; a row is as long as the reduction axis
     length: u32,    // M, the reduction axis in vec4f
     source: u32,    // which operand, in fused_step
+}
+
+// Columns are those of workgroup number `group`.
+fn place_of(slot: u32, group: u32, row: u32, rows: u32, local: u32) -> Place {
+    return Place(slot, group * WIDTH + local % WIDTH, local / WIDTH, row, rows);
 }
 
 // Where row r of the tile begins in the operand. Rows past the last one repeat the last.
@@ -62,43 +69,36 @@ fn chain_rows(w: mat4x4f, x: mat4x4f, sum: mat4x4f) -> mat4x4f {
 
 fn start_tile(place: Place) -> Tile {
     var tile: Tile;
-    if (ROWS == 1u) {
-        tile.rows_0[0] = start_row(place, 0u);
+    if (OWN_ROWS == 1u) {
+        tile.rows_0[0] = start_row(place, place.part);
     } else {
         tile.rows_0 = start_rows(place, 0u);
     }
-    if (ROWS > 4u) {
+    if (OWN_ROWS > 4u) {
         tile.rows_4 = start_rows(place, 4u);
     }
-    if (ROWS > 8u) {
+    if (OWN_ROWS > 8u) {
         tile.rows_8 = start_rows(place, 8u);
         tile.rows_12 = start_rows(place, 12u);
     }
     return tile;
 }
 
-fn finish_tile(place: Place, tile: Tile) {
-    if (ROWS == 1u) {
-        finish_row(place, 0u, tile.rows_0[0]);
-    } else {
-        finish_rows(place, 0u, tile.rows_0);
-    }
-    if (ROWS > 4u) {
-        finish_rows(place, 4u, tile.rows_4);
-    }
-    if (ROWS > 8u) {
-        finish_rows(place, 8u, tile.rows_8);
-        finish_rows(place, 12u, tile.rows_12);
-    }
-}
-
 fn start_rows(place: Place, r: u32) -> mat4x4f {
     return mat4x4f(start_row(place, r), start_row(place, r + 1u), start_row(place, r + 2u), start_row(place, r + 3u));
 }
 
-fn finish_rows(place: Place, r: u32, y: mat4x4f) {
-    finish_row(place, r, y[0]);
-    finish_row(place, r + 1u, y[1]);
-    finish_row(place, r + 2u, y[2]);
-    finish_row(place, r + 3u, y[3]);
+fn finish_tile(place: Place, tile: Tile) {
+    if (OWN_ROWS > 1u) {
+        finish_rows(place, 0u, tile.rows_0);
+    } else if (place.part < ROWS) {
+        finish_row(place, place.part, tile.rows_0[0]);
+    }
+    if (OWN_ROWS > 4u) {
+        finish_rows(place, 4u, tile.rows_4);
+    }
+    if (OWN_ROWS > 8u) {
+        finish_rows(place, 8u, tile.rows_8);
+        finish_rows(place, 12u, tile.rows_12);
+    }
 }

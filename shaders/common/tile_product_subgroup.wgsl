@@ -4,30 +4,42 @@
 //
 // Needs  common/tile.wgsl, Features::SUBGROUP          Host  src/kernels/tile.rs
 fn tile_product(start: Tile, place: Place, product: Product, local: u32) -> Tile {
-    var tile = start;
+    var total = start;
     let lane = subgroupExclusiveAdd(1u);   // every invocation is active here: the lane's own number
     let row = operand_row(place, product, lane % min(ROWS, 8u));
     let row_8 = operand_row(place, product, 8u + lane % 8u);
     var i = weights_column(place, product);
-    for (var m = 0u; m < product.length; m += 1u) {
-        let w = weights_at(i);
-        i += 4u * COLUMNS;
-        let mine = operand_at(product, row + m);
-        if (ROWS == 1u) {
-            tile.rows_0[0] = chain(w, mine, tile.rows_0[0]);
-        } else {
-            tile.rows_0 = chain_rows(w, rows_of_lanes_0(mine), tile.rows_0);
+    for (var first = 0u; first < product.length; first += SUM_BLOCK) {
+        let end = min(first + SUM_BLOCK, product.length);
+        var sum: Tile;
+        for (var m = first; m < end; m += 1u) {
+            let w = weights_at(i);
+            i += 4u * COLUMNS;
+            let mine = operand_at(product, row + m);
+            if (ROWS == 1u) {
+                sum.rows_0[0] = chain(w, mine, sum.rows_0[0]);
+            } else {
+                sum.rows_0 = chain_rows(w, rows_of_lanes_0(mine), sum.rows_0);
+            }
+            if (ROWS > 4u) {
+                sum.rows_4 = chain_rows(w, rows_of_lanes_4(mine), sum.rows_4);
+            }
+            if (ROWS > 8u) {
+                let more = operand_at(product, row_8 + m);
+                sum.rows_8 = chain_rows(w, rows_of_lanes_0(more), sum.rows_8);
+                sum.rows_12 = chain_rows(w, rows_of_lanes_4(more), sum.rows_12);
+            }
         }
+        total.rows_0 += sum.rows_0;
         if (ROWS > 4u) {
-            tile.rows_4 = chain_rows(w, rows_of_lanes_4(mine), tile.rows_4);
+            total.rows_4 += sum.rows_4;
         }
         if (ROWS > 8u) {
-            let more = operand_at(product, row_8 + m);
-            tile.rows_8 = chain_rows(w, rows_of_lanes_0(more), tile.rows_8);
-            tile.rows_12 = chain_rows(w, rows_of_lanes_4(more), tile.rows_12);
+            total.rows_8 += sum.rows_8;
+            total.rows_12 += sum.rows_12;
         }
     }
-    return tile;
+    return total;
 }
 
 fn rows_of_lanes_0(x: vec4f) -> mat4x4f {

@@ -33,10 +33,9 @@ fn has_rows(group: vec3u) -> bool {
     return group.y * ROWS < time_step.slots[group.z].running;
 }
 
-// The tile of an invocation: x are columns, y sequences, z slots.
+// The tile of an invocation: x are tiles of columns, y of sequences, z slots.
 fn place_in_step(group: vec3u, local: u32) -> Place {
-    let column = group.x * WORKGROUP_SIZE + local;
-    return Place(group.z, column, group.y * ROWS, time_step.slots[group.z].running);
+    return place_of(group.z, group.x, group.y * ROWS, time_step.slots[group.z].running, local);
 }
 
 // The row of a sequence in a state, [layers, D, B, ·].

@@ -30,7 +30,7 @@ pub(crate) const NEEDS: KernelNeeds = KernelNeeds {
     bindings: 8,
     storage_buffers: 7,
     uniform: 4096,
-    invocations: 64,
+    invocations: 128,
     workgroup_memory: 8 << 10,
 };
 

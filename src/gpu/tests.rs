@@ -21,7 +21,7 @@ fn a_device_is_asked_for_what_the_kernels_need_and_no_more() {
     assert_eq!(uniform.max(), Some(NEEDS.uniform));
 }
 
-/// Of the scans this holds by construction: `Tiling::carrying` is given the device's limits.
+/// Of the scans this holds by construction: `Carrying::of` is given the device's limits.
 #[test]
 fn a_device_is_asked_for_the_largest_workgroup_and_its_memory() {
     let shape = |reduction, columns| TileShape { reduction, columns };
@@ -30,17 +30,22 @@ fn a_device_is_asked_for_the_largest_workgroup_and_its_memory() {
         for width in [None, Some(8), Some(32), Some(64), Some(128)] {
             let sizes = width.map(|size| SubgroupSizes { min: size, max: size });
             let tiling = Tiling::of(&limits(software, sizes), Element::F32);
+            let input = |shape| InputProjection::pipelines(shape, &tiling.tiles(shape));
+            let step = |shape| RecurrentStep::pipelines(shape, &tiling.tiles(shape), 2, false);
+            let projection = |shape| HiddenProjection::pipelines(shape, &tiling.tiles(shape), 2);
             for pipeline in [
-                InputProjection::pipelines(shape(256, 64), &tiling),
-                RecurrentStep::pipelines(shape(256, 1024), &tiling, 2, false),
-                HiddenProjection::pipelines(shape(256, 128), &tiling, 2),
+                input(shape(256, 64)),
+                input(shape(3000, 64)),
+                step(shape(256, 1024)),
+                projection(shape(256, 128)),
+                projection(shape(72, 2)),
             ]
             .concat()
             {
                 for (name, value) in pipeline.constants {
                     match name {
                         "WORKGROUP_SIZE" => most[0] = most[0].max(value as u32),
-                        "STAGED" => most[1] = most[1].max(16 * value as u32), // vec4f
+                        "SHARED" => most[1] = most[1].max(16 * value as u32), // vec4f
                         _ => {}
                     }
                 }

@@ -1,7 +1,7 @@
 //! `shaders/fused_step.wgsl`.
 
-use super::common::{ACTIVATION, CELL, CHAIN, STEP_CELL, TILE, TILE_PRODUCT, TIME_STEP, WEIGHTS};
-use super::tile::{TileShape, Tiling};
+use super::common::{ACTIVATION, CELL, STEP_CELL, SUM, TILE, TILE_PRODUCT, TIME_STEP, WEIGHTS};
+use super::tile::{TileShape, Tiles};
 use super::time_step::{TimeStep, step_constants};
 use crate::program::{Binding, BufferRef, KernelSpec, KernelTypes, Named, PipelineSpec, Text};
 
@@ -12,7 +12,7 @@ pub(super) const FUSED_STEP: KernelSpec = KernelSpec {
         CELL,
         TIME_STEP,
         STEP_CELL,
-        CHAIN,
+        SUM,
         WEIGHTS,
         TILE,
         TILE_PRODUCT,
@@ -66,10 +66,10 @@ impl FusedStep {
     /// long a row of the layer's input is.
     pub fn pipelines(
         shape: TileShape,
-        tiling: &Tiling,
+        tiles: &Tiles,
         directions: usize,
         projected: bool,
     ) -> Vec<PipelineSpec> {
-        shape.pipelines(&FUSED_STEP, tiling, &step_constants(shape, directions, projected))
+        shape.pipelines(&FUSED_STEP, tiles, &step_constants(shape, directions, projected))
     }
 }

@@ -1,7 +1,7 @@
 //! `shaders/hidden_projection.wgsl`.
 
-use super::common::{CHAIN, TILE, TILE_PRODUCT, TIME_STEP, WEIGHTS};
-use super::tile::{TileShape, Tiling};
+use super::common::{SUM, TILE, TILE_PRODUCT, TIME_STEP, WEIGHTS};
+use super::tile::{TileShape, Tiles};
 use super::time_step::TimeStep;
 use crate::program::{Binding, BufferRef, KernelSpec, KernelTypes, Named, PipelineSpec, Text};
 
@@ -9,7 +9,7 @@ pub(super) const HIDDEN_PROJECTION: KernelSpec = KernelSpec {
     name: "hidden_projection",
     text: &[
         TIME_STEP,
-        CHAIN,
+        SUM,
         WEIGHTS,
         TILE,
         TILE_PRODUCT,
@@ -51,7 +51,7 @@ impl KernelTypes for HiddenProjection {
 
 impl HiddenProjection {
     /// `shape` is that of (o ∘ tanh c)·W_hrᵀ, with four outputs a column.
-    pub fn pipelines(shape: TileShape, tiling: &Tiling, directions: usize) -> Vec<PipelineSpec> {
-        shape.pipelines(&HIDDEN_PROJECTION, tiling, &[("DIRECTIONS", directions as f64)])
+    pub fn pipelines(shape: TileShape, tiles: &Tiles, directions: usize) -> Vec<PipelineSpec> {
+        shape.pipelines(&HIDDEN_PROJECTION, tiles, &[("DIRECTIONS", directions as f64)])
     }
 }

@@ -2,19 +2,13 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::common::{CHAIN, TILE, TILE_PRODUCT, WEIGHTS};
-use super::tile::{TileShape, Tiling};
+use super::common::{SUM, TILE, TILE_PRODUCT, WEIGHTS};
+use super::tile::{TileShape, Tiles};
 use crate::program::{Binding, BufferRef, KernelSpec, KernelTypes, Named, PipelineSpec, Text};
 
 pub(super) const INPUT_PROJECTION: KernelSpec = KernelSpec {
     name: "input_projection",
-    text: &[
-        CHAIN,
-        WEIGHTS,
-        TILE,
-        TILE_PRODUCT,
-        Text::Of(include_str!("../../shaders/input_projection.wgsl")),
-    ],
+    text: &[SUM, WEIGHTS, TILE, TILE_PRODUCT, Text::Of(include_str!("../../shaders/input_projection.wgsl"))],
     bindings: &[
         Binding::uniform::<Block>("block"),
         Binding::read("weights"),
@@ -65,7 +59,7 @@ impl KernelTypes for InputProjection {
 
 impl InputProjection {
     /// `shape` is that of x·W_ihᵀ.
-    pub fn pipelines(shape: TileShape, tiling: &Tiling) -> Vec<PipelineSpec> {
-        shape.pipelines(&INPUT_PROJECTION, tiling, &[])
+    pub fn pipelines(shape: TileShape, tiles: &Tiles) -> Vec<PipelineSpec> {
+        shape.pipelines(&INPUT_PROJECTION, tiles, &[])
     }
 }

@@ -1,25 +1,29 @@
 //! The host side of each kernel: its text, bindings, uniform, constants and grid, as plain data. One file a kernel, named
 //! as its shader; `time_step.rs` and `scan.rs` have the uniforms that several share, `tile.rs` has their tile.
 
+mod carrying;
 mod common;
 mod fused_step;
 mod hidden_projection;
 mod input_projection;
 mod persistent_scan;
+mod private_scan;
 mod recurrent_scan;
 mod recurrent_step;
 mod scan;
 mod tile;
 mod time_step;
 
+pub(crate) use carrying::Carrying;
 pub(crate) use fused_step::{FusedStep, FusedStepBuffers};
 pub(crate) use hidden_projection::{HiddenProjection, HiddenProjectionBuffers};
 pub(crate) use input_projection::{Block, InputProjection, InputProjectionBuffers};
 pub(crate) use persistent_scan::PersistentScan;
+pub(crate) use private_scan::PrivateScan;
 pub(crate) use recurrent_scan::RecurrentScan;
 pub(crate) use recurrent_step::{RecurrentStep, RecurrentStepBuffers};
 pub(crate) use scan::{Moment, SCAN_STEPS, Scan, ScanBuffers, ScanKernel};
-pub(crate) use tile::{TileShape, Tiling};
+pub(crate) use tile::{TileShape, Tiles, Tiling};
 pub(crate) use time_step::{SLOTS, Slot, TimeStep};
 
 use crate::program::{Dispatch, KernelSpec, Pass};
@@ -29,7 +33,9 @@ pub(crate) fn describe_uniform(kernel: &KernelSpec, pass: &Pass, dispatch: &Disp
     let slots = dispatch.grid[2] as usize;
     match kernel.name {
         "input_projection" => vec![format!("{:?}", pass.uniform::<Block>(dispatch))],
-        "recurrent_scan" | "persistent_scan" => pass.uniform::<Scan>(dispatch).describe(slots),
+        "recurrent_scan" | "persistent_scan" | "private_scan" => {
+            pass.uniform::<Scan>(dispatch).describe(slots)
+        }
         "recurrent_step" | "fused_step" | "hidden_projection" => {
             let step = pass.uniform::<TimeStep>(dispatch);
             step.slots[..slots.min(SLOTS)].iter().map(|slot| slot.describe(kernel.name)).collect()
@@ -40,11 +46,12 @@ pub(crate) fn describe_uniform(kernel: &KernelSpec, pass: &Pass, dispatch: &Disp
 
 /// Every kernel, in the order of `shaders/README.md`.
 #[cfg(test)]
-pub(crate) const KERNELS: [&KernelSpec; 6] = [
+pub(crate) const KERNELS: [&KernelSpec; 7] = [
     &input_projection::INPUT_PROJECTION,
     &recurrent_step::RECURRENT_STEP,
     &recurrent_scan::RECURRENT_SCAN,
     &persistent_scan::PERSISTENT_SCAN,
+    &private_scan::PRIVATE_SCAN,
     &fused_step::FUSED_STEP,
     &hidden_projection::HIDDEN_PROJECTION,
 ];

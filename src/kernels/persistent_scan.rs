@@ -1,8 +1,8 @@
 //! `shaders/persistent_scan.wgsl`.
 
-use super::common::{ACTIVATION, CELL, CHAIN, SCAN, SLAB_PRODUCT, WEIGHTS};
-use super::scan::{BINDINGS, ScanKernel};
-use super::tile::{TileShape, Tiling};
+use super::common::{ACTIVATION, CELL, SCAN, SUM, WEIGHTS};
+use super::scan::BINDINGS;
+use super::tile::{TileShape, Tiles};
 use crate::program::{KernelSpec, PipelineSpec, Text, VEC4};
 
 pub(super) const PERSISTENT_SCAN: KernelSpec = KernelSpec {
@@ -11,9 +11,8 @@ pub(super) const PERSISTENT_SCAN: KernelSpec = KernelSpec {
         ACTIVATION,
         CELL,
         SCAN,
-        CHAIN,
+        SUM,
         WEIGHTS,
-        SLAB_PRODUCT,
         Text::Of(include_str!("../../shaders/persistent_scan.wgsl")),
     ],
     bindings: &BINDINGS,
@@ -23,17 +22,18 @@ pub(super) const PERSISTENT_SCAN: KernelSpec = KernelSpec {
 pub(crate) struct PersistentScan;
 
 impl PersistentScan {
-    /// As [`RecurrentScan::pipelines`](super::RecurrentScan::pipelines), for at most `rows` sequences of a workgroup.
-    pub fn pipeline(shape: TileShape, tiling: &Tiling, directions: usize, rows: usize) -> PipelineSpec {
+    /// As [`RecurrentScan::pipelines`](super::RecurrentScan::pipelines), of one tile.
+    pub fn pipeline(shape: TileShape, tiles: &Tiles, directions: usize) -> PipelineSpec {
+        let (tile, columns) = (tiles.list[0], shape.columns);
         let constants = vec![
-            ("WORKGROUP_SIZE", f64::from(tiling.workgroup_size)),
+            ("WORKGROUP_SIZE", f64::from(tile.workgroup_size())),
+            ("PARTS", f64::from(tile.split)),
             ("REDUCTION", shape.reduction as f64),
-            ("COLUMNS", shape.columns as f64),
-            ("SLABS", ScanKernel::slabs(shape) as f64),
+            ("COLUMNS", columns as f64),
             ("DIRECTIONS", directions as f64),
-            ("H_TILE", (rows * shape.reduction) as f64),
-            ("H_NEXT", (rows * VEC4 * shape.reduction) as f64),
+            ("H_TILE", (tile.rows as usize * VEC4 * shape.reduction) as f64),
+            ("SHARED", f64::from(tile.rows * tile.workgroup_size())),
         ];
-        PipelineSpec { kernel: &PERSISTENT_SCAN, variant: tiling.variant, constants }
+        PipelineSpec { kernel: &PERSISTENT_SCAN, variant: tiles.variant, constants }
     }
 }

@@ -1,7 +1,7 @@
 //! `shaders/recurrent_step.wgsl`.
 
-use super::common::{ACTIVATION, CELL, CHAIN, STEP_CELL, TILE, TILE_PRODUCT, TIME_STEP, WEIGHTS};
-use super::tile::{TileShape, Tiling};
+use super::common::{ACTIVATION, CELL, STEP_CELL, SUM, TILE, TILE_PRODUCT, TIME_STEP, WEIGHTS};
+use super::tile::{TileShape, Tiles};
 use super::time_step::{TimeStep, step_constants};
 use crate::program::{Binding, BufferRef, KernelSpec, KernelTypes, Named, PipelineSpec, Text};
 
@@ -12,7 +12,7 @@ pub(super) const RECURRENT_STEP: KernelSpec = KernelSpec {
         CELL,
         TIME_STEP,
         STEP_CELL,
-        CHAIN,
+        SUM,
         WEIGHTS,
         TILE,
         TILE_PRODUCT,
@@ -62,10 +62,10 @@ impl RecurrentStep {
     /// `shape` is that of h·W_hhᵀ.
     pub fn pipelines(
         shape: TileShape,
-        tiling: &Tiling,
+        tiles: &Tiles,
         directions: usize,
         projected: bool,
     ) -> Vec<PipelineSpec> {
-        shape.pipelines(&RECURRENT_STEP, tiling, &step_constants(shape, directions, projected))
+        shape.pipelines(&RECURRENT_STEP, tiles, &step_constants(shape, directions, projected))
     }
 }

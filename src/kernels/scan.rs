@@ -1,9 +1,8 @@
-//! `shaders/common/scan.wgsl`: the uniform and the bindings of the two kernels that compute many time steps in one
+//! `shaders/common/scan.wgsl`: the uniform and the bindings of the kernels that compute many time steps in one
 //! dispatch.
 
 use bytemuck::{Pod, Zeroable};
 
-use super::tile::{SLAB, TileShape};
 use crate::program::{Binding, BufferRef, KernelTypes, Named};
 
 /// Time steps of a dispatch at most: with the head they make 4 KiB of uniforms, a quarter of what every device binds.
@@ -58,7 +57,7 @@ impl Scan {
     }
 }
 
-/// The bindings of both kernels.
+/// The bindings of the kernels.
 pub(super) const BINDINGS: [Binding; 6] = [
     Binding::uniform::<Scan>("scan"),
     Binding::read("weights"),
@@ -86,18 +85,11 @@ impl Named for ScanBuffers {
     }
 }
 
-/// Either of [`PersistentScan`](super::PersistentScan) and [`RecurrentScan`](super::RecurrentScan), for one layer's sizes.
+/// Any of the scans, for one layer's sizes: see [`Carrying`](super::Carrying).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ScanKernel;
 
 impl KernelTypes for ScanKernel {
     type Uniform = Scan;
     type Buffers = ScanBuffers;
-}
-
-impl ScanKernel {
-    /// Slabs of persistent weights in a row of h.
-    pub fn slabs(shape: TileShape) -> usize {
-        shape.reduction.div_ceil(SLAB)
-    }
 }

@@ -1,127 +1,186 @@
-//! `shaders/common/tile.wgsl`: the register tile that every kernel computes, and its shape.
+//! `shaders/common/tile.wgsl`: the register tile that most kernels compute, and its shapes.
 
 use crate::layout::Matrix;
-use crate::program::{DeviceLimits, Element, KernelSpec, PipelineSpec, VEC4, Variant, padded};
+use crate::program::{DeviceLimits, Element, KernelSpec, PipelineSpec, VEC4, Variant};
 
-/// vec4f of the reduction axis that are staged in workgroup memory at a time: with the largest tile,
-/// 32 · 16 rows · 16 bytes = 8 KiB, half of what every WebGPU device has.
-const CHUNK: usize = 32;
+/// vec4f of the reduction axis in a block of a sum.
+pub(super) const SUM_BLOCK: usize = 8;
 
-/// vec4f of the reduction axis in a slab of persistent weights, and the most slabs.
-pub(super) const SLAB: usize = 8;
-pub(super) const MAX_SLABS: usize = 8;
+/// Invocations that have the same column at most: 16 rows of 8 neighbouring columns are 2 KiB of one block's weights.
+const MOST_SPLIT: usize = 16;
 
-/// Hidden units whose weights persist on hardware: 4 · 16 registers, which every GPU has. Some have four times as
-/// many; the bound stays low until such a GPU is measured, because weights beyond the registers spill to memory.
-const HELD_ON_HARDWARE: usize = 16;
+/// Invocations of a workgroup that splits, about: small, so that the few that there are run on many units.
+const SPLIT_WORKGROUP: u32 = 64;
 
-/// Workgroups that a unit of a GPU keeps in flight, about.
-const IN_FLIGHT: u32 = 32;
+/// Columns of a workgroup that splits at least: 8 neighbouring columns are 128 bytes, a line of a GPU's cache.
+const NARROWEST: u32 = 8;
 
-/// How the tiles of a product are mapped to the workgroups of one device.
+/// Invocations that a unit of a GPU needs to hide the latency of its loads, four or eight of them in flight in each.
+const HIDING: u64 = 256;
+
+/// A tile as one pipeline computes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tiling {
-    /// Invocations of a workgroup.
-    pub workgroup_size: u32,
-    /// Which twins of the kernels' texts.
-    pub variant: Variant,
-    /// The most rows of a tile.
-    max_rows: u32,
-    /// Whether weights persist in registers, and a workgroup takes its rows one after the other.
-    persistent: bool,
-    /// Workgroups that run at once.
-    at_once: u32,
-    /// Workgroups that a dispatch takes in one dimension.
-    max_workgroups: u32,
+pub(crate) struct Tile {
+    /// Rows: 1, 4, 8 or 16; of a scan that takes them one after the other, the most.
+    pub rows: u32,
+    /// Columns of a workgroup.
+    pub width: u32,
+    /// Invocations that have the same column.
+    pub split: u32,
 }
 
-impl Tiling {
-    /// Heights of a tile that the shaders know.
+impl Tile {
+    /// Heights that the shaders know.
     pub(super) const ROWS: [u32; 4] = [1, 4, 8, Self::TALLEST as u32];
 
     /// Rows of the tallest tile, and sequences that a workgroup carries at most.
     pub(super) const TALLEST: usize = 16;
 
-    /// On hardware, workgroup memory broadcasts for free, and a workgroup is about one subgroup, of 32
-    /// lanes at least. A software adapter pays about 15 cycles a lane for every load and nearly nothing for
-    /// a subgroup broadcast, so there lane r holds row r (and row 8 + r), where subgroups are that wide.
-    /// Without them its compiler splits a kernel at every barrier, and takes minutes for a tall tile.
+    /// Rows of the tallest tile in core WGSL: two accumulators for each of its rows are 64 registers. Intel's GPUs have
+    /// 128, and spill with 16 rows.
+    const TALLEST_PORTABLE: u32 = 8;
+
+    /// Rows of the tallest tile that splits.
+    pub(super) const TALLEST_SPLIT: u32 = 4;
+
+    pub fn workgroup_size(&self) -> u32 {
+        self.width * self.split
+    }
+
+    /// Where few rows leave a GPU idle: as many invocations a column as the product has blocks, in rounds of equal size.
+    /// A row needs an invocation of its own.
+    pub(super) fn split(rows: u32, shape: TileShape, most: usize) -> Option<Self> {
+        let blocks = shape.blocks();
+        let split = blocks.div_ceil(blocks.div_ceil(most.max(1))).max(rows as usize) as u32;
+        let width = (SPLIT_WORKGROUP / split).max(NARROWEST).next_power_of_two();
+        let width = width.min(shape.columns.next_power_of_two() as u32);
+        (blocks > 1 && split as usize <= most).then_some(Self { rows, width, split })
+    }
+
+    /// The constants of the tile, for the twin of its variant.
+    fn constants(&self, subgroups: bool) -> Vec<(&'static str, f64)> {
+        let Self { rows, width, split } = *self;
+        let mut constants = vec![
+            ("WORKGROUP_SIZE", self.workgroup_size()),
+            ("WIDTH", width),
+            ("ROWS", rows),
+            ("OWN_ROWS", if split == 1 { rows } else { 1 }),
+        ];
+        if !subgroups {
+            let shared = if split == 1 { 1 } else { rows * self.workgroup_size() };
+            constants.extend([("SPLIT", split), ("SHARED", shared)]);
+        }
+        constants.into_iter().map(|(name, number)| (name, f64::from(number))).collect()
+    }
+}
+
+/// The tiles of a kernel at one layer's sizes, and the rule that chooses among them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tiles {
+    pub variant: Variant,
+    /// By rising height: each has a pipeline.
+    pub list: Vec<Tile>,
+    pub rule: Rule,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// The lowest tile that holds the rows, else the tallest. A tile that does not split is used where it has so many
+    /// invocations in a slot: else the tallest that does.
+    Lowest { enough: u64 },
+    /// A workgroup takes its rows one after the other, as few as leave no more workgroups, of all directions, than run at
+    /// once, and no more than a dispatch takes.
+    Spread { at_once: u32, max_workgroups: u32 },
+}
+
+impl Tiles {
+    /// The most rows of a workgroup.
+    pub fn tallest(&self) -> usize {
+        self.list.last().map_or(1, |tile| tile.rows as usize)
+    }
+
+    /// Which tile is used for `rows` rows in each of `slots`, and how many of them a workgroup takes.
+    pub fn choose(&self, columns: usize, rows: usize, slots: usize) -> (usize, usize) {
+        let last = self.list.len() - 1;
+        match self.rule {
+            Rule::Lowest { enough } => {
+                let lowest = self.list.iter().position(|tile| tile.rows as usize >= rows).unwrap_or(last);
+                let tile = self.list[lowest];
+                let invocations = (rows.div_ceil(tile.rows as usize) * columns) as u64;
+                let splitting = self.list.iter().rposition(|tile| tile.split > 1);
+                let chosen = match splitting {
+                    Some(splitting) if tile.split == 1 && invocations < enough => splitting,
+                    _ => lowest,
+                };
+                (chosen, self.list[chosen].rows as usize)
+            }
+            Rule::Spread { at_once, max_workgroups } => {
+                let even = (at_once as usize).div_ceil(slots).max(1);
+                let workgroups =
+                    rows.div_ceil(self.tallest()).next_multiple_of(even).min(max_workgroups as usize);
+                (last, rows.div_ceil(workgroups.max(1)).max(1))
+            }
+        }
+    }
+}
+
+/// How tiles are mapped to the workgroups of one device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tiling {
+    /// Invocations of a workgroup that does not split.
+    workgroup_size: u32,
+    /// Which twins of the kernels' texts.
+    pub variant: Variant,
+    /// The most rows of a tile.
+    pub(super) max_rows: u32,
+    /// Whether invocations share a column where rows are few.
+    pub(super) splits: bool,
+    /// Invocations that keep the device busy.
+    enough: u64,
+}
+
+impl Tiling {
+    /// On hardware a workgroup that does not split is about one subgroup, of 32 lanes at least. A software adapter is busy
+    /// with one row. It pays about 15 cycles a lane for every load and nearly nothing for a subgroup broadcast, so
+    /// there lane r holds row r (and row 8 + r), where subgroups are that wide.
     pub fn of(limits: &DeviceLimits, element: Element) -> Self {
-        let [_, low, medium, tall] = Self::ROWS;
+        let [_, low, medium, tall] = Tile::ROWS;
         let widest = limits.subgroups.map_or(0, |sizes| sizes.max);
         let narrowest = limits.subgroups.map_or(0, |sizes| sizes.min);
         let subgroups = limits.software && narrowest >= low;
+        let max_rows = match (limits.software, subgroups && narrowest >= medium) {
+            (true, true) => tall,
+            (true, false) => low,
+            (false, _) => Tile::TALLEST_PORTABLE,
+        };
         Self {
             workgroup_size: if limits.software { 32 } else { widest.clamp(32, 64) },
             variant: Variant { subgroups, element },
-            max_rows: if limits.software && (!subgroups || narrowest < medium) { low } else { tall },
-            persistent: false,
-            at_once: if limits.software { limits.units } else { IN_FLIGHT * limits.units },
-            max_workgroups: limits.max_workgroups,
+            max_rows,
+            splits: !limits.software,
+            enough: if limits.software { 0 } else { HIDING * u64::from(limits.units) },
         }
     }
 
-    /// For workgroups that carry a tile of `hidden` units through time, with an invocation for every unit and
-    /// workgroup memory for the tile's h and its stage; `None` where the device has too little of either.
-    /// The weights persist where they fit registers; memory stands for these on a software adapter, whose compiler
-    /// sets the bound: some 1.5 s for the largest. Where they don't, operands are shared through workgroup memory,
-    /// which holds h anyway.
-    pub fn carrying(&self, hidden: usize, limits: &DeviceLimits) -> Option<Self> {
-        let width = hidden.checked_next_multiple_of(32)?;
-        let workgroup_size = u32::try_from(width).ok().filter(|&size| size <= limits.max_invocations)?;
-        let held = if limits.software { VEC4 * SLAB * MAX_SLABS } else { HELD_ON_HARDWARE };
-        if padded(hidden) <= held {
-            let wide = limits.subgroups.is_some_and(|sizes| sizes.min as usize >= SLAB);
-            let variant = Variant { subgroups: limits.software && wide, ..self.variant };
-            let rows = limits.max_workgroup_bytes / (2 * 4 * padded(hidden) as u32);
-            let max_rows = rows.clamp(1, Self::TALLEST as u32);
-            return Some(Self { workgroup_size, variant, max_rows, persistent: true, ..*self });
+    /// Rows that a workgroup of every kernel takes, where there are many.
+    pub fn rows_of_many(&self) -> u32 {
+        if self.splits { Tile::TALLEST_SPLIT } else { self.max_rows }
+    }
+
+    /// The tiles of a product whose rows and columns both are dealt to workgroups.
+    pub fn tiles(&self, shape: TileShape) -> Tiles {
+        let whole = |rows| Tile { rows, width: self.workgroup_size, split: 1 };
+        let tile = |&rows: &u32| {
+            let split = self.splits && rows <= Tile::TALLEST_SPLIT;
+            split.then(|| Tile::split(rows, shape, MOST_SPLIT)).flatten().unwrap_or_else(|| whole(rows))
+        };
+        let mut list: Vec<Tile> =
+            Tile::ROWS.iter().filter(|&&rows| rows <= self.max_rows).map(tile).collect();
+        // Columns that leave half of a subgroup idle.
+        if list.iter().any(|tile| tile.split > 1) && shape.columns < 32 {
+            list.retain(|tile| tile.split > 1);
         }
-        let row = 4 * padded(hidden) + VEC4 * 4 * CHUNK.min(padded(hidden) / VEC4);
-        let fits = |rows: &u32| *rows as usize * row <= limits.max_workgroup_bytes as usize;
-        // Software adapters split a kernel at every barrier, and compile a tall tile with barriers for seconds.
-        let tallest = if limits.software { 4 } else { u32::MAX };
-        let max_rows = Self::ROWS.into_iter().filter(|&rows| rows <= tallest).rfind(fits)?;
-        let variant = Variant { subgroups: false, ..self.variant };
-        Some(Self { workgroup_size, variant, max_rows, ..*self })
-    }
-
-    /// The heights that this device uses.
-    pub fn heights(&self) -> impl Iterator<Item = u32> + use<> {
-        let max = self.max_rows;
-        Self::ROWS.into_iter().filter(move |&rows| rows <= max)
-    }
-
-    /// Where weights persist, the most rows of a workgroup.
-    pub fn persistent_rows(&self) -> Option<usize> {
-        self.persistent.then_some(self.tallest())
-    }
-
-    /// Rows that a workgroup takes of `rows`, in a tile of height `height` (an index): where weights persist,
-    /// as few as leave no more workgroups, of all directions, than run at once, and no more than a dispatch takes.
-    pub fn rows_of_workgroup(&self, height: usize, rows: usize, directions: usize) -> usize {
-        if !self.persistent {
-            return self.heights().nth(height).unwrap_or(1) as usize;
-        }
-        let even = (self.at_once as usize).div_ceil(directions).max(1);
-        let workgroups =
-            rows.div_ceil(self.tallest()).next_multiple_of(even).min(self.max_workgroups as usize);
-        rows.div_ceil(workgroups.max(1)).max(1)
-    }
-
-    /// The tallest.
-    pub fn tallest(&self) -> usize {
-        self.max_rows as usize
-    }
-
-    /// Index in `heights` of the tile for a product of `rows` rows: the lowest that holds them, else
-    /// the tallest.
-    pub fn height_for(&self, rows: usize) -> usize {
-        if self.persistent {
-            return 0; // one pipeline; the uniform has the rows
-        }
-        let last = self.heights().count() - 1;
-        self.heights().position(|height| height as usize >= rows).unwrap_or(last)
+        Tiles { variant: self.variant, list, rule: Rule::Lowest { enough: self.enough } }
     }
 }
 
@@ -140,39 +199,25 @@ impl TileShape {
         Self { reduction: matrix.rows / VEC4, columns: matrix.columns }
     }
 
-    /// The kernel's pipelines, one for each height of a tile.
+    /// Blocks of the reduction axis.
+    pub fn blocks(&self) -> usize {
+        self.reduction.div_ceil(SUM_BLOCK)
+    }
+
+    /// The kernel's pipelines, one for each tile.
     pub fn pipelines(
         &self,
         kernel: &'static KernelSpec,
-        tiling: &Tiling,
+        tiles: &Tiles,
         more: &[(&'static str, f64)],
     ) -> Vec<PipelineSpec> {
-        let one = |rows: u32| {
-            let mut constants = vec![
-                ("WORKGROUP_SIZE", f64::from(tiling.workgroup_size)),
-                ("ROWS", f64::from(rows)),
-                ("REDUCTION", self.reduction as f64),
-                ("COLUMNS", self.columns as f64),
-            ];
-            if !tiling.variant.subgroups {
-                let chunk = self.reduction.min(CHUNK) as f64;
-                constants.push(("CHUNK", chunk));
-                constants.push(("STAGED", chunk * f64::from(rows)));
-            }
+        let one = |tile: &Tile| {
+            let mut constants = tile.constants(tiles.variant.subgroups);
+            constants.extend([("REDUCTION", self.reduction as f64), ("COLUMNS", self.columns as f64)]);
             constants.extend_from_slice(more);
-            PipelineSpec { kernel, variant: tiling.variant, constants }
+            PipelineSpec { kernel, variant: tiles.variant, constants }
         };
-        tiling.heights().map(one).collect()
-    }
-
-    /// Workgroups for `rows` rows in tiles of height `height` (an index), in each of `directions`.
-    pub fn grid(&self, tiling: &Tiling, height: usize, rows: usize, directions: usize) -> [u32; 3] {
-        let tall = tiling.rows_of_workgroup(height, rows, directions);
-        [
-            self.columns.div_ceil(tiling.workgroup_size as usize) as u32,
-            rows.div_ceil(tall) as u32,
-            directions as u32,
-        ]
+        tiles.list.iter().map(one).collect()
     }
 
     /// Elements of the matrix, four numbers each.

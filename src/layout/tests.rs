@@ -22,7 +22,7 @@ const PROBE: &str = "
 
 const F32: &str = include_str!("../../shaders/common/weights.wgsl");
 const F16: &str = include_str!("../../shaders/common/weights_f16.wgsl");
-const CHAIN: &str = include_str!("../../shaders/common/chain.wgsl");
+const CHAIN: &str = include_str!("../../shaders/common/sum.wgsl");
 
 /// What the shaders' functions read of a weight: [rows, columns] of four numbers.
 fn seen(element: Element, numbers: Vec<f32>, (rows, columns): (usize, usize)) -> Vec<[f32; 4]> {

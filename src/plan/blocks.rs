@@ -68,7 +68,7 @@ fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<u
     let slots = config.num_directions().max(config.num_layers().min(SLOTS));
     let state = 4 * (slots * padded(config.hidden_size())) as u64;
     let row = input.max(gates).max(output).max(state);
-    let tallest = network.tiling.tallest() as u64;
+    let tallest = u64::from(network.tiling.rows_of_many());
     let bounds = [
         ("memory_budget", budget, working_set),
         ("max_storage_buffer_binding_size", limits.max_binding, row),

@@ -105,7 +105,7 @@ impl<'a> Dispatcher<'a> {
         uniform: &K::Uniform,
         work: Work,
     ) {
-        let height = kernel.tiling.height_for(work.rows);
+        let (tile, in_workgroup) = kernel.choose(work.rows, work.slots);
         let bind_set = &mut self.bind_set;
         bind_set.pipeline = kernel.pipelines[0];
         bind_set.buffers.clear();
@@ -113,10 +113,10 @@ impl<'a> Dispatcher<'a> {
             buffers.named(&mut |_, buffer| bind_set.buffers.push(buffer));
         }
         let planned = Planned {
-            pipeline: kernel.pipelines[height],
+            pipeline: kernel.pipelines[tile],
             bind_set,
             uniform: bytes_of(uniform),
-            grid: kernel.shape.grid(&kernel.tiling, height, work.rows, work.slots),
+            grid: kernel.grid(tile, work.rows.div_ceil(in_workgroup), work.slots),
             work,
         };
         self.sink.dispatch(&planned, self.alike);
@@ -135,7 +135,7 @@ impl<'a> Dispatcher<'a> {
         };
         let rows = plan.packing.rows(&plan.steps(span));
         // Whole tiles that keep one dispatch within a submission's operations.
-        let tile = kernel.tiling.tallest();
+        let tile = kernel.tiles.tallest();
         let row = kernel.shape.operations(1) * span.directions.len() as u64;
         let most = usize::try_from(SUBMISSION.operations / row).unwrap_or(usize::MAX);
         let most = (most / tile * tile).max(tile);

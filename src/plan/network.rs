@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::limits::{AS_F16, check_binding, check_workgroups};
 use crate::config::LstmConfig;
 use crate::error::Error;
-use crate::kernels::{HiddenProjection, InputProjection, TileShape, Tiling};
+use crate::kernels::{HiddenProjection, InputProjection, TileShape, Tiles, Tiling};
 use crate::layout::{Layouts, Matrix, PerWeight};
 use crate::program::{BufferSpec, DeviceLimits, Element, Owner, PipelineSpec, ResidentRef, VEC4};
 
@@ -40,8 +40,8 @@ pub(crate) struct Stacked {
 #[derive(Clone, Debug)]
 pub(crate) struct SizedKernel<K> {
     pub shape: TileShape,
-    pub tiling: Tiling,
-    /// Indices of the pipelines, one for each height of a tile.
+    pub tiles: Tiles,
+    /// Indices of the pipelines, one for each tile.
     pub pipelines: Vec<usize>,
     kernel: PhantomData<K>,
 }
@@ -159,16 +159,18 @@ impl Network {
     }
 
     fn add_kernels(&mut self) -> Result<(), Error> {
-        let tiling = self.tiling;
         for layer in 0..self.config.num_layers() {
             let shape = TileShape::of(&self.layouts.w_ih(layer));
-            let input = self.kernel(shape, tiling, InputProjection::pipelines(shape, &tiling))?;
+            let tiles = self.tiling.tiles(shape);
+            let pipelines = InputProjection::pipelines(shape, &tiles);
+            let input = self.kernel(shape, tiles, pipelines)?;
             self.inputs.push(input);
         }
         if let Some(w_hr) = self.layouts.w_hr() {
             let shape = TileShape::of(&w_hr);
-            let pipelines = HiddenProjection::pipelines(shape, &tiling, self.config.num_directions());
-            self.projection = Some(self.kernel(shape, tiling, pipelines)?);
+            let tiles = self.tiling.tiles(shape);
+            let pipelines = HiddenProjection::pipelines(shape, &tiles, self.config.num_directions());
+            self.projection = Some(self.kernel(shape, tiles, pipelines)?);
         }
         Ok(())
     }
@@ -177,11 +179,11 @@ impl Network {
     pub fn kernel<K>(
         &mut self,
         shape: TileShape,
-        tiling: Tiling,
+        tiles: Tiles,
         specs: Vec<PipelineSpec>,
     ) -> Result<SizedKernel<K>, Error> {
-        let workgroups = shape.columns.div_ceil(tiling.workgroup_size as usize);
-        check_workgroups(&self.limits, specs[0].kernel.name, workgroups)?;
+        let narrowest = tiles.list.iter().map(|tile| tile.width as usize).min().unwrap_or(1);
+        check_workgroups(&self.limits, specs[0].kernel.name, shape.columns.div_ceil(narrowest))?;
         let pipelines = specs
             .into_iter()
             .map(|spec| {
@@ -192,6 +194,19 @@ impl Network {
                 })
             })
             .collect();
-        Ok(SizedKernel { shape, tiling, pipelines, kernel: PhantomData })
+        Ok(SizedKernel { shape, tiles, pipelines, kernel: PhantomData })
+    }
+}
+
+impl<K> SizedKernel<K> {
+    /// Which tile is used for `rows` rows in each of `slots`, and how many of them a workgroup takes.
+    pub fn choose(&self, rows: usize, slots: usize) -> (usize, usize) {
+        self.tiles.choose(self.shape.columns, rows, slots)
+    }
+
+    /// Workgroups: tiles of columns, of rows, and slots.
+    pub fn grid(&self, tile: usize, rows: usize, slots: usize) -> [u32; 3] {
+        let columns = self.shape.columns.div_ceil(self.tiles.list[tile].width as usize);
+        [columns as u32, rows as u32, slots as u32]
     }
 }

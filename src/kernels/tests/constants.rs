@@ -5,34 +5,45 @@ use std::collections::BTreeSet;
 use naga::{ArraySize, Expression, Literal, Module, TypeInner};
 
 use super::{limits, parse, wgsl_files};
-use crate::kernels::tile::{MAX_SLABS, SLAB};
+use crate::kernels::carrying::MOST_SLABS;
+use crate::kernels::tile::{SUM_BLOCK, Tile};
 use crate::kernels::{
-    FusedStep, HiddenProjection, InputProjection, KERNELS, PersistentScan, RecurrentScan, RecurrentStep,
-    SCAN_STEPS, SLOTS, Slot, TileShape, Tiling,
+    Carrying, FusedStep, HiddenProjection, InputProjection, KERNELS, RecurrentStep, SCAN_STEPS, SLOTS, Slot,
+    TileShape, Tiling,
 };
-use crate::program::{Element, PipelineSpec, SubgroupSizes, Variant};
+use crate::program::{DeviceLimits, Element, PipelineSpec, SubgroupSizes, Variant};
 
-fn all_pipelines(tiling: &Tiling) -> Vec<PipelineSpec> {
-    let shape = |reduction, columns| TileShape { reduction, columns };
-    let input = InputProjection::pipelines(shape(2, 6), tiling);
-    let step = RecurrentStep::pipelines(shape(2, 6), tiling, 2, false);
-    let projected = RecurrentStep::pipelines(shape(1, 6), tiling, 2, true);
-    let hidden = HiddenProjection::pipelines(shape(2, 1), tiling, 2);
-    let fused = FusedStep::pipelines(shape(2, 6), tiling, 2, false);
-    let carrying = tiling.carrying(6, &limits(false, None)).unwrap();
-    let persistent = PersistentScan::pipeline(shape(2, 6), &carrying, 2, carrying.persistent_rows().unwrap());
-    let carrying = tiling.carrying(40, &limits(false, None)).unwrap();
-    let scan = RecurrentScan::pipelines(shape(10, 40), &carrying, 2);
-    [input, step, projected, hidden, fused, scan, vec![persistent]].concat()
+/// Those of every kernel, whole and split, for networks whose weights persist and for one whose do not.
+fn all_pipelines(limits: &DeviceLimits, element: Element) -> Vec<PipelineSpec> {
+    let tiling = Tiling::of(limits, element);
+    let of = |reduction, columns| {
+        let shape = TileShape { reduction, columns };
+        (shape, tiling.tiles(shape))
+    };
+    let mut all = Vec::new();
+    for (reduction, columns) in [(2, 6), (20, 40)] {
+        let (shape, tiles) = of(reduction, columns);
+        all.extend(InputProjection::pipelines(shape, &tiles));
+        all.extend(RecurrentStep::pipelines(shape, &tiles, 2, false));
+        all.extend(RecurrentStep::pipelines(shape, &tiles, 2, true));
+        all.extend(HiddenProjection::pipelines(shape, &tiles, 2));
+        all.extend(FusedStep::pipelines(shape, &tiles, 2, false));
+    }
+    for hidden in [6_usize, 64, 256, 320] {
+        let shape = TileShape { reduction: hidden.div_ceil(4), columns: hidden };
+        let carrying = Carrying::of(&tiling, shape, limits);
+        all.extend(carrying.into_iter().flat_map(|carrying| carrying.pipelines(shape, 2)));
+    }
+    all
 }
 
 #[test]
 fn the_host_gives_every_override_and_no_other() {
     let wide = Some(SubgroupSizes { min: 8, max: 8 });
-    for tiling in
-        [Tiling::of(&limits(false, None), Element::F16), Tiling::of(&limits(true, wide), Element::F32)]
-    {
-        for spec in all_pipelines(&tiling) {
+    let mut seen = BTreeSet::new();
+    for (limits, element) in [(limits(false, None), Element::F16), (limits(true, wide), Element::F32)] {
+        for spec in all_pipelines(&DeviceLimits { max_invocations: 1024, ..limits }, element) {
+            seen.insert(spec.kernel.name);
             let module = parse(spec.kernel.name, &spec.kernel.source(spec.variant));
             let declared: BTreeSet<_> =
                 module.overrides.iter().map(|(_, o)| o.name.clone().unwrap()).collect();
@@ -42,6 +53,7 @@ fn the_host_gives_every_override_and_no_other() {
             assert_eq!(given, declared, "{}", spec.kernel.name);
         }
     }
+    assert_eq!(seen.len(), KERNELS.len(), "{seen:?}");
 }
 
 /// The value of a module's `const`, where it has it.
@@ -93,21 +105,20 @@ fn both_sides_write_down_the_same_numbers() {
             match ty.name.as_deref() {
                 Some("TimeStep") => assert_eq!(member_len(module, "TimeStep", "slots"), SLOTS),
                 Some("Scan") => assert_eq!(member_len(module, "Scan", "steps"), SCAN_STEPS),
-                Some("Tile") => assert_eq!(tile_rows(module), Tiling::TALLEST, "{kernel}"),
+                Some("Tile") => assert_eq!(tile_rows(module), Tile::TALLEST, "{kernel}"),
                 _ => continue,
             }
             seen.insert(kernel);
         }
+        assert_eq!(constant(module, "SUM_BLOCK"), Some(SUM_BLOCK as u32), "{kernel}");
     }
     assert_eq!(seen.len(), 3 + KERNELS.len(), "each was compared: {seen:?}");
-    let [_, _, (_, recurrent), (_, persistent), ..] = &modules;
-    assert_eq!(variable_len(recurrent, "c_tile"), Tiling::TALLEST);
-    assert_eq!(variable_len(persistent, "c_tile"), Tiling::TALLEST);
-    assert_eq!(variable_len(persistent, "held"), MAX_SLABS);
-    let (_, held) =
-        persistent.global_variables.iter().find(|(_, v)| v.name.as_deref() == Some("held")).unwrap();
-    let TypeInner::Array { base, .. } = persistent.types[held.ty].inner else { unreachable!() };
-    assert_eq!(array_len(persistent, base), SLAB);
+    let (_, private) = modules.iter().find(|(name, _)| *name == "private_scan").unwrap();
+    assert_eq!(variable_len(private, "c_tile"), Tile::TALLEST);
+    assert_eq!(variable_len(private, "held"), MOST_SLABS);
+    let (_, held) = private.global_variables.iter().find(|(_, v)| v.name.as_deref() == Some("held")).unwrap();
+    let TypeInner::Array { base, .. } = private.types[held.ty].inner else { unreachable!() };
+    assert_eq!(array_len(private, base), SUM_BLOCK);
 }
 
 /// A shader asks for a tile's height where rows end that the next lower height has.
@@ -121,9 +132,9 @@ fn the_shaders_know_every_height_of_a_tile() {
             asked.extend(numbers.map(|number| number.parse::<u32>().unwrap()));
         }
     }
-    let [lower @ .., tallest] = Tiling::ROWS;
+    let [lower @ .., tallest] = Tile::ROWS;
     assert_eq!(asked.into_iter().collect::<Vec<_>>(), lower);
-    assert_eq!(tallest as usize, Tiling::TALLEST);
+    assert_eq!(tallest as usize, Tile::TALLEST);
 }
 
 /// Rows that a shader's Tile holds: four a matrix, named after the first of them.

@@ -1,56 +1,115 @@
-//! Tiles: heights, workgroups and grids for a device's limits.
+//! Tiles: heights, workgroups and their choice for a device's limits.
 
 use super::limits;
-use crate::kernels::{TileShape, Tiling};
+use crate::kernels::tile::{Rule, Tile};
+use crate::kernels::{Carrying, TileShape, Tiling};
 use crate::program::{DeviceLimits, Element, SubgroupSizes};
+
+fn of_hidden(hidden: usize) -> TileShape {
+    TileShape { reduction: hidden.div_ceil(4), columns: hidden }
+}
+
+fn lanes(size: u32) -> Option<SubgroupSizes> {
+    Some(SubgroupSizes { min: size, max: size })
+}
 
 #[test]
 fn tiles_fit_the_device() {
-    let narrow = Some(SubgroupSizes { min: 4, max: 4 });
-    let wide = Some(SubgroupSizes { min: 8, max: 8 });
-    let heights = |limits| Tiling::of(&limits, Element::F32).heights().collect::<Vec<_>>();
-    assert_eq!(heights(limits(true, narrow)), [1, 4], "lane r holds row r");
-    assert_eq!(heights(limits(true, wide)), [1, 4, 8, 16]);
-    assert_eq!(heights(limits(true, None)), [1, 4], "barriers in tall tiles compile for minutes");
-    assert_eq!(heights(limits(false, None)), [1, 4, 8, 16]);
-    assert!(Tiling::of(&limits(true, wide), Element::F32).variant.subgroups);
-    assert!(!Tiling::of(&limits(true, None), Element::F32).variant.subgroups);
-    let hardware = Tiling::of(&limits(false, Some(SubgroupSizes { min: 32, max: 128 })), Element::F32);
-    assert!(!hardware.variant.subgroups && hardware.workgroup_size == 64);
+    let tiling = |limits| Tiling::of(&limits, Element::F32);
+    let rows = |limits| -> Vec<u32> {
+        tiling(limits).tiles(of_hidden(256)).list.iter().map(|tile| tile.rows).collect()
+    };
+    assert_eq!(rows(limits(true, lanes(4))), [1, 4], "lane r holds row r");
+    assert_eq!(rows(limits(true, lanes(8))), [1, 4, 8, 16]);
+    assert_eq!(rows(limits(true, None)), [1, 4]);
+    assert_eq!(rows(limits(false, None)), [1, 4, 8], "registers");
+    assert!(tiling(limits(true, lanes(8))).variant.subgroups);
+    assert!(!tiling(limits(true, None)).variant.subgroups);
+    let sizes = Some(SubgroupSizes { min: 32, max: 128 });
+    let hardware = tiling(limits(false, sizes));
+    assert!(!hardware.variant.subgroups);
+    assert_eq!(hardware.tiles(of_hidden(256)).list.last().unwrap().width, 64);
+    assert!(tiling(limits(true, lanes(8))).tiles(of_hidden(256)).list.iter().all(|tile| tile.split == 1));
+}
 
-    // 16 KiB: a row of 256 units takes 1,024 bytes and 512 of the stage.
-    let carrying = |hidden| hardware.carrying(hidden, &limits(false, None));
-    let of =
-        |hidden| carrying(hidden).map(|t| (t.workgroup_size, t.tallest(), t.persistent_rows().is_some()));
+/// A unit's blocks are dealt to as many invocations, in rounds of equal size.
+#[test]
+fn few_rows_are_split_on_hardware() {
+    let limits = limits(false, lanes(32));
+    let tiling = Tiling::of(&limits, Element::F32);
+    let of = |shape: TileShape, rows| {
+        let tiles = tiling.tiles(shape);
+        tiles.list[tiles.choose(shape.columns, rows, 1).0]
+    };
+    let split = |hidden, rows| of(of_hidden(hidden), rows).split;
     assert_eq!(
-        [1, 16, 17, 128, 129, 256, 257].map(of),
-        [
-            Some((32, 16, true)),
-            Some((32, 16, true)), // 64 registers of weights
-            Some((32, 16, false)),
-            Some((128, 16, false)),
-            Some((160, 8, false)),
-            Some((256, 8, false)),
-            None
-        ]
+        [32, 33, 64, 128, 256, 320, 512, 1024, 1056].map(|h| split(h, 1)),
+        [1, 2, 2, 4, 8, 10, 16, 16, 11]
     );
-    let roomy = DeviceLimits { max_invocations: 1024, ..limits(true, wide) };
-    let software = |hidden| Tiling::of(&roomy, Element::F32).carrying(hidden, &roomy).unwrap();
-    assert!(software(256).persistent_rows() == Some(8) && software(256).variant.subgroups);
-    assert!(software(257).persistent_rows().is_none() && !software(257).variant.subgroups);
-    assert!(!Tiling::of(&roomy, Element::F32).carrying(8, &limits(true, narrow)).unwrap().variant.subgroups);
+    assert_eq!([32, 64, 256].map(|h| split(h, 3)), [1, 4, 8], "a row belongs to one invocation of a column");
+    assert!(256 * split(256, 1) >= 2048, "invocations of a step with H = 256");
+
+    // 8 rows in one invocation, where so many invocations keep the GPU busy.
+    let rows = |hidden, rows| of(of_hidden(hidden), rows).rows;
+    assert_eq!([1, 2, 4, 5, 64, 248, 249, 1000].map(|n| rows(256, n)), [1, 4, 4, 4, 4, 4, 8, 8]);
+    assert_eq!([1, 2, 5, 1000].map(|n| rows(16, n)), [1, 4, 8, 8], "one block can't be split");
+
+    // The hidden projection has few columns: no more than one lane of four has nothing to do.
+    for hidden in [128, 256, 512, 1024] {
+        for n in [1, 4, 100_000] {
+            let tile = of(TileShape { reduction: hidden / 4, columns: 16 }, n);
+            let lanes = tile.workgroup_size().next_multiple_of(32);
+            assert!(4 * tile.workgroup_size() >= 3 * lanes && 16 % tile.width == 0, "H {hidden}: {tile:?}");
+            assert!(tile.split as usize <= hidden.div_ceil(32));
+        }
+    }
+}
+
+#[test]
+fn a_workgroup_carries_what_it_has_room_for() {
+    let carrying = |hidden, limits: DeviceLimits| {
+        Carrying::of(&Tiling::of(&limits, Element::F32), of_hidden(hidden), &limits)
+    };
+    let of = |hidden, limits| {
+        carrying(hidden, limits).map(|c| (c.persists(), c.tiles.list.last().copied().unwrap()))
+    };
+    let tile = |rows, width, split| Tile { rows, width, split };
+    let hardware = limits(false, lanes(32));
+    assert_eq!(of(16, hardware), Some((true, tile(2, 16, 2))));
+    assert_eq!(of(64, hardware), Some((true, tile(4, 64, 4))), "256 invocations of 64 weights");
+    assert_eq!(of(65, hardware), Some((false, tile(8, 96, 1))));
+    assert_eq!(of(256, hardware), Some((false, tile(8, 256, 1))));
+    assert_eq!(of(257, hardware), None);
+    let roomy = DeviceLimits { max_invocations: 1024, max_workgroup_bytes: 32 << 10, ..hardware };
+    let splits =
+        |hidden| carrying(hidden, roomy).unwrap().tiles.list.iter().map(|t| t.split).collect::<Vec<_>>();
+    assert_eq!(
+        [128, 256].map(splits),
+        [vec![4, 4, 1], vec![4, 1, 1]],
+        "4 rows of 1,024 invocations are 64 KiB"
+    );
+
+    let software = DeviceLimits { max_invocations: 1024, ..limits(true, lanes(8)) };
+    assert_eq!(of(256, software), Some((true, tile(8, 256, 1))));
+    assert_eq!(of(257, software), Some((false, tile(4, 288, 1))));
+    assert!(carrying(256, software).unwrap().tiles.variant.subgroups);
+    assert!(!carrying(257, software).unwrap().tiles.variant.subgroups);
+    let narrow = DeviceLimits { subgroups: lanes(4), ..software };
+    assert!(!carrying(8, narrow).unwrap().tiles.variant.subgroups);
 
     // Both units of the software adapter are kept busy, by the directions or by workgroups.
-    let on_hardware = |rows| carrying(16).unwrap().rows_of_workgroup(0, rows, 1);
-    assert_eq!([1, 1024, 1025, 100_000].map(on_hardware), [1, 1, 2, 14], "32 in flight on each of 32 units");
-    let rows = |rows, directions| software(256).rows_of_workgroup(0, rows, directions);
-    assert_eq!([1, 2, 3, 8, 16, 17, 40].map(|n| rows(n, 1)), [1, 1, 2, 4, 8, 5, 7]);
-    assert_eq!([1, 2, 3, 8, 16, 17, 40].map(|n| rows(n, 2)), [1, 2, 3, 8, 8, 6, 8]);
+    let rows = |hidden, limits, n, d| carrying(hidden, limits).unwrap().tiles.choose(hidden, n, d).1;
+    assert_eq!(
+        [1, 1024, 1025, 2048].map(|n| rows(64, hardware, n, 1)),
+        [1, 1, 2, 2],
+        "32 on each of 32 units"
+    );
+    assert_eq!([1, 2, 3, 8, 16, 17, 40].map(|n| rows(256, software, n, 1)), [1, 1, 2, 4, 8, 5, 7]);
+    assert_eq!([1, 2, 3, 8, 16, 17, 40].map(|n| rows(256, software, n, 2)), [1, 2, 3, 8, 8, 6, 8]);
+    assert!(matches!(carrying(64, hardware).unwrap().tiles.rule, Rule::Spread { .. }));
+}
 
-    let tiling = Tiling::of(&limits(false, None), Element::F32);
-    let height = |rows| tiling.heights().nth(tiling.height_for(rows)).unwrap();
-    assert_eq!([1, 2, 4, 5, 8, 9, 16, 17, 1000].map(height), [1, 4, 4, 8, 8, 16, 16, 16, 16]);
-    let shape = TileShape { reduction: 3, columns: 33 };
-    assert_eq!(shape.grid(&tiling, tiling.height_for(17), 17, 2), [2, 2, 2]);
-    assert_eq!(shape.operations(17), 2 * 12 * 132 * 17);
+#[test]
+fn operations_are_counted() {
+    assert_eq!(TileShape { reduction: 3, columns: 33 }.operations(17), 2 * 12 * 132 * 17);
 }

@@ -1,5 +1,7 @@
 //! Neither tiles nor schedules change a bit.
 
+use std::collections::BTreeSet;
+
 use ndarray::Array3;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,10 +20,11 @@ use crate::weights::{LstmWeights, Precision};
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn no_tile_twin_nor_schedule_changes_a_bit() {
-    let hardware = |max| {
+    let hardware = |max, units| {
         move |limits: DeviceLimits| DeviceLimits {
             software: false,
             subgroups: Some(SubgroupSizes { min: 4, max }),
+            units,
             ..limits
         }
     };
@@ -38,8 +41,8 @@ fn no_tile_twin_nor_schedule_changes_a_bit() {
         for (what, mut lstm) in [
             ("the device's own tiles", lstm(&case, |l| l, |_| {})),
             ("portable", lstm(&case, portable, |_| {})),
-            ("32 lanes", lstm(&case, hardware(32), |_| {})),
-            ("64 lanes", lstm(&case, hardware(64), |_| {})),
+            ("32 lanes, whole tiles", lstm(&case, hardware(32, 0), |_| {})),
+            ("64 lanes, split tiles", lstm(&case, hardware(64, 1000), |_| {})),
         ] {
             for schedule in Schedule::ALL {
                 lstm = lstm.with_tuning(Tuning::Fixed(schedule));
@@ -51,23 +54,24 @@ fn no_tile_twin_nor_schedule_changes_a_bit() {
     }
 }
 
-/// More units than hardware keeps the weights of, ragged, so that a direction starts late, for more steps than a
-/// dispatch takes; in one block and in several, where the directions run apart.
+/// With weights in private memory, in registers and in memory; ragged, so that a direction starts late, for more steps
+/// than a dispatch takes; in one block and in several, where the directions run apart.
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
-fn scans_are_right_with_weights_in_registers_or_in_memory() {
+fn scans_are_right_wherever_their_weights_are() {
     let Backend::Gpu(gpu) = common::device::gpu().backend() else { panic!("not a GPU") };
-    let config = LstmConfig::new(9, 40).with_num_layers(2).with_bidirectional(true);
     let lengths = [130, 128, 3, 77, 130];
     let mut random = ChaCha8Rng::seed_from_u64(5);
     let input = Array3::from_shape_simple_fn((130, 5, 9), || random.random_range(-1.0f32..1.0));
-    for precision in [Precision::F32, Precision::F16] {
+    let mut seen = BTreeSet::new();
+    for (hidden, precision) in [(40, Precision::F32), (40, Precision::F16), (72, Precision::F32)] {
+        let config = LstmConfig::new(9, hidden).with_num_layers(2).with_bidirectional(true);
         let weights = LstmWeights::uniform(&config, 3).unwrap().to_precision(precision).unwrap();
-        let lstm = |software, budget, schedule| {
+        let mut lstm = |software, budget, schedule| {
             let limits = DeviceLimits { software, units: 4, ..*gpu.limits() };
             let planner = Planner::new(&config, &limits, weights.precision().element()).unwrap();
-            let carrying = planner.network.tiling.carrying(40, &limits).unwrap();
-            assert_eq!(carrying.persistent_rows().is_some(), software);
+            let names = planner.network.pipelines.iter().map(|pipeline| pipeline.kernel.name);
+            seen.extend(names.filter(|name| name.ends_with("_scan")));
             let lstm = lstm_of(gpu, planner, &weights);
             lstm.with_memory_budget(budget).with_tuning(Tuning::Fixed(schedule))
         };
@@ -81,8 +85,13 @@ fn scans_are_right_with_weights_in_registers_or_in_memory() {
             for budget in [1 << 30, 200_000] {
                 let scans = lstm(software, budget, Schedule::Scan);
                 let actual = scans.forward_padded(input.view(), &lengths, None).unwrap();
-                assert_eq!(actual, expected, "{precision:?}, in registers: {software}, {budget} bytes");
+                assert_eq!(
+                    actual, expected,
+                    "H {hidden}, {precision:?}, software: {software}, {budget} bytes"
+                );
             }
         }
     }
+    let all = ["persistent_scan", "private_scan", "recurrent_scan"];
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), all);
 }

@@ -14,16 +14,17 @@ use crate::program::DeviceLimits;
 use crate::tuning::{Schedule, Tuning};
 /// Edits that must be seen, of what both twins and most schedules share. B is 4 or 3 here, and a tile has 4
 /// rows.
-const WRONG: [(&str, &str); 16] = [
-    ("sigmoid(z.y), c,", "sigmoid(z.x), c,"),
-    ("sigmoid(z.x) * tanh_safe(z.z)", "sigmoid(z.y) * tanh_safe(z.z)"),
-    ("tanh_safe(z.z)", "sigmoid(z.z)"),
-    ("sigmoid(z.w) * tanh_safe(c_t)", "sigmoid(z.w) * c_t"),
-    ("select(e, 1.0, x >= 0.0)", "select(1.0, e, x >= 0.0)"),
+const WRONG: [(&str, &str); 17] = [
+    ("fma(gates[1], c,", "fma(gates[0], c,"),
+    ("gates[0] * gates[2]", "gates[1] * gates[2]"),
+    ("tanh_safe(z).z", "s.z"),
+    ("gates[3] * tanh_safe(c_t)", "gates[3] * c_t"),
+    ("select(e, vec4f(1.0), x >= vec4f())", "select(vec4f(1.0), e, x >= vec4f())"),
     ("fma(w[2], x.zzzz,", "fma(w[2], x.wwww,"),
     ("sum[1]), chain(w, x[2]", "sum[1]), chain(w, x[1]"),
-    ("i += 4u * COLUMNS;", "i += 3u * COLUMNS;"),
-    ("finish_row(place, r + 1u, y[1])", "finish_row(place, r + 1u, y[0])"),
+    ("finish_rows(place, 0u, tile.rows_0)", "finish_rows(place, 0u, tile.rows_4)"),
+    ("store_cell(place, r + 1u, cells.c.y, cells.h.y)", "store_cell(place, r + 1u, cells.c.y, cells.h.x)"),
+    ("c[cell_at(place, r + 2u)]", "c[cell_at(place, r + 1u)]"),
     ("start_row(place, r + 2u)", "start_row(place, r + 1u)"),
     ("product.operand + min(place.row + r", "min(place.row + r"),
     ("block.direction + group.z", "block.direction"),
@@ -32,27 +33,63 @@ const WRONG: [(&str, &str); 16] = [
     ("return time_step.slots[place.slot].state + row", "return row"),
     ("slots[place.slot].output_row + row * DIRECTIONS", "slots[0u].output_row + row * DIRECTIONS"),
 ];
-const WRONG_PORTABLE: [(&str, &str); 2] = [
-    ("m < length; m += 1u", "m + 1u < length; m += 1u"),
-    ("operand_row(place, product, x % ROWS)", "operand_row(place, product, 0u)"),
+const WRONG_PORTABLE: [(&str, &str); 4] = [
+    ("m < end; m += 1u", "m + 1u < end; m += 1u"),
+    ("4u * m * COLUMNS", "3u * m * COLUMNS"),
+    ("operand_row(place, product, r + 2u)", "operand_row(place, product, r)"),
+    ("total_0 += sums.rows_0", "total_0 = sums.rows_0"),
 ];
-const WRONG_SUBGROUP: [(&str, &str); 2] = [
-    ("m < product.length; m += 1u", "m + 1u < product.length; m += 1u"),
+const WRONG_SUBGROUP: [(&str, &str); 4] = [
+    ("m < end; m += 1u", "m + 1u < end; m += 1u"),
+    ("i += 4u * COLUMNS;", "i += 3u * COLUMNS;"),
     ("subgroupBroadcast(x, 2u)", "subgroupBroadcast(x, 1u)"),
+    ("total.rows_0 += sum.rows_0", "total.rows_0 = sum.rows_0"),
+];
+/// Where several invocations have a column; B is 9 and H 320, with 10 blocks.
+const WRONG_SPLIT: [(&str, &str); 8] = [
+    ("group * WIDTH + local % WIDTH", "local % WIDTH"),
+    ("SUM_BLOCK * (block + place.part)", "SUM_BLOCK * block"),
+    ("shared_sums[3u * WORKGROUP_SIZE + local] = sums[3];", ""),
+    ("min(SPLIT, blocks - block)", "min(SPLIT, blocks - block) - 1u"),
+    ("shared_sums[own + part * WIDTH]", "shared_sums[own]"),
+    ("min(place.part, ROWS - 1u) * WORKGROUP_SIZE", "0u"),
+    ("start_row(place, place.part)", "start_row(place, 0u)"),
+    ("finish_row(place, place.part, tile.rows_0[0])", "finish_row(place, 0u, tile.rows_0[0])"),
+];
+/// One row, its loads unrolled.
+const WRONG_ROW: [(&str, &str); 4] = [
+    ("block_weights(place, product, first + 5u)", "block_weights(place, product, first + 4u)"),
+    ("sum = block_chain(w_3, place, product, first + 3u, sum);", ""),
+    ("min(m, product.length - 1u) * COLUMNS", "min(m, product.length - 1u)"),
+    ("select(sum, chain(w, x, sum), m < product.length)", "chain(w, x, sum)"),
 ];
 const WRONG_PROJECTED: [(&str, &str); 2] = [
     ("h_next[state_row(place, row) * COLUMNS", "h_next[row * COLUMNS"),
     ("output[output_row(place, row) * COLUMNS", "output[row * COLUMNS"),
 ];
 const WRONG_SCAN: [(&str, &str); 6] = [
-    ("c_tile[r] = cell.c;", ""),
-    ("h_tile[r * 4u * REDUCTION + place.column] = cell.h;", ""),
+    ("c[state_row(place, row) * COLUMNS + place.column] = c_t;", ""),
+    ("h_tile[(row - place.row) * width + place.column] = h_t;", ""),
     ("now = k;", "now = 0u;"),
     ("steps[now][place.slot].gates_row", "steps[now][0u].gates_row"),
     ("h_tile[4u * i + 1u]", "h_tile[4u * i + 2u]"),
-    ("let state = direction * scan.batch + first;", "let state = first;"),
+    ("place.slot * scan.batch + row", "row"),
 ];
-const WRONG_PERSISTENT: [(&str, &str); 10] = [
+const WRONG_PERSISTENT: [(&str, &str); 12] = [
+    ("c_t = cell.c;", ""),
+    ("h_tile[part * width + unit] = cell.h;", ""),
+    ("let moment = scan.steps[k][direction]", "let moment = scan.steps[k][0u]"),
+    ("let state = direction * scan.batch + first;", "let state = first;"),
+    ("scan.direction + group.z", "scan.direction"),
+    ("group.y * scan.rows", "0u"),
+    ("let at = r * REDUCTION + block;", "let at = block;"),
+    ("two_gates(column, block + 5u, part)", "two_gates(column, block + 4u, part)"),
+    ("let last = part % 2u == 1u;", "let last = part % 2u == 0u;"),
+    ("fma(w[2], x.zz,", "fma(w[2], x.ww,"),
+    ("part < PARTS; part += 2u", "part + 2u < PARTS; part += 2u"),
+    ("m < REDUCTION)", "true)"),
+];
+const WRONG_PRIVATE: [(&str, &str); 10] = [
     ("c_tile[r] = cell.c;", ""),
     ("h_next[r * width + local] = cell.h;", ""),
     ("let moment = scan.steps[k][direction]", "let moment = scan.steps[k][0u]"),
@@ -85,42 +122,52 @@ fn error_in_tolerances(case: &Golden, output: Array3<f32>) -> f64 {
 
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
-fn wrong_kernels_are_seen_on_the_gpu() {
+fn wrong_kernels_of_software_adapters_are_seen() {
     let layers = golden::load("two_layers_bidirectional");
     let projected = golden::load("packed_projection_batch_first");
     let stacked = golden::load("five_layers");
-    let wide = golden::load("odd_sizes"); // too wide for its weights to persist on hardware
+    let wide = golden::load("odd_sizes");
     for subgroups in [false, true] {
-        let twin = |limits: DeviceLimits| DeviceLimits {
+        let limits = |limits: DeviceLimits| DeviceLimits {
             subgroups: limits.subgroups.filter(|_| subgroups),
             software: true,
             units: 4, // so that a workgroup has several sequences, and a direction several workgroups
             ..limits
         };
-        let hardware = |limits: DeviceLimits| DeviceLimits { software: false, ..twin(limits) };
-        let [of_product, of_slab] = {
-            let Engine::Gpu(engine) = lstm(&wide, twin, |_| {}).engine else { panic!("not a GPU") };
-            let network = &engine.planner().network;
-            let carrying = network.tiling.carrying(network.config.hidden_size(), &network.limits).unwrap();
-            assert!(carrying.persistent_rows().is_some());
-            [network.tiling, carrying].map(|tiling| tiling.variant.subgroups)
+        let Engine::Gpu(engine) = lstm(&wide, limits, |_| {}).engine else { panic!("not a GPU") };
+        let pipelines = &engine.planner().network.pipelines;
+        let has_subgroups = |name: &str| {
+            pipelines.iter().any(|pipeline| pipeline.kernel.name == name && pipeline.variant.subgroups)
         };
-        let of_product = if of_product { &WRONG_SUBGROUP } else { &WRONG_PORTABLE };
-        let of_slab = if of_slab { &WRONG_SLAB_SUBGROUP } else { &WRONG_SLAB };
-        for (schedule, case, software, edits) in [
-            (Schedule::Step, &layers, true, &WRONG[..]),
-            (Schedule::Step, &layers, true, of_product),
-            (Schedule::Step, &projected, true, &WRONG_PROJECTED),
-            (Schedule::Scan, &wide, false, &WRONG_SCAN),
-            (Schedule::Scan, &wide, true, &WRONG_PERSISTENT),
-            (Schedule::Scan, &wide, true, of_slab),
-            (Schedule::Single, &layers, true, &WRONG_SINGLE),
-            (Schedule::Diagonal, &stacked, true, &WRONG_DIAGONAL),
+        let of_product = if has_subgroups("recurrent_step") { &WRONG_SUBGROUP } else { &WRONG_PORTABLE };
+        let of_slab = if has_subgroups("private_scan") { &WRONG_SLAB_SUBGROUP } else { &WRONG_SLAB };
+        for (schedule, case, edits) in [
+            (Schedule::Step, &layers, &WRONG[..]),
+            (Schedule::Step, &layers, of_product),
+            (Schedule::Step, &projected, &WRONG_PROJECTED),
+            (Schedule::Scan, &wide, &WRONG_PRIVATE),
+            (Schedule::Scan, &wide, of_slab),
+            (Schedule::Single, &layers, &WRONG_SINGLE),
+            (Schedule::Diagonal, &stacked, &WRONG_DIAGONAL),
         ] {
-            let limits = |limits| if software { twin(limits) } else { hardware(limits) };
             assert_each_is_seen(case, schedule, limits, edits);
         }
     }
+}
+
+#[test]
+#[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+fn wrong_kernels_of_hardware_are_seen() {
+    let wide = golden::load("odd_sizes");
+    let wider = golden::load("hidden_320_batch_9");
+    let alone = golden::load("long");
+    // Few units: a workgroup of a scan has several sequences. Many: tiles split.
+    let hardware = |units| move |limits| DeviceLimits { software: false, units, ..limits };
+    let in_memory = |limits| DeviceLimits { max_invocations: 64, ..hardware(0)(limits) }; // too few for weights that persist
+    assert_each_is_seen(&wide, Schedule::Scan, hardware(0), &WRONG_PERSISTENT);
+    assert_each_is_seen(&wide, Schedule::Scan, in_memory, &WRONG_SCAN);
+    assert_each_is_seen(&wider, Schedule::Step, hardware(1000), &WRONG_SPLIT);
+    assert_each_is_seen(&alone, Schedule::Step, hardware(0), &WRONG_ROW);
 }
 
 /// Panics unless the case passes with the schedule's own kernels, and fails with each edit of them.

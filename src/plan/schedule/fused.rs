@@ -22,10 +22,11 @@ impl FusedSteps {
     /// Where the weights are stacked.
     pub fn plan(network: &mut Network) -> Result<Option<Self>, Error> {
         let Some(weights) = network.stacked else { return Ok(None) };
-        let (shape, tiling) = (TileShape::of(&network.layouts.w_hh()), network.tiling);
+        let shape = TileShape::of(&network.layouts.w_hh());
+        let tiles = network.tiling.tiles(shape);
         let (directions, projected) = (network.config.num_directions(), network.config.proj_size() > 0);
-        let pipelines = FusedStep::pipelines(shape, &tiling, directions, projected);
-        Ok(Some(Self { kernel: network.kernel(shape, tiling, pipelines)?, weights }))
+        let pipelines = FusedStep::pipelines(shape, &tiles, directions, projected);
+        Ok(Some(Self { kernel: network.kernel(shape, tiles, pipelines)?, weights }))
     }
 
     /// Where what one dispatch computes for `layers` layers is not cut by a submission's bound.

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use super::NetworkSchedule;
 use crate::batch::Packing;
 use crate::error::Error;
-use crate::kernels::{
-    Moment, PersistentScan, RecurrentScan, SCAN_STEPS, Scan, ScanBuffers, ScanKernel, TileShape,
-};
+use crate::kernels::{Carrying, Moment, SCAN_STEPS, Scan, ScanBuffers, ScanKernel, TileShape};
 use crate::plan::buffers::BufferOptions;
 use crate::plan::call::{CallPlan, Span};
 use crate::plan::dispatcher::{Dispatcher, Steps, Work};
@@ -22,18 +20,18 @@ use crate::tuning::Schedule;
 struct ScanSchedule {
     /// One kernel serves every layer.
     kernel: SizedKernel<ScanKernel>,
+    /// Whether a dispatch reads the weights once.
+    persists: bool,
 }
 
 /// Where a workgroup has an invocation for every hidden unit, and there is no projection.
 pub(super) fn plan(network: &mut Network) -> Result<Option<Arc<dyn NetworkSchedule>>, Error> {
-    let carrying = network.tiling.carrying(network.config.hidden_size(), &network.limits);
-    let Some(tiling) = carrying.filter(|_| network.config.proj_size() == 0) else { return Ok(None) };
     let (shape, directions) = (TileShape::of(&network.layouts.w_hh()), network.config.num_directions());
-    let pipelines = match tiling.persistent_rows() {
-        Some(rows) => vec![PersistentScan::pipeline(shape, &tiling, directions, rows)],
-        None => RecurrentScan::pipelines(shape, &tiling, directions),
-    };
-    Ok(Some(Arc::new(ScanSchedule { kernel: network.kernel(shape, tiling, pipelines)? })))
+    let carrying = Carrying::of(&network.tiling, shape, &network.limits);
+    let Some(carrying) = carrying.filter(|_| network.config.proj_size() == 0) else { return Ok(None) };
+    let (persists, pipelines) = (carrying.persists(), carrying.pipelines(shape, directions));
+    let kernel = network.kernel(shape, carrying.tiles, pipelines)?;
+    Ok(Some(Arc::new(ScanSchedule { kernel, persists })))
 }
 
 impl NetworkSchedule for ScanSchedule {
@@ -43,7 +41,7 @@ impl NetworkSchedule for ScanSchedule {
 
     /// A dispatch takes the whole batch, in tiles that may be lower than the network's.
     fn admits(&self, network: &Network, packing: &Packing) -> bool {
-        let tiles = packing.batch().div_ceil(self.kernel.tiling.tallest());
+        let tiles = packing.batch().div_ceil(self.kernel.tiles.tallest());
         tiles <= network.limits.max_workgroups as usize
     }
 
@@ -53,74 +51,69 @@ impl NetworkSchedule for ScanSchedule {
 
     fn dispatch(&self, dispatcher: &mut Dispatcher<'_>, span: &Span) {
         dispatcher.input_projection(span);
-        let kernel = &self.kernel;
-        let most = steps_of_scan(kernel, dispatcher.plan.packing.batch(), span.directions.len());
-        dispatcher.for_each_chunk(span, (most, 0), |dispatcher, steps| scan(dispatcher, span, kernel, steps));
+        let most = steps_of_scan(&self.kernel, dispatcher.plan.packing.batch(), span.directions.len());
+        dispatcher.for_each_chunk(span, (most, 0), |dispatcher, steps| self.scan(dispatcher, span, steps));
     }
 }
 
-/// Some time steps of a layer in one dispatch.
-fn scan(dispatcher: &mut Dispatcher<'_>, span: &Span, kernel: &SizedKernel<ScanKernel>, steps: Range<usize>) {
-    let plan = dispatcher.plan;
-    let group = &plan.buffers.groups[span.group];
-    let buffers = ScanBuffers {
-        weights: BufferRef::Resident(plan.network.weights[span.group].w_hh),
-        h: group.hidden.in_place(),
-        gates_x: plan.buffers.gates(),
-        c: BufferRef::Program(group.cell),
-        output: plan.output_of(span),
-    };
-    let (work, in_workgroup) = work(plan, span, kernel, &steps);
-    let mut uniform = Scan {
-        batch: plan.packing.batch() as u32,
-        direction: span.directions.start as u32,
-        count: steps.len() as u32,
-        rows: in_workgroup as u32,
-        slabs: ScanKernel::slabs(kernel.shape) as u32,
-        unused: [0; 3],
-        steps: [[Moment::default(); 2]; SCAN_STEPS],
-    };
-    // What is counted does not depend on them.
-    let listed = if dispatcher.counts() { 0..0 } else { steps };
-    for (moments, n) in uniform.steps.iter_mut().zip(listed) {
-        let times = plan.times(span, n);
-        for d in span.directions.clone() {
-            let (running, row) = plan.rows_at(span, times[d]);
-            moments[d] = Moment {
-                running: running as u32,
-                gates_row: plan.gates_row(row, d) as u32,
-                output_row: plan.output_row(row, d) as u32,
-                unused: 0,
-            };
+impl ScanSchedule {
+    /// Some time steps of a layer in one dispatch.
+    fn scan(&self, dispatcher: &mut Dispatcher<'_>, span: &Span, steps: Range<usize>) {
+        let plan = dispatcher.plan;
+        let group = &plan.buffers.groups[span.group];
+        let buffers = ScanBuffers {
+            weights: BufferRef::Resident(plan.network.weights[span.group].w_hh),
+            h: group.hidden.in_place(),
+            gates_x: plan.buffers.gates(),
+            c: BufferRef::Program(group.cell),
+            output: plan.output_of(span),
+        };
+        let (work, in_workgroup) = self.work(plan, span, &steps);
+        let mut uniform = Scan {
+            batch: plan.packing.batch() as u32,
+            direction: span.directions.start as u32,
+            count: steps.len() as u32,
+            rows: in_workgroup as u32,
+            slabs: self.kernel.shape.blocks() as u32,
+            unused: [0; 3],
+            steps: [[Moment::default(); 2]; SCAN_STEPS],
+        };
+        // What is counted does not depend on them.
+        let listed = if dispatcher.counts() { 0..0 } else { steps };
+        for (moments, n) in uniform.steps.iter_mut().zip(listed) {
+            let times = plan.times(span, n);
+            for d in span.directions.clone() {
+                let (running, row) = plan.rows_at(span, times[d]);
+                moments[d] = Moment {
+                    running: running as u32,
+                    gates_row: plan.gates_row(row, d) as u32,
+                    output_row: plan.output_row(row, d) as u32,
+                    unused: 0,
+                };
+            }
         }
+        dispatcher.dispatch(&self.kernel, &buffers, &uniform, work);
     }
-    dispatcher.dispatch(kernel, &buffers, &uniform, work);
-}
 
-/// What a dispatch computes, and the sequences of a workgroup.
-fn work(
-    plan: &CallPlan<'_>,
-    span: &Span,
-    kernel: &SizedKernel<ScanKernel>,
-    steps: &Range<usize>,
-) -> (Work, usize) {
-    let (mut rows, mut fullest) = (0, 0);
-    for d in span.directions.clone() {
-        let times = plan.times_of(span, steps, d);
-        rows += plan.packing.rows(&times);
-        fullest = fullest.max(plan.packing.running(times.start)); // no later step has more
+    /// What a dispatch computes, and the sequences of a workgroup.
+    fn work(&self, plan: &CallPlan<'_>, span: &Span, steps: &Range<usize>) -> (Work, usize) {
+        let (mut rows, mut fullest) = (0, 0);
+        for d in span.directions.clone() {
+            let times = plan.times_of(span, steps, d);
+            rows += plan.packing.rows(&times);
+            fullest = fullest.max(plan.packing.running(times.start)); // no later step has more
+        }
+        let (shape, directions) = (self.kernel.shape, span.directions.len());
+        let (_, in_workgroup) = self.kernel.choose(fullest, directions);
+        let product = Work::product(shape, fullest, directions);
+        let (elements, within) = if self.persists {
+            (product.elements, Steps::Persistent(steps.len() * in_workgroup)) // the weights are read once
+        } else {
+            (product.elements * steps.len() as u64, Steps::Carried(steps.len()))
+        };
+        let work = Work { operations: shape.operations(rows), elements, steps: within, ..product };
+        (work, in_workgroup)
     }
-    let directions = span.directions.len();
-    let height = kernel.tiling.height_for(fullest);
-    let in_workgroup = kernel.tiling.rows_of_workgroup(height, fullest, directions);
-    let product = Work::product(kernel.shape, fullest, directions);
-    let (elements, within) = match kernel.tiling.persistent_rows() {
-        // The weights are read once.
-        Some(_) => (product.elements, Steps::Persistent(steps.len() * in_workgroup)),
-        None => (product.elements * steps.len() as u64, Steps::Carried(steps.len())),
-    };
-    let work = Work { operations: kernel.shape.operations(rows), elements, steps: within, ..product };
-    (work, in_workgroup)
 }
 
 /// The most time steps of one dispatch: as many as its uniform has place for, within a submission's operations.

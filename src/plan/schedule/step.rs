@@ -22,10 +22,11 @@ struct StepSchedule {
 
 /// It computes every network.
 pub(super) fn plan(network: &mut Network) -> Result<Option<Arc<dyn NetworkSchedule>>, Error> {
-    let (shape, tiling) = (TileShape::of(&network.layouts.w_hh()), network.tiling);
+    let shape = TileShape::of(&network.layouts.w_hh());
+    let tiles = network.tiling.tiles(shape);
     let (directions, projected) = (network.config.num_directions(), network.config.proj_size() > 0);
-    let pipelines = RecurrentStep::pipelines(shape, &tiling, directions, projected);
-    Ok(Some(Arc::new(StepSchedule { kernel: network.kernel(shape, tiling, pipelines)? })))
+    let pipelines = RecurrentStep::pipelines(shape, &tiles, directions, projected);
+    Ok(Some(Arc::new(StepSchedule { kernel: network.kernel(shape, tiles, pipelines)? })))
 }
 
 impl NetworkSchedule for StepSchedule {

@@ -6,7 +6,8 @@ use super::{admitted, cases, dispatches_of};
 use crate::batch::Packing;
 use crate::config::LstmConfig;
 use crate::kernels::tests::limits;
-use crate::kernels::{Scan, Tiling, TimeStep};
+use crate::kernels::{Carrying, Scan, TileShape, Tiles, TimeStep};
+use crate::layout::Matrix;
 use crate::plan::cost::{Machine, costs, count};
 use crate::plan::{Admitted, Network, Planner, schedule};
 use crate::program::Element;
@@ -46,28 +47,29 @@ fn documented(network: &Network, schedule: Schedule, t: usize, b: usize) -> [usi
     let (o, h_padded, p_size) = (padded(config.output_size()), padded(h), padded(config.proj_size()));
     let p = usize::from(p_size > 0);
     let r = t * b;
-    let tiles = |tiling: &Tiling, rows: usize| {
-        let height = tiling.heights().find(|&height| height as usize >= rows);
-        rows.div_ceil(height.map_or(tiling.tallest(), |height| height as usize))
-    };
-    let steps = t * tiles(&network.tiling, b);
-    let sum = |of: &dyn Fn(usize) -> usize| -> usize {
+    // ⌈rows/h(rows)⌉ of a product with this matrix.
+    let in_tiles =
+        |tiles: &Tiles, matrix: Matrix, rows: usize| rows.div_ceil(tiles.choose(matrix.columns, rows, d).1);
+    let tiles =
+        |matrix: Matrix, rows: usize| in_tiles(&network.tiling.tiles(TileShape::of(&matrix)), matrix, rows);
+    let sum = |of: &dyn Fn(usize, usize) -> usize| -> usize {
         let input = |layer: usize| if layer == 0 { padded(config.input_size()) } else { d * o };
-        d * (0..l).map(|layer| of(input(layer))).sum::<usize>() * network.element.words() / 4
+        d * (0..l).map(|layer| of(layer, input(layer))).sum::<usize>() * network.element.words() / 4
     };
-    let ahead = |input: usize| 4 * h * input * tiles(&network.tiling, r);
-    let step = |input: usize| ahead(input) + (4 * h * o + h_padded * p_size) * steps;
-    let fused = |input: usize| (4 * h * (input + o) + h_padded * p_size) * steps;
+    let w_hh = network.layouts.w_hh();
+    let steps = t * tiles(w_hh, b);
+    let projected = network.layouts.w_hr().map_or(0, |w_hr| h_padded * p_size * t * tiles(w_hr, b));
+    let ahead = |layer: usize, input: usize| 4 * h * input * tiles(network.layouts.w_ih(layer), r);
+    let step = |layer: usize, input: usize| ahead(layer, input) + 4 * h * o * steps + projected;
+    let fused = |_: usize, input: usize| 4 * h * (input + o) * steps + projected;
     match schedule {
         Schedule::Step => [l * (1 + t * (1 + p)), sum(&step)],
         Schedule::Scan => {
-            let tiling = network.tiling.carrying(h, &network.limits).unwrap();
+            let carrying = Carrying::of(&network.tiling, TileShape::of(&w_hh), &network.limits).unwrap();
             let dispatches = t.div_ceil(127);
-            let workgroups = match tiling.persistent_rows() {
-                Some(_) => dispatches * b.div_ceil(tiling.rows_of_workgroup(0, b, d)),
-                None => t * tiles(&tiling, b),
-            };
-            [l * (1 + dispatches), sum(&|input| ahead(input) + 4 * h * o * workgroups)]
+            let times = if carrying.persists() { dispatches } else { t };
+            let workgroups = times * in_tiles(&carrying.tiles, w_hh, b);
+            [l * (1 + dispatches), sum(&|layer, input| ahead(layer, input) + 4 * h * o * workgroups)]
         }
         Schedule::Single => [l * t * (1 + p), sum(&fused)],
         Schedule::Diagonal => {
@@ -115,7 +117,7 @@ fn a_scan_of_many_operations_costs_the_dispatches_that_it_takes() {
         let roomy = DeviceLimits { max_binding: 1 << 31, max_buffer: 1 << 31, ..limits(software, None) };
         let planner = Planner::new(&LstmConfig::new(4, hidden), &roomy, Element::F32).unwrap();
         let network = &planner.network;
-        let packing = Packing::equal(200, 2000);
+        let packing = Packing::equal(200, 1000);
         let admitted = planner.admit_or_step(&packing, Schedule::Scan);
         let total = count(&Machine::of(&roomy), network, &packing, 1 << 40, &admitted).unwrap();
         let program = schedule(network, &packing, 1 << 40, admitted, u64::MAX).unwrap();
@@ -167,7 +169,7 @@ fn weight_bytes(network: &Network, submission: &Submission, dispatch: &Dispatch)
             fixed + of_x.sum::<usize>()
         }
         "recurrent_scan" => fixed * steps_within(network, submission, dispatch),
-        _ => fixed, // persistent_scan reads them once
+        _ => fixed, // the other scans read them once
     };
     each * dispatch.grid[1] as usize
 }
@@ -178,7 +180,7 @@ fn steps_within(network: &Network, submission: &Submission, dispatch: &Dispatch)
     let scan = || submission.pass.uniform::<Scan>(dispatch);
     match network.pipelines[dispatch.pipeline].kernel.name {
         "recurrent_scan" => scan().count as usize,
-        "persistent_scan" => (scan().count * scan().rows) as usize,
+        "persistent_scan" | "private_scan" => (scan().count * scan().rows) as usize,
         _ => 0,
     }
 }

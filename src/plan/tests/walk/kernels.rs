@@ -9,7 +9,7 @@ impl Walk<'_> {
         match self.kernel(dispatch) {
             "input_projection" => self.input_projection(dispatch),
             "recurrent_step" | "fused_step" => self.step(dispatch),
-            "recurrent_scan" | "persistent_scan" => self.scan(dispatch),
+            "recurrent_scan" | "persistent_scan" | "private_scan" => self.scan(dispatch),
             "hidden_projection" => self.hidden_projection(dispatch),
             other => panic!("what does {other} do?"),
         }
@@ -34,8 +34,14 @@ impl Walk<'_> {
         let constant = |name| pipeline.constants.iter().find(|(n, _)| *n == name).map(|(_, c)| *c as usize);
         let height = constant("ROWS").unwrap_or_else(|| {
             let scan: Scan = self.pass.uniform(dispatch);
-            assert!(scan.rows as usize * constant("REDUCTION").unwrap() <= constant("H_TILE").unwrap());
-            assert_eq!(scan.slabs as usize, constant("SLABS").unwrap());
+            let width = constant("REDUCTION").unwrap();
+            match constant("SLABS") {
+                Some(slabs) => {
+                    assert_eq!(scan.slabs as usize, slabs);
+                    assert!(scan.rows as usize * width <= constant("H_TILE").unwrap()); // in vec4f
+                }
+                None => assert!(scan.rows as usize <= constant("PARTS").unwrap()),
+            }
             scan.rows as usize
         });
         assert_eq!(dispatch.grid[1] as usize, rows.div_ceil(height));

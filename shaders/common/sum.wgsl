@@ -1,0 +1,20 @@
+// The order of summation, the same in every kernel, twin and tile. The reduction axis is cut into blocks:
+//
+//   y[n] = ((start + S_0) + S_1) + …      S_k = Σ_m weights[m, n]·x[m] over block k, a chain of fma from zero, m ascending
+//
+// So several invocations can share an output, each with some of its blocks, and a rounding error grows with the length
+// of a block plus their number, not with the length of the axis.
+//
+// Needs  a twin of common/weights.wgsl          Host  src/kernels/tile.rs
+const SUM_BLOCK = 8u;    // vec4f of the reduction axis in a block: 32 elements; the last block has what is left
+override COLUMNS: u32;   // N, outputs of a row in vec4f: four gates of a unit, or four outputs
+
+// Four rows of the reduction axis from i on, one column.
+fn weights_at(i: u32) -> mat4x4f {
+    return mat4x4f(weight(i), weight(i + COLUMNS), weight(i + 2u * COLUMNS), weight(i + 3u * COLUMNS));
+}
+
+// Four links of one row's chain.
+fn chain(w: mat4x4f, x: vec4f, sum: vec4f) -> vec4f {
+    return fma(w[3], x.wwww, fma(w[2], x.zzzz, fma(w[1], x.yyyy, fma(w[0], x.xxxx, sum))));
+}
