@@ -28,12 +28,22 @@ const FROM_STATE = 1u;      // x is what the layer below left in h, one dispatch
 fn fused_step(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     if (has_rows(group)) {
         let place = place_in_step(group, local);
-        let slot = time_step.slots[group.z];
-        let of_x = Product(slot.w_ih, slot.x_row * slot.x_length, slot.x_length, slot.x_source);
-        let of_h = Product(slot.w_hh, slot.state * REDUCTION, REDUCTION, FROM_STATE);
-        let tile = tile_product(start_tile(place), place, of_x, local);
-        finish_tile(place, tile_product(tile, place, of_h, local));
+        var tile = start_tile(place);
+        for (var k = 0u; k < 2u; k += 1u) {   // a loop, so that the code of a product is there once
+            tile = tile_product(tile, place, product(group.z, k), local);
+        }
+        finish_tile(place, tile, local);
     }
+}
+
+// The product of what enters the layer, then that of its state.
+fn product(slot: u32, k: u32) -> Product {
+    if (k == 0u) {
+        let length = time_step.slots[slot].x_length;
+        let x = time_step.slots[slot].x_row * length;
+        return Product(time_step.slots[slot].w_ih, x, length, time_step.slots[slot].x_source);
+    }
+    return Product(time_step.slots[slot].w_hh, time_step.slots[slot].state * REDUCTION, REDUCTION, FROM_STATE);
 }
 
 fn start_row(place: Place, r: u32) -> vec4f {

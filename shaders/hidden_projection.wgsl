@@ -20,7 +20,7 @@ fn hidden_projection(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
         let place = place_in_step(group, local);
         let slot = time_step.slots[group.z];
         let product = Product(slot.w_hr, slot.state * REDUCTION, REDUCTION, 0u);
-        finish_tile(place, tile_product(start_tile(place), place, product, local));
+        finish_tile(place, tile_product(start_tile(place), place, product, local), local);
     }
 }
 
@@ -44,9 +44,7 @@ fn finish_row(place: Place, r: u32, projected: vec4f) {
     }
 }
 
-fn finish_rows(place: Place, r: u32, projected: mat4x4f) {
+fn finish_rows(place: Place, r: u32, projected: mat2x4f) {
     finish_row(place, r, projected[0]);
     finish_row(place, r + 1u, projected[1]);
-    finish_row(place, r + 2u, projected[2]);
-    finish_row(place, r + 3u, projected[3]);
 }

@@ -25,7 +25,7 @@ fn input_projection(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
     let direction = block.direction + group.z;
     let place = place_of(direction, group.x, block.first_row + group.y * ROWS, block.rows, local);
     let product = Product(direction * REDUCTION * 4u * COLUMNS, 0u, REDUCTION, 0u);
-    finish_tile(place, tile_product(start_tile(place), place, product, local));
+    finish_tile(place, tile_product(start_tile(place), place, product, local), local);
 }
 
 fn start_row(place: Place, r: u32) -> vec4f {
@@ -43,9 +43,7 @@ fn finish_row(place: Place, r: u32, gates: vec4f) {
     }
 }
 
-fn finish_rows(place: Place, r: u32, gates: mat4x4f) {
+fn finish_rows(place: Place, r: u32, gates: mat2x4f) {
     finish_row(place, r, gates[0]);
     finish_row(place, r + 1u, gates[1]);
-    finish_row(place, r + 2u, gates[2]);
-    finish_row(place, r + 3u, gates[3]);
 }

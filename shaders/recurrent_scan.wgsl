@@ -43,7 +43,7 @@ fn recurrent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
             workgroupBarrier();   // h_tile is complete
             let tile = tile_product(start, place, product, local);
             workgroupBarrier();   // all have read it
-            finish_tile(place, tile);
+            finish_tile(place, tile, local);
         }
     }
     workgroupBarrier();

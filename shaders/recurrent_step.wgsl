@@ -25,7 +25,7 @@ fn recurrent_step(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
         let place = place_in_step(group, local);
         let slot = time_step.slots[group.z];
         let product = Product(slot.w_hh, slot.state * REDUCTION, REDUCTION, 0u);
-        finish_tile(place, tile_product(start_tile(place), place, product, local));
+        finish_tile(place, tile_product(start_tile(place), place, product, local), local);
     }
 }
 

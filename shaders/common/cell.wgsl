@@ -1,4 +1,4 @@
-// The cell update of a hidden unit, from its four gates before their activation: of four rows at once, so that their
+// The cell update of a hidden unit, from its four gates before their activation: of two rows at once, so that their
 // operations overlap, or of one.
 //
 //   c_t = σ(z_f)·c_{t-1} + σ(z_i)·tanh(z_g)
@@ -9,15 +9,15 @@
 //
 // Source  torch.nn.LSTM          Needs  common/activation.wgsl
 struct Cells {
-    c: vec4f,
-    h: vec4f,
+    c: vec2f,
+    h: vec2f,
 }
 
 // z[r] are the gates (i, f, g, o) of row r.
-fn update_cells(z: mat4x4f, c: vec4f) -> Cells {
-    let gates = transpose(mat4x4f(activate(z[0]), activate(z[1]), activate(z[2]), activate(z[3])));
+fn update_cells(z: mat2x4f, c: vec2f) -> Cells {
+    let gates = transpose(mat2x4f(activate(z[0]), activate(z[1])));
     let c_t = flushed(fma(gates[1], c, gates[0] * gates[2]));
-    return Cells(c_t, flushed(gates[3] * tanh_safe(c_t)));
+    return Cells(c_t, flushed(gates[3] * tanh_safe(vec4f(c_t, c_t)).xy));
 }
 
 struct Cell {
@@ -26,7 +26,7 @@ struct Cell {
 }
 
 fn update_cell(z: vec4f, c: f32) -> Cell {
-    let cells = update_cells(mat4x4f(z, z, z, z), vec4f(c));   // compilers compute equal ones once
+    let cells = update_cells(mat2x4f(z, z), vec2f(c));   // compilers compute equal ones once
     return Cell(cells.c.x, cells.h.x);
 }
 
@@ -36,6 +36,6 @@ fn activate(z: vec4f) -> vec4f {
 }
 
 // x, or zero where its exponent is that of the numbers below 2^-126.
-fn flushed(x: vec4f) -> vec4f {
-    return select(x, vec4f(), (bitcast<vec4u>(x) & vec4u(0x7f800000u)) == vec4u());
+fn flushed(x: vec2f) -> vec2f {
+    return select(x, vec2f(), (bitcast<vec2u>(x) & vec2u(0x7f800000u)) == vec2u());
 }

@@ -9,14 +9,11 @@ fn finish_row(place: Place, r: u32, z: vec4f) {
     store_cell(place, r, cell.c, cell.h);
 }
 
-// Four rows: all are computed before one is stored, without a branch, so that they overlap.
-fn finish_rows(place: Place, r: u32, z: mat4x4f) {
-    let before = vec4f(c[cell_at(place, r)], c[cell_at(place, r + 1u)], c[cell_at(place, r + 2u)], c[cell_at(place, r + 3u)]);
-    let cells = update_cells(z, before);
+// Two rows: both are computed before one is stored, without a branch, so that they overlap.
+fn finish_rows(place: Place, r: u32, z: mat2x4f) {
+    let cells = update_cells(z, vec2f(c[cell_at(place, r)], c[cell_at(place, r + 1u)]));
     store_cell(place, r, cells.c.x, cells.h.x);
     store_cell(place, r + 1u, cells.c.y, cells.h.y);
-    store_cell(place, r + 2u, cells.c.z, cells.h.z);
-    store_cell(place, r + 3u, cells.c.w, cells.h.w);
 }
 
 // Rows and columns past the last repeat it.

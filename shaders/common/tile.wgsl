@@ -8,9 +8,9 @@
 //   fn start_row(place: Place, r: u32) -> vec4f              where the sum of row r starts
 //   fn operand_at(product: Product, i: u32) -> vec4f         the operand's vec4f number i
 //   fn finish_row(place: Place, r: u32, y: vec4f)            takes the sum of row r
-//   fn finish_rows(place: Place, r: u32, y: mat4x4f)         takes those of rows r to r + 3
+//   fn finish_rows(place: Place, r: u32, y: mat2x4f)         takes those of rows r and r + 1
 //
-// tile_product(..) itself has two twins, which differ in what the invocations of a workgroup share:
+// tile_product(..) and finish_tile(..) have two twins, which differ in what the invocations of a workgroup share:
 //
 //   common/tile_product.wgsl            a column's blocks, through workgroup memory: core WGSL
 //   common/tile_product_subgroup.wgsl   the operand's rows, through subgroup broadcasts: Features::SUBGROUP
@@ -47,8 +47,12 @@ struct Product {
     source: u32,    // which operand, in fused_step
 }
 
-// Columns are those of workgroup number `group`.
+// Columns are those of workgroup number `group`. A workgroup of one part says so by constants: compilers do not know that
+// `local` is below its size, and what depends on the part is then the same for the whole workgroup.
 fn place_of(slot: u32, group: u32, row: u32, rows: u32, local: u32) -> Place {
+    if (WIDTH == WORKGROUP_SIZE) {
+        return Place(slot, group * WIDTH + local, 0u, row, rows);
+    }
     return Place(slot, group * WIDTH + local % WIDTH, local / WIDTH, row, rows);
 }
 
@@ -86,19 +90,4 @@ fn start_tile(place: Place) -> Tile {
 
 fn start_rows(place: Place, r: u32) -> mat4x4f {
     return mat4x4f(start_row(place, r), start_row(place, r + 1u), start_row(place, r + 2u), start_row(place, r + 3u));
-}
-
-fn finish_tile(place: Place, tile: Tile) {
-    if (OWN_ROWS > 1u) {
-        finish_rows(place, 0u, tile.rows_0);
-    } else if (place.part < ROWS) {
-        finish_row(place, place.part, tile.rows_0[0]);
-    }
-    if (OWN_ROWS > 4u) {
-        finish_rows(place, 4u, tile.rows_4);
-    }
-    if (OWN_ROWS > 8u) {
-        finish_rows(place, 8u, tile.rows_8);
-        finish_rows(place, 12u, tile.rows_12);
-    }
 }

@@ -1,12 +1,13 @@
 // tile_product in core WGSL. Where rows are few, an invocation has too little to load at a time: then SPLIT invocations
 // have the same column, each computes every SPLIT-th block for all rows of the tile, and the sums of SPLIT blocks go
-// through workgroup memory to the invocations that own the rows.
+// through workgroup memory to the invocations that own the rows. The sums of an invocation that owns all rows go there
+// too, so that the code which finishes two of them is there once.
 //
 // All invocations of a part read the same element of the operand at once.
 //
 // Needs  common/tile.wgsl          Host  src/kernels/tile.rs
 override SPLIT: u32;    // parts of a workgroup; 1 or, where OWN_ROWS is 1, at least ROWS, which then is at most 4
-override SHARED: u32;   // ROWS·WORKGROUP_SIZE, or 1 where SPLIT is 1
+override SHARED: u32;   // ROWS·WORKGROUP_SIZE
 
 var<workgroup> shared_sums: array<vec4f, SHARED>;   // [ROWS, SPLIT, WIDTH]
 
@@ -29,11 +30,10 @@ fn tile_product(start: Tile, place: Place, product: Product, local: u32) -> Tile
 // Adds the sums of `count` blocks, one of each part, to the invocation's own row.
 fn add_shared(start: vec4f, place: Place, sums: mat4x4f, count: u32, local: u32) -> vec4f {
     workgroupBarrier();   // the sums before have been added
-    shared_sums[local] = sums[0];
-    if (ROWS > 1u) {
-        shared_sums[WORKGROUP_SIZE + local] = sums[1];
-        shared_sums[2u * WORKGROUP_SIZE + local] = sums[2];
-        shared_sums[3u * WORKGROUP_SIZE + local] = sums[3];
+    if (ROWS == 1u) {
+        shared_sums[local] = sums[0];
+    } else {
+        share_rows(sums, local);
     }
     workgroupBarrier();
     var total = start;
@@ -42,6 +42,30 @@ fn add_shared(start: vec4f, place: Place, sums: mat4x4f, count: u32, local: u32)
         total += shared_sums[own + part * WIDTH];
     }
     return total;
+}
+
+fn finish_tile(place: Place, tile: Tile, local: u32) {
+    if (OWN_ROWS == 1u) {
+        if (place.part < ROWS) {
+            finish_row(place, place.part, tile.rows_0[0]);
+        }
+        return;
+    }
+    share_rows(tile.rows_0, local);
+    if (ROWS > 4u) {
+        share_rows(tile.rows_4, 4u * WORKGROUP_SIZE + local);
+    }
+    for (var r = 0u; r < min(ROWS, place.rows - place.row); r += 2u) {
+        let y = r * WORKGROUP_SIZE + local;
+        finish_rows(place, r, mat2x4f(shared_sums[y], shared_sums[y + WORKGROUP_SIZE]));
+    }
+}
+
+fn share_rows(rows: mat4x4f, at: u32) {
+    shared_sums[at] = rows[0];
+    shared_sums[at + WORKGROUP_SIZE] = rows[1];
+    shared_sums[at + 2u * WORKGROUP_SIZE] = rows[2];
+    shared_sums[at + 3u * WORKGROUP_SIZE] = rows[3];
 }
 
 // The sums of the block that begins at vec4f `first`, of all rows. Past the last block they mean nothing.
@@ -72,32 +96,26 @@ fn operand_rows(place: Place, product: Product, r: u32, m: u32) -> mat4x4f {
     );
 }
 
-// The same of one row: unrolled, so that all loads of the block are in flight at once.
+// The same of one row: unrolled, so that sixteen loads of weights are in flight at once.
 fn block_sum(place: Place, product: Product, first: u32) -> vec4f {
-    let w_0 = block_weights(place, product, first);
-    let w_1 = block_weights(place, product, first + 1u);
-    let w_2 = block_weights(place, product, first + 2u);
-    let w_3 = block_weights(place, product, first + 3u);
-    let w_4 = block_weights(place, product, first + 4u);
-    let w_5 = block_weights(place, product, first + 5u);
-    let w_6 = block_weights(place, product, first + 6u);
-    let w_7 = block_weights(place, product, first + 7u);
-    var sum = block_chain(w_0, place, product, first, vec4f());
-    sum = block_chain(w_1, place, product, first + 1u, sum);
-    sum = block_chain(w_2, place, product, first + 2u, sum);
-    sum = block_chain(w_3, place, product, first + 3u, sum);
-    sum = block_chain(w_4, place, product, first + 4u, sum);
-    sum = block_chain(w_5, place, product, first + 5u, sum);
-    sum = block_chain(w_6, place, product, first + 6u, sum);
-    return block_chain(w_7, place, product, first + 7u, sum);
+    return half_block(place, product, first + 4u, half_block(place, product, first, vec4f()));
 }
 
-// Past the last row of the matrix it reads the last one, which block_chain does not use.
-fn block_weights(place: Place, product: Product, m: u32) -> mat4x4f {
-    return weights_at(weights_column(place, product) + 4u * min(m, product.length - 1u) * COLUMNS);
-}
-
-fn block_chain(w: mat4x4f, place: Place, product: Product, m: u32, sum: vec4f) -> vec4f {
-    let x = operand_at(product, operand_row(place, product, 0u) + min(m, product.length - 1u));
-    return select(sum, chain(w, x, sum), m < product.length);
+// Past the last row of the matrix it reads the last one, and adds nothing.
+fn half_block(place: Place, product: Product, first: u32, start: vec4f) -> vec4f {
+    let m = min(vec4u(first, first + 1u, first + 2u, first + 3u), vec4u(product.length - 1u));
+    let row = operand_row(place, product, 0u);
+    let x_0 = operand_at(product, row + m.x);
+    let x_1 = operand_at(product, row + m.y);
+    let x_2 = operand_at(product, row + m.z);
+    let x_3 = operand_at(product, row + m.w);
+    let column = weights_column(place, product) + 4u * COLUMNS * m;
+    let w_0 = weights_at(column.x);
+    let w_1 = weights_at(column.y);
+    let w_2 = weights_at(column.z);
+    let w_3 = weights_at(column.w);
+    var sum = select(start, chain(w_0, x_0, start), first < product.length);
+    sum = select(sum, chain(w_1, x_1, sum), first + 1u < product.length);
+    sum = select(sum, chain(w_2, x_2, sum), first + 2u < product.length);
+    return select(sum, chain(w_3, x_3, sum), first + 3u < product.length);
 }

@@ -49,3 +49,23 @@ fn rows_of_lanes_0(x: vec4f) -> mat4x4f {
 fn rows_of_lanes_4(x: vec4f) -> mat4x4f {
     return mat4x4f(subgroupBroadcast(x, 4u), subgroupBroadcast(x, 5u), subgroupBroadcast(x, 6u), subgroupBroadcast(x, 7u));
 }
+
+fn finish_tile(place: Place, tile: Tile, local: u32) {
+    if (ROWS == 1u) {
+        finish_row(place, 0u, tile.rows_0[0]);
+    } else {
+        finish_four(place, 0u, tile.rows_0);
+    }
+    if (ROWS > 4u) {
+        finish_four(place, 4u, tile.rows_4);
+    }
+    if (ROWS > 8u) {
+        finish_four(place, 8u, tile.rows_8);
+        finish_four(place, 12u, tile.rows_12);
+    }
+}
+
+fn finish_four(place: Place, r: u32, y: mat4x4f) {
+    finish_rows(place, r, mat2x4f(y[0], y[1]));
+    finish_rows(place, r + 2u, mat2x4f(y[2], y[3]));
+}

@@ -145,7 +145,8 @@ impl Gpu {
             subgroups: has_subgroups
                 .then_some(SubgroupSizes { min: info.subgroup_min_size, max: info.subgroup_max_size }),
             software,
-            units: units(software),
+            units: units(info.device_type),
+            dispatch_ns: dispatch_ns(info.backend),
         };
         let gpu = Self { device, queue, info, limits, lost, kernels: Kernels::default() };
         gpu.check_buffers_of_a_stage(wgpu_limits.max_buffers_and_acceleration_structures_per_shader_stage)?;
@@ -192,10 +193,28 @@ fn check_need(limit_name: &'static str, needed: u64, limit: u64) -> Result<(), E
     Err(Error::LimitExceeded { what, needed, limit_name, limit, advice })
 }
 
-/// Workgroups that run side by side: a software adapter has a thread for each of the machine's; no API reports how
-/// many a GPU has, and a mid-range one has some 32.
-fn units(software: bool) -> u32 {
-    if software { u32::try_from(platform::parallelism()).unwrap_or(1) } else { 32 }
+/// Workgroups that run side by side: a software adapter has a thread for each of the machine's. No API of wgpu tells how
+/// many compute units a GPU has; these are a mid-range one's of its kind.
+fn units(device_type: wgpu::DeviceType) -> u32 {
+    match device_type {
+        wgpu::DeviceType::Cpu => u32::try_from(platform::parallelism()).unwrap_or(1),
+        wgpu::DeviceType::IntegratedGpu => 8,
+        wgpu::DeviceType::DiscreteGpu => 32,
+        wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => 16,
+    }
+}
+
+/// Nanoseconds from one dispatch of a compute pass to the next that depends on it. Natively the GPU drains and flushes
+/// its caches, some 5 µs. What a browser adds by its checks is from J. Maczan, "Characterizing WebGPU dispatch overhead
+/// for LLM inference", 2026 (arXiv 2604.02344): 24 to 36 µs a dispatch on Vulkan, 32 to 71 on Metal. OpenGL's drivers
+/// check each dispatch as well. None of this was measured with this crate.
+fn dispatch_ns(backend: wgpu::Backend) -> u32 {
+    match backend {
+        wgpu::Backend::BrowserWebGpu => 36_000,
+        wgpu::Backend::Gl => 20_000,
+        wgpu::Backend::Metal => 8_000,
+        wgpu::Backend::Vulkan | wgpu::Backend::Dx12 | wgpu::Backend::Noop => 5_000,
+    }
 }
 
 async fn fastest_adapter(instance: &wgpu::Instance, wishes: &Wishes) -> Result<wgpu::Adapter, Error> {

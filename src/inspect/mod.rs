@@ -95,6 +95,7 @@ impl DeviceClass {
 fn every_kernel() -> impl Iterator<Item = LstmConfig> {
     let configs = [
         LstmConfig::new(16, 16),
+        LstmConfig::new(64, 64),
         LstmConfig::new(40, 256),
         LstmConfig::new(40, 320), // in memory on a software adapter, which holds 256 in "registers"
         LstmConfig::new(40, 256).with_proj_size(64),

@@ -70,8 +70,7 @@ impl Carrying {
     fn tiles_in_memory(tiling: &Tiling, shape: TileShape, width: u32, limits: &DeviceLimits) -> Vec<Tile> {
         let most = if tiling.splits { limits.max_invocations / width } else { 1 };
         let fits = |tile: &Tile| {
-            let shared = if tile.split == 1 { 0 } else { VEC4 * 4 * tile.workgroup_size() as usize };
-            let row = 4 * padded(shape.columns) + shared;
+            let row = 4 * padded(shape.columns) + VEC4 * 4 * tile.workgroup_size() as usize;
             tile.rows as usize * row <= limits.max_workgroup_bytes as usize
         };
         let tile = |&rows: &u32| {

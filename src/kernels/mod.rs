@@ -23,7 +23,7 @@ pub(crate) use private_scan::PrivateScan;
 pub(crate) use recurrent_scan::RecurrentScan;
 pub(crate) use recurrent_step::{RecurrentStep, RecurrentStepBuffers};
 pub(crate) use scan::{Moment, SCAN_STEPS, Scan, ScanBuffers, ScanKernel};
-pub(crate) use tile::{TileShape, Tiles, Tiling};
+pub(crate) use tile::{Tile, TileShape, Tiles, Tiling};
 pub(crate) use time_step::{SLOTS, Slot, TimeStep};
 
 use crate::program::{Dispatch, KernelSpec, Pass};

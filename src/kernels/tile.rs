@@ -47,6 +47,13 @@ impl Tile {
         self.width * self.split
     }
 
+    /// Loads of weights that an invocation waits for one after the other, in a product of so many blocks: those of a turn
+    /// are in flight together. A turn is half a block of one row, sixteen loads, or a vec4f of several rows, four.
+    pub fn turns(&self, blocks: usize) -> u64 {
+        let of_block = if self.rows == 1 { 2 } else { SUM_BLOCK as u64 };
+        (blocks as u64).div_ceil(u64::from(self.split)) * of_block
+    }
+
     /// Where few rows leave a GPU idle: as many invocations a column as the product has blocks, in rounds of equal size.
     /// A row needs an invocation of its own.
     pub(super) fn split(rows: u32, shape: TileShape, most: usize) -> Option<Self> {
@@ -67,8 +74,7 @@ impl Tile {
             ("OWN_ROWS", if split == 1 { rows } else { 1 }),
         ];
         if !subgroups {
-            let shared = if split == 1 { 1 } else { rows * self.workgroup_size() };
-            constants.extend([("SPLIT", split), ("SHARED", shared)]);
+            constants.extend([("SPLIT", split), ("SHARED", rows * self.workgroup_size())]);
         }
         constants.into_iter().map(|(name, number)| (name, f64::from(number))).collect()
     }
@@ -174,8 +180,9 @@ impl Tiling {
             let split = self.splits && rows <= Tile::TALLEST_SPLIT;
             split.then(|| Tile::split(rows, shape, MOST_SPLIT)).flatten().unwrap_or_else(|| whole(rows))
         };
-        let mut list: Vec<Tile> =
-            Tile::ROWS.iter().filter(|&&rows| rows <= self.max_rows).map(tile).collect();
+        // Compilers unroll the loop over one block, and eight rows of it are 40 KB of code for caches of 32 KB.
+        let tallest = if self.splits && shape.blocks() == 1 { Tile::TALLEST_SPLIT } else { self.max_rows };
+        let mut list: Vec<Tile> = Tile::ROWS.iter().filter(|&&rows| rows <= tallest).map(tile).collect();
         // Columns that leave half of a subgroup idle.
         if list.iter().any(|tile| tile.split > 1) && shape.columns < 32 {
             list.retain(|tile| tile.split > 1);

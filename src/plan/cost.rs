@@ -40,8 +40,11 @@ impl Sink for Counter {
     fn dispatch(&mut self, dispatch: &Planned<'_>, alike: usize) {
         let alike = alike as u64;
         let [x, y, z] = dispatch.grid.map(u64::from);
+        let [blocks, after] = dispatch.work.blocks;
         let one = Counted {
             workgroups: x * y * z,
+            invocations: u64::from(dispatch.tile.workgroup_size()),
+            turns: dispatch.tile.turns(blocks) + dispatch.tile.turns(after),
             operations: dispatch.work.operations,
             weight_bytes: dispatch.work.elements * self.element_bytes * y,
             steps: dispatch.work.steps,
@@ -65,6 +68,10 @@ impl Sink for Counter {
 /// A dispatch, as far as its cost goes.
 pub(super) struct Counted {
     workgroups: u64,
+    /// Of a workgroup.
+    invocations: u64,
+    /// Loads of weights that an invocation waits for one after the other, in a time step.
+    turns: u64,
     /// Floating-point operations.
     operations: u64,
     /// Bytes of weights that the workgroups read.
@@ -105,6 +112,10 @@ pub(crate) struct Machine {
     pub persistent_step: f64,
     /// Workgroups that run side by side.
     pub units: f64,
+    /// Invocations that a unit holds at once: as many as its registers take.
+    pub resident: f64,
+    /// Seconds from a load's issue to its data, from the cache that all units share.
+    pub latency: f64,
     /// Operations, and bytes of weights from the cache, a second and unit.
     pub operations: f64,
     pub bytes: f64,
@@ -116,51 +127,69 @@ impl Machine {
     /// The class of a device, with as many units as its limits say.
     pub fn of(limits: &DeviceLimits) -> Self {
         let units = f64::from(limits.units);
-        if limits.software { Self::software(units) } else { Self::hardware(units) }
+        if limits.software {
+            Self::software(units)
+        } else {
+            Self::hardware(units, f64::from(limits.dispatch_ns) * 1e-9)
+        }
     }
 
     /// Measured on lavapipe 25.0.7, two cores of a Xeon: 30 µs a dispatch, 40 GFLOP/s in the tallest tiles,
     /// and about 100 cycles for the 128 bytes that eight lanes load. A step within a dispatch takes 3 to 5 µs besides
-    /// its products with weights in registers; with weights from memory 100 to 600, for it shares h through memory and
-    /// at each barrier an invocation's values go there and back.
+    /// its products with weights in private memory; with weights from memory 100 to 600, for it shares h through memory
+    /// and at each barrier an invocation's values go there and back. A thread runs one workgroup at a time, and a
+    /// processor waits for no load of its own caches.
     fn software(units: f64) -> Self {
         Self {
             dispatch: 30e-6,
             carried_step: 200e-6,
             persistent_step: 3e-6,
             units,
+            resident: f64::INFINITY,
+            latency: 0.0,
             operations: 20e9,
             bytes: 3.5e9,
             overlaps: false,
         }
     }
 
-    /// A prediction from datasheets, not measured: a mid-range GPU at 2 GHz, 64 lanes a unit at half of their
-    /// rate, 32 bytes a clock from the second-level cache, and 4 µs for a dependent dispatch.
-    fn hardware(units: f64) -> Self {
+    /// A prediction, not measured: a mid-range GPU at 2 GHz, 64 lanes a unit at half of their rate and 32 bytes a clock
+    /// from the second-level cache, by datasheets. A load from there takes 66 ns more than one from the first level on
+    /// AMD's RDNA 2, and over 100 on NVIDIA's Ampere (Chips and Cheese, "Measuring GPU memory latency", 2021): with the
+    /// way through the first level and some queueing, 200. A unit has 65,536 registers; the kernels take 64 to 128 of
+    /// them (`benches/record/compilers.md`). A step in registers is two barriers, a block and a cell: 1,000 clocks.
+    fn hardware(units: f64, dispatch: f64) -> Self {
         Self {
-            dispatch: 4e-6,
+            dispatch,
             carried_step: 0.5e-6,
             persistent_step: 0.5e-6,
             units,
+            resident: 512.0,
+            latency: 0.2e-6,
             operations: 128e9,
             bytes: 64e9,
             overlaps: true,
         }
     }
 
-    /// Seconds of a dispatch, on as many units as it has workgroups.
+    /// Seconds of a dispatch. Its workgroups run on as many units as there are, some side by side in each; what takes
+    /// longer, its loads' latency or its throughput, bounds it.
     fn seconds(&self, counted: &Counted) -> f64 {
-        let side_by_side = (counted.workgroups as f64).clamp(1.0, self.units);
+        let workgroups = (counted.workgroups as f64).max(1.0);
+        let side_by_side = workgroups.min(self.units);
         let compute = counted.operations as f64 / self.operations;
         let load = counted.weight_bytes as f64 / self.bytes;
         let work = if self.overlaps { compute.max(load) } else { compute + load };
-        let steps = match counted.steps {
-            Steps::One => 0.0,
-            Steps::Carried(steps) => steps as f64 * self.carried_step,
-            Steps::Persistent(steps) => steps as f64 * self.persistent_step,
+        // With weights in registers only the first step loads them.
+        let (loading, steps) = match counted.steps {
+            Steps::One => (1, 0.0),
+            Steps::Carried(steps) => (steps, steps as f64 * self.carried_step),
+            Steps::Persistent(steps) => (1, steps as f64 * self.persistent_step),
         };
-        self.dispatch + steps + work / side_by_side
+        // Workgroups that find no place wait until others are done.
+        let waves = (workgroups * counted.invocations as f64 / (self.units * self.resident)).ceil().max(1.0);
+        let waiting = waves * (loading as u64 * counted.turns) as f64 * self.latency;
+        self.dispatch + steps + waiting.max(work / side_by_side)
     }
 }
 

@@ -9,8 +9,8 @@ use super::call::{CallPlan, Span};
 use super::limits::SUBMISSION;
 use super::network::SizedKernel;
 use crate::kernels::{
-    Block, HiddenProjection, HiddenProjectionBuffers, InputProjection, InputProjectionBuffers, TileShape,
-    TimeStep,
+    Block, HiddenProjection, HiddenProjectionBuffers, InputProjection, InputProjectionBuffers, Tile,
+    TileShape, TimeStep,
 };
 use crate::program::{BindSet, BufferRef, KernelTypes, Named, ProgramBuilder, ResidentRef};
 
@@ -28,6 +28,7 @@ pub(crate) struct Planned<'a> {
     pub bind_set: &'a BindSet,
     pub uniform: &'a [u8],
     pub grid: [u32; 3],
+    pub tile: Tile,
     pub work: Work,
 }
 
@@ -42,6 +43,8 @@ pub(crate) struct Work {
     pub operations: u64,
     /// Elements of weights, four numbers each, that the workgroups of one row of the grid, in all slots, read.
     pub elements: u64,
+    /// Blocks of the reduction axis of each product that follows the other in an invocation.
+    pub blocks: [usize; 2],
     pub steps: Steps,
 }
 
@@ -116,6 +119,7 @@ impl<'a> Dispatcher<'a> {
             pipeline: kernel.pipelines[tile],
             bind_set,
             uniform: bytes_of(uniform),
+            tile: kernel.tiles.list[tile],
             grid: kernel.grid(tile, work.rows.div_ceil(in_workgroup), work.slots),
             work,
         };
@@ -184,6 +188,7 @@ impl Work {
             slots,
             operations: shape.operations(rows) * slots as u64,
             elements: shape.elements() * slots as u64,
+            blocks: [shape.blocks(), 0],
             steps: Steps::One,
         }
     }
@@ -195,7 +200,7 @@ impl Sink for ProgramBuilder {
     }
 
     fn dispatch(&mut self, dispatch: &Planned<'_>, _: usize) {
-        let Planned { pipeline, bind_set, uniform, grid, work } = dispatch;
+        let Planned { pipeline, bind_set, uniform, grid, work, .. } = dispatch;
         self.dispatch(*pipeline, bind_set, uniform, *grid, work.operations);
     }
 }

@@ -21,8 +21,10 @@ pub(crate) struct DeviceLimits {
     pub subgroups: Option<SubgroupSizes>,
     /// Whether the adapter is a processor that emulates a GPU.
     pub software: bool,
-    /// Workgroups that run side by side, as far as can be known.
+    /// Workgroups that run side by side, as far as can be known: threads of a processor, compute units of a GPU.
     pub units: u32,
+    /// Nanoseconds from one dispatch to the next that depends on it, as far as can be known.
+    pub dispatch_ns: u32,
 }
 
 impl DeviceLimits {
@@ -38,6 +40,7 @@ impl DeviceLimits {
         subgroups: None,
         software: false,
         units: 1,
+        dispatch_ns: 5_000,
     };
 }
 

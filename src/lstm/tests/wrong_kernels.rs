@@ -106,11 +106,11 @@ const WRONG_SLAB_SUBGROUP: [(&str, &str); 1] =
     [("subgroupBroadcast(mine, 2u)", "subgroupBroadcast(mine, 1u)")];
 const WRONG_SINGLE: [(&str, &str); 3] = [
     ("bias[time_step.slots[place.slot].bias +", "bias["),
-    ("slot.x_row * slot.x_length,", "slot.x_length,"),
-    ("Product(slot.w_hh, slot.state * REDUCTION", "Product(slot.w_ih, slot.state * REDUCTION"),
+    ("slots[slot].x_row * length", "length"),
+    ("Product(time_step.slots[slot].w_hh,", "Product(time_step.slots[slot].w_ih,"),
 ];
 const WRONG_DIAGONAL: [(&str, &str); 2] =
-    [("slot.x_length, slot.x_source)", "slot.x_length, FROM_SEQUENCE)"), ("!= NO_OUTPUT", "== NO_OUTPUT")];
+    [("length, time_step.slots[slot].x_source)", "length, FROM_SEQUENCE)"), ("!= NO_OUTPUT", "== NO_OUTPUT")];
 
 /// How many times the tolerance the output is off.
 fn error_in_tolerances(case: &Golden, output: Array3<f32>) -> f64 {

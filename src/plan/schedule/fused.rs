@@ -66,15 +66,16 @@ impl FusedSteps {
 
     /// Two products in each slot, of the layer's input and of its state.
     fn work(&self, step: &TimeStep, slots: usize) -> Work {
-        let (mut operations, mut elements) = (0, 0);
+        let (mut operations, mut elements, mut blocks) = (0, 0, [0, self.kernel.shape.blocks()]);
         for slot in &step.slots[..slots] {
             let x = TileShape { reduction: slot.x_length as usize, ..self.kernel.shape };
+            blocks[0] = blocks[0].max(x.blocks());
             for product in [x, self.kernel.shape] {
                 operations += product.operations(slot.running as usize);
                 elements += product.elements();
             }
         }
-        Work { rows: step.rows(), slots, operations, elements, steps: Steps::One }
+        Work { rows: step.rows(), slots, operations, elements, blocks, steps: Steps::One }
     }
 }
 

@@ -129,6 +129,38 @@ fn a_scan_of_many_operations_costs_the_dispatches_that_it_takes() {
     }
 }
 
+/// One row waits for its loads, many rows keep the units busy: each is bounded from below by its own limit, and the other
+/// hardly counts.
+#[test]
+fn a_step_takes_its_latency_or_its_throughput() {
+    let wide = Some(SubgroupSizes { min: 32, max: 32 });
+    let device = DeviceLimits { max_binding: 1 << 31, max_buffer: 1 << 31, ..limits(false, wide) };
+    let planner = Planner::new(&LstmConfig::new(256, 256), &device, Element::F32).unwrap();
+    let machine = Machine::of(&device);
+    let step = |machine: &Machine, batch: usize| {
+        let seconds = |steps| {
+            let packing = Packing::equal(steps, batch);
+            let admitted = planner.admit_or_step(&packing, Schedule::Step);
+            count(machine, &planner.network, &packing, 1 << 40, &admitted).unwrap().seconds
+        };
+        seconds(3) - seconds(2)
+    };
+    // An invocation loads 32 vec4f of weights in its block, sixteen of them in flight at once.
+    let latency = machine.dispatch + 32.0 / 16.0 * machine.latency;
+    assert!((1.0..1.2).contains(&(step(&machine, 1) / latency)), "{:e}, not {latency:e}", step(&machine, 1));
+    // x·W_ih and h·W_hh of 4,096 rows.
+    let throughput = 2.0 * 4096.0 * 2.0 * 256.0 * 1024.0 / (machine.units * machine.operations);
+    let many = step(&machine, 4096);
+    assert!((1.0..1.2).contains(&(many / throughput)), "{many:e}, not {throughput:e}");
+
+    let slow = Machine { latency: 4.0 * machine.latency, ..machine };
+    assert!(step(&slow, 1) > step(&machine, 1) + 5.0 * machine.latency);
+    assert!(step(&slow, 4096) < 1.2 * many);
+    // Rows beyond what the units hold at once take turns.
+    let small = Machine { resident: 64.0, ..slow };
+    assert!(step(&small, 4096) > 2.0 * step(&slow, 4096));
+}
+
 /// On lavapipe 25, two cores, where every schedule was timed.
 #[test]
 fn the_model_chooses_what_was_the_fastest() {
@@ -186,21 +218,23 @@ fn steps_within(network: &Network, submission: &Submission, dispatch: &Dispatch)
 }
 
 /// Classes of GPU by their datasheets, half of the peak rate, and 64 bytes a clock and unit of second-level
-/// cache; what a dispatch costs is assumed.
+/// cache. What a dispatch costs and how long a load takes is from the sources that `Machine` and the adapter name.
 fn classes() -> [(&'static str, Machine); 3] {
-    let class = |dispatch, units, peak: f64, clock: f64| Machine {
+    let class = |dispatch, latency, units, peak: f64, clock: f64| Machine {
         dispatch,
         carried_step: 0.5e-6,
         persistent_step: 0.5e-6,
         units,
+        resident: 512.0,
+        latency,
         operations: peak / units / 2.0,
         bytes: 64.0 * clock,
         overlaps: true,
     };
     [
-        ("Intel Iris Xe, 6 × 16 EU, 2.0 TFLOP/s", class(8e-6, 6.0, 2.0e12, 1.3e9)),
-        ("GeForce RTX 3060, 28 SM, 12.7 TFLOP/s", class(4e-6, 28.0, 12.7e12, 1.78e9)),
-        ("GeForce RTX 4090, 128 SM, 82.6 TFLOP/s", class(4e-6, 128.0, 82.6e12, 2.52e9)),
+        ("Intel Iris Xe, 6 × 16 EU, 2.0 TFLOP/s", class(8e-6, 0.25e-6, 6.0, 2.0e12, 1.3e9)),
+        ("GeForce RTX 3060, 28 SM, 12.7 TFLOP/s", class(5e-6, 0.2e-6, 28.0, 12.7e12, 1.78e9)),
+        ("GeForce RTX 4090, 128 SM, 82.6 TFLOP/s", class(5e-6, 0.2e-6, 128.0, 82.6e12, 2.52e9)),
     ]
 }
 
