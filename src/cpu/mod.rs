@@ -3,9 +3,9 @@
 //! The sequences of a batch are dealt into shares, and one thread computes a share in one direction. Within a layer
 //! threads do not wait for each other, so a thread that the system suspends does not stall the others.
 //!
-//! Every gate is one chain of multiply-adds: bias, then x in ascending order, then h in ascending order.
-//! The order does not depend on the number of rows or threads, on the place in the batch, or on a cut of time, so
-//! none of these changes a bit.
+//! Every sum is the same operations in the same order, blocks of 32 products (`product.rs`): a gate is the bias, then the
+//! blocks of x in ascending order, then those of h. The order does not depend on the number of rows or threads, on the
+//! place in the batch, or on a cut of time, so none of these changes a bit.
 
 mod activation;
 mod ends;

@@ -12,9 +12,9 @@ use crate::weights::LayerWeights;
 /// in registers.
 pub(super) const VECTORS: usize = 4;
 
-/// 2⁻¹⁰². Every sum starts from it, and it is subtracted from the result. Without it a sum of products that are all
-/// below 2⁻¹²⁶ would be subnormal after every operation. With it each rounds to a multiple of about 2⁻¹²⁶. In a sum
-/// beyond 2⁻⁷⁷ it changes only ties between two roundings.
+/// 2⁻¹⁰². Every chain and every total starts from it, and it is subtracted from the result. Without it a sum of products
+/// that are all below 2⁻¹²⁶ would be subnormal after every operation. With it each rounds to a multiple of about 2⁻¹²⁶.
+/// In a sum beyond 2⁻⁷⁷ it changes only ties between two roundings.
 pub(super) const GUARD: f32 = f32::from_bits((127 - 102) << 23);
 
 /// A cache line, for its alignment: a vector is then never split over two lines.
