@@ -72,8 +72,11 @@ fi
 if [[ ! -f $dir/nouveau.so ]]; then
   rm -rf "$work"
   python=/usr/bin/python3 # Debian's own, for which apt has mako and yaml
-  "$python" -c 'import mako, yaml' 2> /dev/null ||
-    "$here/../../scripts/apt-install.sh" python3 python3-mako python3-yaml
+  missing=()
+  "$python" -c 'import mako, yaml' 2> /dev/null || missing+=(python3 python3-mako python3-yaml)
+  command -v cc > /dev/null || missing+=(gcc libc6-dev)
+  command -v xz > /dev/null || missing+=(xz-utils)
+  if ((${#missing[@]})); then "$here/../../scripts/apt-install.sh" "${missing[@]}"; fi
   with_suites "$sources" deb-src "$sources"
   mesa=$work/mesa
   mkdir -p "$mesa"

@@ -119,7 +119,7 @@ mod tests {
         ];
         let assembly = "mov(8) g74<1>UD g0.7<0,1,0>UD { align1 WE_all 1Q };\n";
         let executable = executable(&statistics, "GEN Assembly", assembly);
-        let in_flight = Some(InFlight { loads: 0, bytes: 0, all_bytes: None });
+        let in_flight = Some(InFlight { loads: 0, bytes: 0, all_bytes: Some(0) });
         let expected = Figures { code: Some(16), waves: None, in_flight, ..SMALL };
         assert_eq!(Figures::new(Vendor::Intel, &executable), expected);
     }

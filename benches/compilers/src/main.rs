@@ -110,7 +110,13 @@ fn compile_portion(
     drivers: &Path,
     texts: Option<&Path>,
 ) -> Result<(Gpu, About, Vec<Row>)> {
-    let mut compiler = Compiler::new(gpu, drivers)?;
+    let program = std::env::current_exe()?;
+    let driver = || {
+        let mut command = gpu.command(&program, drivers);
+        command.arg("driver");
+        Ok(command)
+    };
+    let mut compiler = Compiler::new(driver).with_context(|| gpu.name)?;
     let rows = cases.iter().map(|case| {
         let compiled = translate::translate(&case.kernel).and_then(|shader| compiler.compile(&shader));
         let outcome = match compiled.and_then(outcome_of(gpu, case, texts)) {

@@ -165,8 +165,8 @@ fn pipelines(page: &mut String, record: &Record, stem: &str) -> Result<(), Error
                 "instructions",
                 "waves",
                 "cycles",
-                "loads",
-                "in flight",
+                "loads in flight",
+                "bytes in flight",
             ],
         )?;
         for row in on(record, gpu).filter(|row| row.stem() == stem) {

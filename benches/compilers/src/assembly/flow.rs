@@ -1,6 +1,6 @@
 //! Follows a program's steps along every path.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use super::Step;
 pub struct InFlight {
     pub loads: u32,
     pub bytes: u32,
-    /// Bytes of all loads from that buffer in the program's text; `None` if a loop repeats one.
+    /// Bytes of all loads in the program's text, of the buffer that has most; `None` if a loop repeats a load.
     pub all_bytes: Option<u32>,
 }
 
@@ -43,7 +43,6 @@ pub fn in_flight(steps: &[Step]) -> InFlight {
     let mut entered: HashMap<usize, State> = HashMap::new();
     let mut to_walk = vec![(0, State::new())];
     let mut most = InFlight::default();
-    let mut of = None;
     while let Some((start, mut state)) = to_walk.pop() {
         for (at, step) in steps.iter().enumerate().skip(start) {
             match step {
@@ -54,7 +53,6 @@ pub fn in_flight(steps: &[Step]) -> InFlight {
                     let (loads, bytes) = same.fold((0, 0), |(n, sum), one| (n + 1, sum + one.bytes));
                     if bytes > most.bytes {
                         most = InFlight { loads, bytes, all_bytes: None };
-                        of = resource;
                     }
                 }
                 Step::Other { tag } => state.push(Request { tag: *tag, resource: None, bytes: 0 }),
@@ -81,16 +79,18 @@ pub fn in_flight(steps: &[Step]) -> InFlight {
             state.drain(..surplus);
         }
     }
-    InFlight { all_bytes: of.and_then(|resource| all_bytes(steps, &labels, resource)), ..most }
+    InFlight { all_bytes: all_bytes(steps, &labels), ..most }
 }
 
-/// Bytes of the loads from a buffer, if none of them is between a label and a step that goes back to it.
-fn all_bytes(steps: &[Step], labels: &HashMap<&str, usize>, wanted: &str) -> Option<u32> {
-    let mut loads = BTreeMap::new();
+/// Bytes of the loads from the buffer that has most, if no load is between a label and a step that goes back to it.
+fn all_bytes(steps: &[Step], labels: &HashMap<&str, usize>) -> Option<u32> {
+    let mut loads = BTreeSet::new();
+    let mut bytes_of: BTreeMap<&str, u32> = BTreeMap::new();
     for (at, step) in steps.iter().enumerate() {
         match step {
-            Step::Load { resource, bytes, .. } if resource == wanted => {
-                loads.insert(at, *bytes);
+            Step::Load { resource, bytes, .. } => {
+                loads.insert(at);
+                *bytes_of.entry(resource).or_default() += bytes;
             }
             Step::Branch(label) | Step::Jump(label) => {
                 let target = labels.get(label.as_str()).copied().unwrap_or(at);
@@ -101,7 +101,7 @@ fn all_bytes(steps: &[Step], labels: &HashMap<&str, usize>, wanted: &str) -> Opt
             _ => {}
         }
     }
-    Some(loads.values().sum())
+    Some(bytes_of.into_values().max().unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -179,6 +179,20 @@ mod tests {
     fn a_load_from_elsewhere_takes_a_turn_but_no_bytes() {
         let steps = [load(0, "a"), Step::Other { tag: 0 }, Step::WaitForAllBut(1), load(0, "a"), Step::End];
         assert_eq!(in_flight(&steps).loads, 1);
+    }
+
+    #[test]
+    fn a_load_in_a_loop_is_repeated_whichever_buffer_has_most_in_flight() {
+        let again = Step::Branch("loop".to_owned());
+        let steps = [
+            load(0, "a"),
+            Step::WaitForAllBut(0),
+            label("loop"),
+            load(0, "b"),
+            Step::WaitForAllBut(0),
+            again,
+        ];
+        assert_eq!(in_flight(&steps), InFlight { loads: 1, bytes: 16, all_bytes: None });
     }
 
     #[test]
