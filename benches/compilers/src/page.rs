@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::{Error, Write};
 
 use crate::figures::Figures;
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, Vendor};
 use crate::limits::{CODE, ELEMENTS_IN_FLIGHT, Exceeded};
 use crate::record::{Outcome, Record, Row};
 
@@ -12,6 +12,7 @@ pub fn markdown(record: &Record) -> Result<String, Error> {
     let mut page = String::from("# The kernels through compilers of GPUs\n\n");
     writeln!(page, "Made by `benches/compilers/run` on {}, commit {}.", record.date, record.commit)?;
     writeln!(page, "[benches/compilers/README.md](../compilers/README.md) says what the columns count.\n")?;
+    headline(&mut page, record)?;
     head(&mut page, &["GPU", "devices", "adapter", "driver"])?;
     for (gpu, about) in &record.gpus {
         writeln!(page, "| {} | {} | {} | {} |", gpu.name, gpu.devices, about.adapter, about.driver)?;
@@ -24,6 +25,38 @@ pub fn markdown(record: &Record) -> Result<String, Error> {
         pipelines(&mut page, record, stem)?;
     }
     Ok(page)
+}
+
+/// A sentence to quote.
+fn headline(page: &mut String, record: &Record) -> Result<(), Error> {
+    let all = || record.rows.iter();
+    let count = |which: fn(Exceeded) -> bool| all().filter(|row| which(Exceeded::of(row))).count();
+    let code = all().filter_map(|row| row.figures()?.code).max().unwrap_or(0);
+    let registers = all().filter_map(|row| row.figures()?.registers).max().unwrap_or(0);
+    let in_flight = all().filter(|row| row.vendor == Vendor::Amd && row.one_row);
+    let elements =
+        in_flight.filter_map(|row| Some(row.figures()?.in_flight?.bytes / row.element_bytes)).min();
+    write!(
+        page,
+        "Of {} pipelines on {} GPUs {} failed to compile, {} spill or have scratch memory, and {} have more than \
+         {} KiB of code (the largest: {:.0} KiB). None has more than {registers} registers.",
+        all().count(),
+        record.gpus.len(),
+        count(|it| it.failed),
+        count(|it| it.spills),
+        count(|it| it.code),
+        CODE >> 10,
+        f64::from(code) / 1024.0,
+    )?;
+    if let Some(elements) = elements {
+        write!(
+            page,
+            " At one row on AMD a lane has at least {elements} elements of a matrix in flight; {} pipelines have \
+             fewer than {ELEMENTS_IN_FLIGHT}.",
+            count(|it| it.in_flight),
+        )?;
+    }
+    writeln!(page, "\n")
 }
 
 /// A header of these cells, and its rule.
@@ -234,6 +267,8 @@ mod tests {
         ]);
         let page = markdown(&record).expect("a String takes everything");
         for line in [
+            "Of 3 pipelines on 1 GPUs 1 failed to compile, 0 spill or have scratch memory, and 1 have more than 32 KiB of \
+             code (the largest: 39 KiB). None has more than 128 registers.",
             "| navi21 | AMD RDNA 2: Radeon RX 6800, 6900 | adapter | driver 25 |",
             "| navi21 | 2 | 128: `step-r4` | – | – | 40000: `step-r1` | 8: `step-r4` | – |",
             "| navi21 | 1 | 0 | 1 | 0 |",
