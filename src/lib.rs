@@ -22,6 +22,18 @@
 //!
 //! Shapes are written with the same letters everywhere: T time steps, B batch, I input size, H hidden
 //! size, P projection size, O = P or H (what leaves a layer), L layers, D directions (1 or 2).
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! - `gles`: [`Device::gpu`] and [`Device::best`] also find GPUs through OpenGL ES 3.1, on Linux, Android and Windows:
+//!   for machines whose GPU has no Vulkan or DirectX 12 driver. An adapter of these comes first, if it is a GPU too.
+//!   `WGPU_BACKEND=gl` asks for OpenGL alone. One thread at a time uses an OpenGL device, and a caller that shares its
+//!   device by [`Device::from_wgpu`] must not wait for other calls in a callback. An OpenGL driver that binds
+//!   fewer than 7 storage buffers in a shader is refused with [`Error::LimitExceeded`]. In a browser the feature has
+//!   no effect: WebGL has no compute shaders.
+//! - `skip-gpu-tests`: for this crate's own tests.
 
 // For the library alone: tests, benches and examples print, and tests unwrap. All other lints are in Cargo.toml.
 #![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used))]

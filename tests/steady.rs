@@ -192,8 +192,10 @@ fn the_counters_of_a_device_stand_still_and_memory_is_what_was_said() {
         let said = case.memory(&lstm);
         case.call(&lstm);
         let first = alive(&gpu, &queue);
-        // Equal to the byte on drivers that do not round buffer sizes.
-        assert_eq!((first.1 - before) as u64, said.total(), "{}: {said:?}", case.name);
+        if gpu.adapter_info().backend != wgpu::Backend::Gl {
+            // Equal to the byte on drivers that do not round buffer sizes. Of OpenGL's buffers wgpu counts no bytes.
+            assert_eq!((first.1 - before) as u64, said.total(), "{}: {said:?}", case.name);
+        }
         for _ in 0..3 {
             case.call(&lstm);
             assert_eq!(alive(&gpu, &queue), first, "{}", case.name);

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use super::wishes::Wishes;
-use super::{Gpu, Kernels};
+use super::{Gpu, Kernels, Turns};
 use crate::error::{Error, ON_CPU};
 use crate::platform;
 use crate::program::{DeviceLimits, SubgroupSizes};
@@ -130,7 +130,7 @@ impl Gpu {
             check_need(limit_name, needed, limit)?;
         }
         let info = device.adapter_info();
-        let software = info.device_type == wgpu::DeviceType::Cpu;
+        let software = is_software(&info);
         let has_subgroups = device.features().contains(wgpu::Features::SUBGROUP);
         let limits = DeviceLimits {
             max_binding: wgpu_limits.max_storage_buffer_binding_size.min(INDEXABLE_BYTES),
@@ -145,10 +145,11 @@ impl Gpu {
             subgroups: has_subgroups
                 .then_some(SubgroupSizes { min: info.subgroup_min_size, max: info.subgroup_max_size }),
             software,
-            units: units(info.device_type),
+            units: units(software, info.device_type),
             dispatch_ns: dispatch_ns(info.backend),
         };
-        let gpu = Self { device, queue, info, limits, lost, kernels: Kernels::default() };
+        let turns = Turns::of(info.backend);
+        let gpu = Self { device, queue, info, limits, lost, kernels: Kernels::default(), turns };
         gpu.check_buffers_of_a_stage(wgpu_limits.max_buffers_and_acceleration_structures_per_shader_stage)?;
         Ok(gpu)
     }
@@ -193,14 +194,24 @@ fn check_need(limit_name: &'static str, needed: u64, limit: u64) -> Result<(), E
     Err(Error::LimitExceeded { what, needed, limit_name, limit, advice })
 }
 
+/// Whether a processor emulates the GPU. OpenGL reports no such thing: wgpu tells by the renderer's name there, and
+/// knows llvmpipe and SwiftShader. The others are Mesa's softpipe and swrast, and Windows's WARP through Direct3D 12.
+fn is_software(info: &wgpu::AdapterInfo) -> bool {
+    let named = || {
+        let name = info.name.to_lowercase();
+        ["softpipe", "software rasterizer", "basic render driver"].iter().any(|known| name.contains(known))
+    };
+    info.device_type == wgpu::DeviceType::Cpu || (info.backend == wgpu::Backend::Gl && named())
+}
+
 /// Workgroups that run side by side: a software adapter has a thread for each of the machine's. No API of wgpu tells how
 /// many compute units a GPU has; these are a mid-range one's of its kind.
-fn units(device_type: wgpu::DeviceType) -> u32 {
+fn units(software: bool, device_type: wgpu::DeviceType) -> u32 {
     match device_type {
-        wgpu::DeviceType::Cpu => u32::try_from(platform::parallelism()).unwrap_or(1),
+        _ if software => u32::try_from(platform::parallelism()).unwrap_or(1),
         wgpu::DeviceType::IntegratedGpu => 8,
         wgpu::DeviceType::DiscreteGpu => 32,
-        wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => 16,
+        _ => 16,
     }
 }
 
@@ -220,9 +231,23 @@ fn dispatch_ns(backend: wgpu::Backend) -> u32 {
 async fn fastest_adapter(instance: &wgpu::Instance, wishes: &Wishes) -> Result<wgpu::Adapter, Error> {
     let options =
         wgpu::RequestAdapterOptions { power_preference: wishes.power_preference, ..Default::default() };
-    let no_adapter =
-        |error: wgpu::RequestAdapterError| Error::NoAdapter { reason: format!("{error}{}", wishes.said()) };
+    let no_adapter = |error: wgpu::RequestAdapterError| Error::NoAdapter {
+        reason: format!("{error}{}{}", wishes.said(), without_gl(&error)),
+    };
     instance.request_adapter(&options).await.map_err(no_adapter)
+}
+
+/// The feature that may be missing, as a suffix for an error message.
+fn without_gl(error: &wgpu::RequestAdapterError) -> &'static str {
+    match error {
+        wgpu::RequestAdapterError::NotFound { requested_backends, supported_backends, .. }
+            if requested_backends.contains(wgpu::Backends::GL)
+                && !supported_backends.contains(wgpu::Backends::GL) =>
+        {
+            "; OpenGL ES needs wgpu-lstm's feature `gles`, on Linux, Android and Windows"
+        }
+        _ => "",
+    }
 }
 
 /// The first adapter whose name contains `name`, ignoring case.
@@ -238,4 +263,50 @@ async fn named_adapter(
     adapters.into_iter().find(is_wanted).ok_or_else(|| Error::NoAdapter {
         reason: format!("WGPU_ADAPTER_NAME is {name:?}, but the adapters are {names:?}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use wgpu::{AdapterInfo, Backend, Backends, DeviceType};
+
+    use super::{is_software, without_gl};
+
+    #[test]
+    fn an_opengl_renderer_is_software_by_its_name() {
+        let info = |device_type, backend, name: &str| AdapterInfo {
+            name: name.to_owned(),
+            ..AdapterInfo::new(device_type, backend)
+        };
+        for (software, info) in [
+            (true, info(DeviceType::Cpu, Backend::Gl, "llvmpipe (LLVM 15.0.6, 256 bits)")),
+            (true, info(DeviceType::Cpu, Backend::Vulkan, "any")),
+            (true, info(DeviceType::Other, Backend::Gl, "softpipe")),
+            (true, info(DeviceType::Other, Backend::Gl, "Software Rasterizer")),
+            (true, info(DeviceType::Other, Backend::Gl, "D3D12 (Microsoft Basic Render Driver)")),
+            (false, info(DeviceType::Other, Backend::Gl, "NVIDIA GeForce RTX 3060/PCIe/SSE2")),
+            (false, info(DeviceType::IntegratedGpu, Backend::Gl, "Mesa Intel(R) UHD Graphics 620 (KBL GT2)")),
+            (false, info(DeviceType::Other, Backend::Gl, "D3D12 (NVIDIA GeForce RTX 3060)")),
+            (false, info(DeviceType::DiscreteGpu, Backend::Vulkan, "softpipe")),
+        ] {
+            assert_eq!(is_software(&info), software, "{info:?}");
+        }
+    }
+
+    #[test]
+    fn the_feature_is_named_where_it_may_be_missing() {
+        let error = |requested_backends, supported_backends| wgpu::RequestAdapterError::NotFound {
+            active_backends: Backends::empty(),
+            requested_backends,
+            supported_backends,
+            no_fallback_backends: Backends::empty(),
+            no_adapter_backends: Backends::empty(),
+            incompatible_surface_backends: Backends::empty(),
+        };
+        let named = |error| without_gl(&error).contains("feature `gles`");
+        assert!(named(error(Backends::all(), Backends::VULKAN)));
+        assert!(named(error(Backends::GL, Backends::VULKAN)));
+        assert!(!named(error(Backends::all(), Backends::VULKAN | Backends::GL)), "the feature is on");
+        assert!(!named(error(Backends::NOOP, Backends::VULKAN)), "OpenGL is not asked for");
+        assert!(!named(wgpu::RequestAdapterError::EnvNotSet));
+    }
 }

@@ -2,6 +2,7 @@
 //! data, and has no code for an LSTM.
 
 mod adapter;
+mod backed;
 mod pipelines;
 mod prepared;
 mod run;
@@ -9,6 +10,7 @@ mod scope;
 mod staging;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod wishes;
 
 use std::sync::{Arc, OnceLock};
@@ -20,6 +22,7 @@ use pipelines::Kernels;
 pub(crate) use pipelines::Pipelines;
 pub(crate) use prepared::Prepared;
 pub(crate) use staging::Wait;
+use turns::Turns;
 
 /// An open device.
 #[derive(Debug)]
@@ -31,6 +34,7 @@ pub(crate) struct Gpu {
     /// Why the device is lost; set once, when that happens.
     lost: Arc<OnceLock<String>>,
     kernels: Kernels,
+    turns: Turns,
 }
 
 /// Buffers that are uploaded once and kept (weights).
@@ -68,8 +72,10 @@ impl Gpu {
     ) -> Result<Resident, Error> {
         let mut buffers = Vec::with_capacity(specs.len());
         for spec in specs {
-            let create = || self.buffer(&spec.name, spec.bytes(), wgpu::BufferUsages::STORAGE);
-            buffers.push(self.scoped(create).await?);
+            let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
+            let buffer = self.scoped(|| self.buffer(&spec.name, spec.bytes(), usage)).await?;
+            self.check_backed(&[&buffer]).await?;
+            buffers.push(buffer);
         }
         for (part, data) in parts.iter().zip(data) {
             debug_assert_eq!(part.len, data.len(), "{}", specs[part.buffer].name);

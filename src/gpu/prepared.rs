@@ -39,11 +39,17 @@ impl Gpu {
     ) -> Result<Prepared, Error> {
         let needs = &program.needs;
         self.compile(pipelines, needs).await?;
-        self.scoped(|| {
-            let uniforms = self.buffer("uniforms", needs.uniforms, wgpu::BufferUsages::UNIFORM);
+        let allocate = || {
+            let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_SRC;
+            let uniforms = self.buffer("uniforms", needs.uniforms, usage);
             let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
             let create = |spec: &BufferSpec| self.buffer(&spec.name, spec.bytes(), storage);
             let buffers: Vec<wgpu::Buffer> = program.buffers.iter().map(create).collect();
+            (uniforms, buffers)
+        };
+        let (uniforms, buffers) = self.scoped(allocate).await?;
+        self.check_backed(&buffers.iter().chain([&uniforms]).collect::<Vec<_>>()).await?;
+        self.scoped(|| {
             let bind = |set: &BindSet| self.bind(set, pipelines, &uniforms, &buffers, resident);
             let bind_groups = program.bind_sets.iter().map(bind).collect();
             let upload = self.upload_buffer("upload", needs.uploads);

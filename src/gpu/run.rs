@@ -80,7 +80,7 @@ impl Gpu {
     }
 
     /// A buffer that was mapped gives no memory: so it is on a lost device.
-    fn unmappable(&self, error: &wgpu::MapRangeError) -> Error {
+    pub(super) fn unmappable(&self, error: &wgpu::MapRangeError) -> Error {
         if self.is_lost() {
             return self.set_lost("its buffers have no memory");
         }

@@ -11,7 +11,8 @@ impl Gpu {
     pub(super) async fn scoped<R>(&self, f: impl FnOnce() -> R) -> Result<R, Error> {
         self.check_lost()?;
         let (result, caught) = {
-            // Scopes belong to the thread, so they close before anything is awaited.
+            // Scopes belong to the thread, and so does the turn: both end before anything is awaited.
+            let _turn = self.turns.take();
             let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
             let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
             let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
@@ -39,6 +40,7 @@ impl Gpu {
         if self.lost.get().is_some() {
             return true;
         }
+        let _turn = self.turns.take();
         let _quiet = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let probe = self.buffer("probe", 4, wgpu::BufferUsages::MAP_READ);
         let refused = Arc::new(AtomicBool::new(false));

@@ -4,12 +4,16 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use futures_channel::oneshot;
 
 use super::Gpu;
 use crate::error::Error;
 use crate::platform;
+
+/// A poll that times out after less has failed: wgpu ends no wait before 2^31 ns.
+const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How a call waits for the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +108,7 @@ impl Gpu {
             let polled = self.poll_until(submission, wait).await.unwrap_or_else(|panic| resume_unwind(panic));
             if polled == Polled::Failed && !answered.load(Relaxed) {
                 // wgpu leaves the callback pending if the device is lost while it waits. Unmapping calls it.
+                let _turn = self.turns.take();
                 let _ = catch_unwind(AssertUnwindSafe(|| buffer.unmap()));
                 return Err(self.set_lost("it was lost in a call"));
             }
@@ -121,9 +126,12 @@ impl Gpu {
     /// Polls until the submission is done, in this thread or in a new one, which runs the callbacks of all users of
     /// the device. The error is a panic of one of these callbacks.
     async fn poll_until(&self, submission: wgpu::SubmissionIndex, wait: Wait) -> Result<Polled, Panic> {
-        let device = self.device.clone();
+        let (device, turns) = (self.device.clone(), self.turns.clone());
         let until = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
-        let poll = move || poll(&device, until.clone());
+        let poll = move || {
+            let _turn = turns.take();
+            poll(&device, &until)
+        };
         match wait {
             Wait::Block => poll(),
             // A browser calls back by itself.
@@ -133,8 +141,9 @@ impl Gpu {
 
     /// Lets wgpu free the resources of finished submissions, without waiting.
     pub fn poll(&self) {
+        let _turn = self.turns.take();
         // If the device is lost, the next call returns that error.
-        poll(&self.device, wgpu::PollType::Poll).map_or_else(|panic| resume_unwind(panic), drop);
+        poll(&self.device, &wgpu::PollType::Poll).map_or_else(|panic| resume_unwind(panic), drop);
     }
 }
 
@@ -148,16 +157,69 @@ enum Polled {
 }
 
 /// Polls the device. The error is a panic of a callback that it ran.
-fn poll(device: &wgpu::Device, how: wgpu::PollType) -> Result<Polled, Panic> {
-    match catch_unwind(AssertUnwindSafe(|| device.poll(how))) {
-        Ok(Ok(_)) => Ok(Polled::Done),
-        Ok(Err(_)) => Ok(Polled::Failed),
+fn poll(device: &wgpu::Device, how: &wgpu::PollType) -> Result<Polled, Panic> {
+    let clock = platform::clock();
+    let now = || clock.as_ref().map_or(Duration::ZERO, |now| now());
+    match catch_unwind(AssertUnwindSafe(|| patiently(now, || device.poll(how.clone())))) {
+        Ok(polled) => Ok(polled),
         // wgpu 30's panic if the device is lost.
         Err(panic) if message_of(&*panic).starts_with("Error in Device::poll") => Ok(Polled::Failed),
         Err(panic) => Err(panic),
     }
 }
 
+/// Repeats a poll without a timeout that reports one. On OpenGL wgpu ends a wait after 2 s, if the submission takes
+/// longer; at once, if the wait itself failed.
+fn patiently(
+    now: impl Fn() -> Duration,
+    mut poll: impl FnMut() -> Result<wgpu::PollStatus, wgpu::PollError>,
+) -> Polled {
+    loop {
+        let start = now();
+        match poll() {
+            Ok(_) => return Polled::Done,
+            Err(wgpu::PollError::Timeout) if now() - start >= SHORTEST_TIMEOUT => {}
+            Err(_) => return Polled::Failed,
+        }
+    }
+}
+
 fn message_of(panic: &(dyn Any + Send)) -> &str {
     panic.downcast_ref::<String>().map_or("", String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    use wgpu::{PollError, PollStatus};
+
+    use super::{Polled, patiently};
+
+    #[test]
+    fn a_wait_that_ends_after_two_seconds_goes_on_and_one_that_fails_at_once_does_not() {
+        let time = Cell::new(Duration::ZERO);
+        let polls = |results: Vec<(u64, Result<PollStatus, PollError>)>| {
+            let mut results = results.into_iter();
+            let polled = patiently(
+                || time.get(),
+                || {
+                    let (milliseconds, result) = results.next().expect("a poll too many");
+                    time.set(time.get() + Duration::from_millis(milliseconds));
+                    result
+                },
+            );
+            (polled, results.len())
+        };
+        let late = || (2_147, Err(PollError::Timeout));
+        let done = || (0, Ok(PollStatus::QueueEmpty));
+        let at_once = (0, Err(PollError::Timeout));
+        assert_eq!(polls(vec![late(), late(), done()]), (Polled::Done, 0));
+        assert_eq!(polls(vec![late(), at_once, done()]), (Polled::Failed, 1));
+        assert_eq!(
+            polls(vec![(5_000, Err(PollError::WrongSubmissionIndex(2, 1))), done()]),
+            (Polled::Failed, 1)
+        );
+    }
 }

@@ -1,0 +1,46 @@
+//! Whether buffers have memory, where wgpu does not say.
+
+use super::Gpu;
+use super::staging::{Mapping, Wait};
+use crate::error::Error;
+
+/// What is written to a buffer's last word; anything but the zero that a new buffer holds.
+const MARK: u32 = 0x4c53_544d;
+
+impl Gpu {
+    /// Refuses new buffers that have no memory; leaves them as they are, all zeros.
+    ///
+    /// wgpu's OpenGL backend does not ask the driver whether an allocation failed. A buffer without memory reads as
+    /// zeros, and results were zeros too. So there, a word is written to each buffer and read back.
+    pub(super) async fn check_backed(&self, buffers: &[&wgpu::Buffer]) -> Result<(), Error> {
+        if self.info.backend != wgpu::Backend::Gl || buffers.is_empty() {
+            return Ok(());
+        }
+        let bytes = 4 * buffers.len() as u64;
+        let write = || {
+            let probe = self.buffer("probe", bytes, wgpu::BufferUsages::MAP_READ);
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            for (&buffer, to) in buffers.iter().zip((0..).step_by(4)) {
+                let last = buffer.size() - 4;
+                self.queue.write_buffer(buffer, last, &MARK.to_ne_bytes());
+                encoder.copy_buffer_to_buffer(buffer, last, &probe, to, 4);
+            }
+            let index = self.queue.submit([encoder.finish()]);
+            buffers.iter().for_each(|buffer| self.queue.write_buffer(buffer, buffer.size() - 4, &[0; 4]));
+            (Mapping::new(&probe, wgpu::MapMode::Read, bytes, &index), probe)
+        };
+        let (mapping, probe) = self.scoped(write).await?;
+        self.mapped(mapping, Wait::Block).await?; // there is no OpenGL with compute shaders in a browser
+        let read = || {
+            let view = probe.get_mapped_range(..)?;
+            let marks: &[u32] = bytemuck::cast_slice(&view);
+            Ok(buffers.iter().zip(marks).find(|&(_, &mark)| mark != MARK).map(|(buffer, _)| buffer.size()))
+        };
+        match self.scoped(read).await?.map_err(|error| self.unmappable(&error))? {
+            None => Ok(()),
+            Some(bytes) => Err(Error::OutOfMemory {
+                reason: format!("the device: no memory for a buffer of {bytes} bytes"),
+            }),
+        }
+    }
+}
