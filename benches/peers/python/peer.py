@@ -1,4 +1,7 @@
-"""A peer in Python: peer.py ort-webgpu | ort-cpu | torch. The protocol is protocol/src/lib.rs's."""
+"""A peer in Python: peer.py ort-webgpu | ort-cpu | openvino | torch. The protocol is protocol/src/lib.rs's.
+
+A peer has settings, such as the number of threads; for each workload the fastest of them is the one that is timed.
+"""
 
 import json
 import os
@@ -8,51 +11,110 @@ import time
 
 import numpy as np
 
-THREADS = 2  # as many as the cores of the machine that the targets were set for
+THREADS = [1, 2]  # two are the cores of the machine that the targets were set for
+TRIALS = 5  # of each setting, after one call that warms up
 
 
-class Ort:
-    def __init__(self, webgpu: bool):
+def counted(threads: int) -> str:
+    return f"{threads} thread{'s' * (threads > 1)}"
+
+
+class OrtCpu:
+    settings = THREADS
+
+    def __init__(self):
         import onnxruntime
 
-        self.ort, self.webgpu = onnxruntime, webgpu
-        self.about = f"ONNX Runtime {onnxruntime.__version__}, " + (
-            "WebGPU execution provider (Dawn on Vulkan)" if webgpu else f"CPU, {THREADS} threads")
+        self.ort = onnxruntime
+        self.about = f"ONNX Runtime {onnxruntime.__version__}, CPU"
 
-    def load(self, folder: pathlib.Path, sizes: dict) -> str:
+    def load(self, folder: pathlib.Path, sizes: dict, threads: int) -> str:
         options = self.ort.SessionOptions()
-        options.intra_op_num_threads = THREADS
-        if not self.webgpu:
-            self.session = self.ort.InferenceSession(
-                folder / "model.onnx", options, providers=["CPUExecutionProvider"])
-            return ""
-        # fails if any node, an LSTM above all, would run on the CPU
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        provider = ("WebGpuExecutionProvider", {"dawnBackendType": "Vulkan"})
-        self.session = self.ort.InferenceSession(folder / "model.onnx", options, providers=[provider])
-        if "WebGpuExecutionProvider" not in self.session.get_providers():
-            raise RuntimeError("the WebGPU execution provider did not start")
-        return "every node on WebGPU: disable_cpu_ep_fallback is set"
+        options.intra_op_num_threads = threads
+        self.session = self.ort.InferenceSession(
+            folder / "model.onnx", options, providers=["CPUExecutionProvider"])
+        return counted(threads)
 
     def call(self, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> list[np.ndarray]:
         return self.session.run(["y", "hn", "cn"], {"x": x, "h0": h, "c0": c})
 
 
+class OrtWebgpu(OrtCpu):
+    settings = [None]
+
+    def __init__(self):
+        import importlib.metadata
+
+        # without it, ONNX Runtime lists no device for a software adapter
+        os.environ.setdefault("ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER", "1")
+        import onnxruntime
+        import onnxruntime_ep_webgpu as plugin
+
+        self.ort = onnxruntime
+        onnxruntime.register_execution_provider_library("webgpu", plugin.get_library_path())
+        name = plugin.get_ep_name()
+        self.devices = [device for device in onnxruntime.get_ep_devices() if device.ep_name == name][:1]
+        if not self.devices:
+            raise RuntimeError("the WebGPU execution provider found no device")
+        version = importlib.metadata.version("onnxruntime-ep-webgpu")
+        self.about = (f"ONNX Runtime {onnxruntime.__version__}, WebGPU execution provider {version} "
+                      "(Dawn on Vulkan)")
+
+    def load(self, folder: pathlib.Path, sizes: dict, setting: None) -> str:
+        options = self.ort.SessionOptions()
+        # fails if any node, an LSTM above all, would run on the CPU
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        options.add_provider_for_devices(self.devices, {"dawnBackendType": "Vulkan"})
+        self.session = self.ort.InferenceSession(folder / "model.onnx", options)
+        return "every node on WebGPU: disable_cpu_ep_fallback is set"
+
+
+class OpenVino:
+    settings = THREADS
+
+    def __init__(self):
+        import openvino
+
+        self.core = openvino.Core()
+        self.about = f"OpenVINO {openvino.__version__.split('-')[0]}, CPU, float32, latency hint"
+
+    def load(self, folder: pathlib.Path, sizes: dict, threads: int) -> str:
+        network = self.core.compile_model(self.core.read_model(folder / "model.onnx"), "CPU", {
+            # the default is bfloat16 on processors that have it
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+        })
+        self.request = network.create_infer_request()
+        # no copies of arrays, unless the next call would overwrite them
+        self.share_outputs = sizes["calls"] == 1
+        return counted(threads)
+
+    def call(self, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> list[np.ndarray]:
+        given = {"x": x, "h0": h, "c0": c}
+        results = self.request.infer(given, share_inputs=True, share_outputs=self.share_outputs)
+        return [results[name] for name in ("y", "hn", "cn")]
+
+
 class Torch:
+    settings = [(kernels, threads) for kernels in ("oneDNN", "native kernels") for threads in THREADS]
+
     def __init__(self):
         import torch
 
         self.torch = torch
-        torch.set_num_threads(THREADS)
-        self.about = f"PyTorch {torch.__version__}, CPU, {THREADS} threads"
+        self.about = f"PyTorch {torch.__version__}, CPU, float32, inference_mode"
 
-    def load(self, folder: pathlib.Path, sizes: dict) -> str:
+    def load(self, folder: pathlib.Path, sizes: dict, setting: tuple[str, int]) -> str:
         from safetensors.torch import load_file
 
+        kernels, threads = setting
+        self.torch.set_num_threads(threads)
+        self.torch.backends.mkldnn.set_flags(kernels == "oneDNN")
         self.lstm = self.torch.nn.LSTM(sizes["input_size"], sizes["hidden_size"], sizes["layers"],
-                                       bidirectional=sizes["bidirectional"])
+                                       bidirectional=sizes["bidirectional"]).eval().requires_grad_(False)
         self.lstm.load_state_dict(load_file(folder / "weights.safetensors"))
-        return ""
+        return f"{kernels}, {counted(threads)}"
 
     def call(self, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> list[np.ndarray]:
         with self.torch.inference_mode():
@@ -61,7 +123,24 @@ class Torch:
         return [array.numpy() for array in (y, hn, cn)]
 
 
-def run(peer: Ort | Torch, sizes: dict, pieces: np.ndarray, save: str | None) -> float:
+PEERS = {"ort-webgpu": OrtWebgpu, "ort-cpu": OrtCpu, "openvino": OpenVino, "torch": Torch}
+Peer = OrtCpu | OpenVino | Torch
+
+
+def load(peer: Peer, folder: pathlib.Path, sizes: dict, pieces: np.ndarray) -> str:
+    """Loads the workload with the peer's fastest setting, and says which."""
+    if len(peer.settings) == 1:
+        return peer.load(folder, sizes, peer.settings[0])
+    seconds = []
+    for setting in peer.settings:
+        peer.load(folder, sizes, setting)
+        run(peer, sizes, pieces, None)
+        seconds.append(min(run(peer, sizes, pieces, None) for _ in range(TRIALS)))
+    fastest = peer.settings[int(np.argmin(seconds))]
+    return f"{peer.load(folder, sizes, fastest)}, the fastest of {len(seconds)} settings"
+
+
+def run(peer: Peer, sizes: dict, pieces: np.ndarray, save: str | None) -> float:
     states = sizes["layers"] * (1 + sizes["bidirectional"])
     h = c = np.zeros((states, sizes["batch"], sizes["hidden_size"]), np.float32)
     outputs = []
@@ -84,9 +163,11 @@ def main(name: str) -> None:
         print(json.dumps(message), file=wire, flush=True)
 
     try:
-        peer = Torch() if name == "torch" else Ort(webgpu=name == "ort-webgpu")
+        peer = PEERS[name]()
     except ImportError as error:
         return say({"about": {"Err": f"not installed ({error})"}})
+    except Exception as error:  # whatever a library raises belongs in the record
+        return say({"about": {"Err": f"{type(error).__name__}: {error}"}})
     say({"about": {"Ok": peer.about}})
     sizes, pieces = {}, np.empty(0)
     for line in sys.stdin:
@@ -97,7 +178,7 @@ def main(name: str) -> None:
                 sizes = json.loads((folder / "workload.json").read_text())
                 pieces = np.fromfile(folder / "input.f32", "<f4").reshape(
                     sizes["calls"], sizes["steps"], sizes["batch"], sizes["input_size"])
-                say({"ready": peer.load(folder, sizes)})
+                say({"ready": load(peer, folder, sizes, pieces)})
             else:
                 say({"seconds": run(peer, sizes, pieces, request["run"])})
         except Exception as error:  # whatever a library raises belongs in the record

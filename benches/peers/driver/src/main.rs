@@ -76,9 +76,11 @@ fn programs(options: &Options) -> Result<Vec<Program>> {
         rust("burn", "peer-burn", &[]),
         rust("ours-cpu", "peer-ours", &["cpu"]),
         python("ort-cpu"),
-        rust("candle", "peer-cpu", &["candle"]),
-        rust("tract", "peer-cpu", &["tract"]),
+        python("openvino"),
         python("torch"),
+        rust("tract", "peer-cpu", &["tract"]),
+        rust("rten", "peer-cpu", &["rten"]),
+        rust("candle", "peer-cpu", &["candle"]),
     ];
     for name in &options.peers {
         ensure!(all.iter().any(|program| program.name == name), "there is no peer {name}");

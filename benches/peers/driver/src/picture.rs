@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use crate::record::Record;
 
 /// Readable on white and on black: medium lightness, told apart by colour-blind readers.
-const COLOURS: [RGBColor; 8] = [
+const COLOURS: [RGBColor; 10] = [
     RGBColor(0x2b, 0x8c, 0xd9),
     RGBColor(0x1b, 0x9e, 0x77),
     RGBColor(0xe0, 0x6c, 0x1f),
@@ -14,6 +14,8 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(0x8c, 0x7a, 0xe6),
     RGBColor(0xb8, 0x8a, 0x00),
     RGBColor(0xd6, 0x4f, 0x4f),
+    RGBColor(0x3f, 0xb6, 0xb6),
+    RGBColor(0xa0, 0x6a, 0x42),
     RGBColor(0x7f, 0x7f, 0x7f),
 ];
 const TEXT: RGBColor = RGBColor(0x80, 0x80, 0x80);

@@ -70,25 +70,40 @@ pub struct Record {
     pub entries: Vec<Entry>,
 }
 
-/// Peer, ours, and the column's head.
-pub const RATIOS: [(&str, &str); 5] = [
-    ("ort-webgpu", "ours-gpu"),
-    ("burn", "ours-gpu"),
-    ("ort-cpu", "ours-cpu"),
-    ("candle", "ours-cpu"),
-    ("tract", "ours-cpu"),
+/// A column of the table of ratios: the fastest of some peers ÷ ours.
+pub struct Ratio {
+    pub name: &'static str,
+    pub peers: &'static [&'static str],
+    pub ours: &'static str,
+}
+
+impl Ratio {
+    const fn one(peer: &'static [&'static str; 1], ours: &'static str) -> Self {
+        Self { name: peer[0], peers: peer, ours }
+    }
+}
+
+pub const CPU_PEERS: [&str; 6] = ["ort-cpu", "openvino", "torch", "tract", "rten", "candle"];
+
+pub const RATIOS: [Ratio; 9] = [
+    Ratio::one(&["ort-webgpu"], "ours-gpu"),
+    Ratio::one(&["burn"], "ours-gpu"),
+    Ratio { name: "fastest CPU peer", peers: &CPU_PEERS, ours: "ours-cpu" },
+    Ratio::one(&["ort-cpu"], "ours-cpu"),
+    Ratio::one(&["openvino"], "ours-cpu"),
+    Ratio::one(&["torch"], "ours-cpu"),
+    Ratio::one(&["tract"], "ours-cpu"),
+    Ratio::one(&["rten"], "ours-cpu"),
+    Ratio::one(&["candle"], "ours-cpu"),
 ];
 
-/// The least peer ÷ ours that is aimed at, if any.
-pub fn target(workload: &str, peer: &str) -> Option<f64> {
-    match (peer, workload) {
-        // within 1.5 times ONNX Runtime's time on the CPU, and faster than the others
-        ("ort-cpu", _) => Some(1.0 / 1.5),
-        ("candle" | "tract", _) => Some(1.0),
-        ("ort-webgpu", "keyword") => Some(4.0),
-        ("ort-webgpu", "single-256") => Some(5.0),
-        ("ort-webgpu", "batch-16" | "speaker") => Some(7.0),
-        ("ort-webgpu", "batch-64" | "ocr") => Some(6.0),
+/// The least ratio that is aimed at, if any; `name` is the ratio's. The fastest peer's holds for each CPU peer.
+pub fn target(workload: &Workload, name: &str) -> Option<f64> {
+    match (name, &*workload.name) {
+        ("fastest CPU peer", _) if workload.batch == 1 => Some(1.2),
+        ("fastest CPU peer", _) => Some(1.0),
+        ("ort-webgpu", "stream") => Some(4.0),
+        ("ort-webgpu", _) => Some(8.0),
         ("burn", "keyword") => Some(40.0),
         ("burn", "single-256") => Some(25.0),
         ("burn", "batch-16") => Some(18.0),
@@ -104,8 +119,68 @@ impl Entry {
         self.outcomes.get(peer).and_then(Outcome::ms)
     }
 
-    /// Peer ÷ ours.
-    pub fn ratio(&self, (peer, ours): (&str, &str)) -> Option<f64> {
-        Some(self.ms(peer)? / self.ms(ours)?)
+    /// The ratio, and the name of the fastest of its peers that were timed.
+    pub fn ratio(&self, ratio: &Ratio) -> Option<(f64, &'static str)> {
+        let ours = self.ms(ratio.ours)?;
+        let timed = ratio.peers.iter().filter_map(|&peer| Some((self.ms(peer)? / ours, peer)));
+        timed.min_by(|(a, _), (b, _)| a.total_cmp(b))
+    }
+
+    /// Whether the target was met, or nothing where there is none or it was not measured.
+    pub fn met(&self, ratio: &Ratio) -> Option<bool> {
+        Some(self.ratio(ratio)?.0 >= target(&self.workload, ratio.name)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CPU_PEERS, Entry, Outcome, RATIOS, Ratio, target};
+    use crate::workloads;
+
+    fn entry(workload: &str, times: &[(&'static str, f64)]) -> Entry {
+        let workload = workloads::all().into_iter().find(|one| one.name == workload).expect("it is listed");
+        let timed = |ms| Outcome::Timed { ms, rounds: 7, error: 0.0, note: String::new() };
+        let outcomes = times.iter().map(|&(name, ms)| (name, timed(ms))).collect();
+        Entry { workload, operations: 1.0, outcomes }
+    }
+
+    fn fastest() -> &'static Ratio {
+        RATIOS.iter().find(|ratio| ratio.peers.len() > 1).expect("there is one")
+    }
+
+    #[test]
+    fn the_fastest_peer_is_the_one_with_the_least_time_among_those_that_were_timed() {
+        let mut entry =
+            entry("keyword", &[("ours-cpu", 2.0), ("ort-cpu", 3.0), ("rten", 2.5), ("ort-webgpu", 1.0)]);
+        entry.outcomes.insert("torch", Outcome::Failed(String::from("wrong result")));
+        assert_eq!(entry.ratio(fastest()), Some((1.25, "rten")));
+        entry.outcomes.remove("ours-cpu");
+        assert_eq!(entry.ratio(fastest()), None);
+    }
+
+    #[test]
+    fn a_target_is_met_from_the_ratio_itself_on() {
+        let met = |workload, ms| entry(workload, &[("ours-cpu", 10.0), ("openvino", ms)]).met(fastest());
+        assert_eq!([met("keyword", 11.9), met("keyword", 12.0)], [Some(false), Some(true)]);
+        assert_eq!([met("batch-16", 9.9), met("batch-16", 10.0)], [Some(false), Some(true)]);
+        assert_eq!(entry("keyword", &[("ours-cpu", 10.0)]).met(fastest()), None);
+    }
+
+    #[test]
+    fn every_workload_has_the_targets_of_its_rows() {
+        for workload in workloads::all() {
+            let one_row = ["keyword", "speech", "single-256", "ocr", "stream"].contains(&&*workload.name);
+            let least = if one_row { 1.2 } else { 1.0 };
+            assert_eq!(target(&workload, fastest().name), Some(least), "{}", workload.name);
+            let least = if workload.name == "stream" { 4.0 } else { 8.0 };
+            assert_eq!(target(&workload, "ort-webgpu"), Some(least), "{}", workload.name);
+        }
+    }
+
+    #[test]
+    fn every_cpu_peer_has_a_column_too() {
+        for peer in CPU_PEERS {
+            assert!(RATIOS.iter().any(|ratio| ratio.peers == [peer] && ratio.ours == "ours-cpu"), "{peer}");
+        }
     }
 }

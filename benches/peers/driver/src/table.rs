@@ -2,7 +2,7 @@
 
 use std::fmt::{Error, Write};
 
-use crate::record::{Entry, Outcome, RATIOS, Record, target};
+use crate::record::{CPU_PEERS, Entry, Outcome, RATIOS, Ratio, Record, target};
 use crate::workloads;
 
 pub fn markdown(record: &Record) -> Result<String, Error> {
@@ -62,28 +62,44 @@ fn times(page: &mut String, record: &Record) -> Result<(), Error> {
 
 fn ratios(page: &mut String, record: &Record) -> Result<(), Error> {
     writeln!(page, "\n## How many times faster: peer ÷ ours\n")?;
-    let heads = RATIOS.map(|(peer, ours)| format!("{peer} ÷ {ours}"));
+    let aims = || record.entries.iter().flat_map(|entry| RATIOS.iter().map(move |ratio| (entry, ratio)));
+    let aims = || aims().filter(|(entry, ratio)| target(&entry.workload, ratio.name).is_some());
+    let count = |met| aims().filter(|(entry, ratio)| entry.met(ratio) == met).count();
+    let (met, missed, open) = (count(Some(true)), count(Some(false)), count(None));
+    writeln!(page, "Targets: {met} met, {missed} missed, {open} not measured.")?;
+    let named =
+        |names: Vec<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    writeln!(page, "A CPU peer is one of {}.", named(CPU_PEERS.to_vec()))?;
+    let timed = |peer: &&str| record.entries.iter().all(|entry| entry.ms(peer).is_some());
+    let untimed: Vec<&str> = CPU_PEERS.into_iter().filter(|peer| !timed(peer)).collect();
+    if !untimed.is_empty() {
+        writeln!(page, "**Not timed on every workload: {}.**", named(untimed))?;
+    }
+    writeln!(page)?;
+    let heads = RATIOS.map(|ratio| format!("{} ÷ {}", ratio.name, ratio.ours));
     let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
     head(page, &[&["workload"], &heads[..]].concat())?;
     for entry in &record.entries {
         write!(page, "| `{}` |", entry.workload.name)?;
-        for pair in RATIOS {
-            write!(page, " {} |", verdict(entry, pair))?;
+        for ratio in &RATIOS {
+            write!(page, " {} |", verdict(entry, ratio))?;
         }
         writeln!(page)?;
     }
     Ok(())
 }
 
-fn verdict(entry: &Entry, pair: (&str, &str)) -> String {
-    match (entry.ratio(pair), target(&entry.workload.name, pair.0)) {
-        (None, _) => String::from("–"),
-        (Some(ratio), None) => digits(ratio),
-        (Some(ratio), Some(least)) => {
-            let met = if ratio >= least { "met" } else { "**missed**" };
-            format!("{} (≥ {least:.3}: {met})", digits(ratio)).replace(".000", "")
-        }
+/// As `1.23 openvino (≥ 1.2: met)`.
+fn verdict(entry: &Entry, ratio: &Ratio) -> String {
+    let Some((value, peer)) = entry.ratio(ratio) else { return String::from("–") };
+    let mut cell = digits(value);
+    if ratio.peers.len() > 1 {
+        cell += &format!(" {peer}");
     }
+    if let (Some(least), Some(met)) = (target(&entry.workload, ratio.name), entry.met(ratio)) {
+        cell += &format!(" (≥ {least}: {})", if met { "met" } else { "**missed**" });
+    }
+    cell
 }
 
 fn notes(page: &mut String, record: &Record) -> Result<(), Error> {
