@@ -38,25 +38,36 @@ fn keep_nan(x: vec4f, y: vec4f) -> vec4f {
     return select(y, x, (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u));
 }
 
-// σ(x) = 1 / (1 + e^-x)
-fn sigmoid(x: vec4f) -> vec4f {
-    let e = exp_nonpositive(-min(abs(x), vec4f(88.0)));
-    return keep_nan(x, select(e, vec4f(1.0), x >= vec4f()) / (1.0 + e));
+// σ(-a) = e^-a / (1 + e^-a) for 0 ≤ a ≤ 88, within 1.5 ulp. GPUs divide by an approximate reciprocal, and 1 + e^-a is
+// rounded: the quotient is corrected by what is left of e^-a, both of them taken into account.
+fn sigmoid_below(a: vec4f) -> vec4f {
+    let e = exp_nonpositive(-a);
+    let sum = 1.0 + e;
+    let lost = e - (sum - 1.0);
+    let reciprocal = 1.0 / sum;
+    let quotient = e * reciprocal;
+    return fma(fma(-lost, quotient, fma(-sum, quotient, e)), reciprocal, quotient);
 }
 
+// σ(x) = 1 - σ(-x)
+fn sigmoid(x: vec4f) -> vec4f {
+    let below = sigmoid_below(min(abs(x), vec4f(88.0)));
+    return keep_nan(x, select(below, 1.0 - below, x >= vec4f()));
+}
+
+// tanh(a) = 1 - 2·σ(-2·a)
 fn tanh_safe(x: vec4f) -> vec4f {
     let a = min(abs(x), vec4f(44.0));
     let base = max(a, vec4f(9.0949470e-13));   // 2^-40: below it tanh(x) is x, whatever s is that does not underflow
     let s = base * base;
-    // Cephes' tanhf polynomial where 1 - e would cancel.
+    // Cephes' tanhf polynomial where the difference would cancel.
     var p = vec4f(-5.70498872745e-3);
     p = fma(p, s, vec4f(2.06390887954e-2));
     p = fma(p, s, vec4f(-5.37397155531e-2));
     p = fma(p, s, vec4f(1.33314422036e-1));
     p = fma(p, s, vec4f(-3.33332819422e-1));
     let small = fma(p * s, a, a);
-    let e = exp_nonpositive(-2.0 * a);
-    let large = (1.0 - e) / (1.0 + e);
+    let large = fma(vec4f(-2.0), sigmoid_below(2.0 * a), vec4f(1.0));
     let y = select(large, small, a < vec4f(0.625));
     return keep_nan(x, select(-y, y, x >= vec4f()));
 }

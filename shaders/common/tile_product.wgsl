@@ -1,13 +1,12 @@
 // tile_product in core WGSL. Where rows are few, an invocation has too little to load at a time: then SPLIT invocations
 // have the same column, each computes every SPLIT-th block for all rows of the tile, and the sums of SPLIT blocks go
-// through workgroup memory to the invocations that own the rows. The sums of an invocation that owns all rows go there
-// too, so that the code which finishes two of them is there once.
+// through workgroup memory to the invocations that own the rows.
 //
 // All invocations of a part read the same element of the operand at once.
 //
 // Needs  common/tile.wgsl          Host  src/kernels/tile.rs
 override SPLIT: u32;    // parts of a workgroup; 1 or, where OWN_ROWS is 1, at least ROWS, which then is at most 4
-override SHARED: u32;   // ROWS·WORKGROUP_SIZE
+override SHARED: u32;   // ROWS·WORKGROUP_SIZE, or 1 where SPLIT is 1
 
 var<workgroup> shared_sums: array<vec4f, SHARED>;   // [ROWS, SPLIT, WIDTH]
 
@@ -30,10 +29,11 @@ fn tile_product(start: Tile, place: Place, product: Product, local: u32) -> Tile
 // Adds the sums of `count` blocks, one of each part, to the invocation's own row.
 fn add_shared(start: vec4f, place: Place, sums: mat4x4f, count: u32, local: u32) -> vec4f {
     workgroupBarrier();   // the sums before have been added
-    if (ROWS == 1u) {
-        shared_sums[local] = sums[0];
-    } else {
-        share_rows(sums, local);
+    shared_sums[local] = sums[0];
+    if (ROWS > 1u) {
+        shared_sums[WORKGROUP_SIZE + local] = sums[1];
+        shared_sums[2u * WORKGROUP_SIZE + local] = sums[2];
+        shared_sums[3u * WORKGROUP_SIZE + local] = sums[3];
     }
     workgroupBarrier();
     var total = start;
@@ -51,21 +51,14 @@ fn finish_tile(place: Place, tile: Tile, local: u32) {
         }
         return;
     }
-    share_rows(tile.rows_0, local);
-    if (ROWS > 4u) {
-        share_rows(tile.rows_4, 4u * WORKGROUP_SIZE + local);
-    }
+    // A loop that is not unrolled, so that the code which finishes two rows is there once.
     for (var r = 0u; r < min(ROWS, place.rows - place.row); r += 2u) {
-        let y = r * WORKGROUP_SIZE + local;
-        finish_rows(place, r, mat2x4f(shared_sums[y], shared_sums[y + WORKGROUP_SIZE]));
+        var y = mat2x4f(tile.rows_0[0], tile.rows_0[1]);
+        if (r == 2u) { y = mat2x4f(tile.rows_0[2], tile.rows_0[3]); }
+        if (r == 4u) { y = mat2x4f(tile.rows_4[0], tile.rows_4[1]); }
+        if (r == 6u) { y = mat2x4f(tile.rows_4[2], tile.rows_4[3]); }
+        finish_rows(place, r, y);
     }
-}
-
-fn share_rows(rows: mat4x4f, at: u32) {
-    shared_sums[at] = rows[0];
-    shared_sums[at + WORKGROUP_SIZE] = rows[1];
-    shared_sums[at + 2u * WORKGROUP_SIZE] = rows[2];
-    shared_sums[at + 3u * WORKGROUP_SIZE] = rows[3];
 }
 
 // The sums of the block that begins at vec4f `first`, of all rows. Past the last block they mean nothing.

@@ -70,16 +70,17 @@ impl Carrying {
     fn tiles_in_memory(tiling: &Tiling, shape: TileShape, width: u32, limits: &DeviceLimits) -> Vec<Tile> {
         let most = if tiling.splits { limits.max_invocations / width } else { 1 };
         let fits = |tile: &Tile| {
-            let row = 4 * padded(shape.columns) + VEC4 * 4 * tile.workgroup_size() as usize;
-            tile.rows as usize * row <= limits.max_workgroup_bytes as usize
+            let h_tile = tile.rows as usize * padded(shape.columns);
+            4 * (h_tile + VEC4 * tile.shared() as usize) <= limits.max_workgroup_bytes as usize
         };
         let tile = |&rows: &u32| {
             let split = Tile::split(rows, shape, most as usize).filter(|_| rows <= Tile::TALLEST_SPLIT);
             let split = split.map(|tile| Tile { width, ..tile });
             split.filter(fits).unwrap_or(Tile { rows, width, split: 1 })
         };
-        // Software adapters split a kernel at every barrier, and compile a tall tile with barriers for seconds.
-        let tallest = if limits.software { 4 } else { tiling.max_rows };
+        // With more rows Intel's compiler spills; software adapters split a kernel at every barrier, and compile a tall
+        // tile with barriers for seconds.
+        let tallest = Tile::TALLEST_SPLIT;
         Tile::ROWS.iter().filter(|&&rows| rows <= tallest).map(tile).filter(fits).collect()
     }
 

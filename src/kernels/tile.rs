@@ -64,6 +64,11 @@ impl Tile {
         (blocks > 1 && split as usize <= most).then_some(Self { rows, width, split })
     }
 
+    /// vec4f of workgroup memory that invocations of the same columns share.
+    pub(super) fn shared(&self) -> u32 {
+        if self.split == 1 { 0 } else { self.rows * self.workgroup_size() }
+    }
+
     /// The constants of the tile, for the twin of its variant.
     fn constants(&self, subgroups: bool) -> Vec<(&'static str, f64)> {
         let Self { rows, width, split } = *self;
@@ -74,7 +79,7 @@ impl Tile {
             ("OWN_ROWS", if split == 1 { rows } else { 1 }),
         ];
         if !subgroups {
-            constants.extend([("SPLIT", split), ("SHARED", rows * self.workgroup_size())]);
+            constants.extend([("SPLIT", split), ("SHARED", self.shared().max(1))]);
         }
         constants.into_iter().map(|(name, number)| (name, f64::from(number))).collect()
     }
@@ -138,7 +143,7 @@ pub(crate) struct Tiling {
     /// Which twins of the kernels' texts.
     pub variant: Variant,
     /// The most rows of a tile.
-    pub(super) max_rows: u32,
+    max_rows: u32,
     /// Whether invocations share a column where rows are few.
     pub(super) splits: bool,
     /// Invocations that keep the device busy.
