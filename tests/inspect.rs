@@ -33,7 +33,11 @@ fn a_program_lists_the_dispatches_that_its_costs_count() {
             }
         }
     }
-    assert_eq!(programs, 3 * (4 + 3 + 3 + 4), "diagonal needs one direction, scan no projection");
+    assert_eq!(
+        programs,
+        DeviceClass::ALL.len() * (4 + 3 + 3 + 4),
+        "diagonal needs one direction, scan no projection"
+    );
 }
 
 #[test]
@@ -75,6 +79,19 @@ fn a_class_has_every_kernel_once() {
         );
         assert_eq!(names.iter().any(|name| name.contains("-subgroups")), class == DeviceClass::Software);
         kernels.iter().for_each(specialise);
+    }
+}
+
+#[test]
+fn a_gpu_with_wider_subgroups_gets_wider_workgroups() {
+    let config = LstmConfig::new(128, 128);
+    for (class, invocations) in [(DeviceClass::Hardware, 32.0), (DeviceClass::HardwareOf64Lanes, 64.0)] {
+        let kernels = Inspection::new(&config, Precision::F32, class).unwrap().kernels();
+        let mut steps = kernels.iter().filter(|kernel| kernel.name.starts_with("recurrent_step")).peekable();
+        assert!(steps.peek().is_some());
+        for kernel in steps {
+            assert!(kernel.overrides.contains(&("WORKGROUP_SIZE", invocations)), "{}", kernel.name);
+        }
     }
 }
 

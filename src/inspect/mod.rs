@@ -33,8 +33,10 @@ use crate::weights::Precision;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceClass {
-    /// A GPU.
+    /// A GPU with subgroups of 32 lanes, or of fewer: NVIDIA's, Intel's, Apple's.
     Hardware,
+    /// A GPU with subgroups of 32 lanes or 64, as its driver chooses: AMD's.
+    HardwareOf64Lanes,
     /// A processor that emulates a GPU with subgroups of eight lanes, as Mesa's lavapipe.
     Software,
     /// A processor that emulates a GPU without subgroups, as on the web.
@@ -43,12 +45,14 @@ pub enum DeviceClass {
 
 impl DeviceClass {
     /// Every class.
-    pub const ALL: [Self; 3] = [Self::Hardware, Self::Software, Self::SoftwareWithoutSubgroups];
+    pub const ALL: [Self; 4] =
+        [Self::Hardware, Self::HardwareOf64Lanes, Self::Software, Self::SoftwareWithoutSubgroups];
 
-    /// `hardware`, `software` or `software-without-subgroups`.
+    /// `hardware`, `hardware-of-64-lanes`, `software` or `software-without-subgroups`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Hardware => "hardware",
+            Self::HardwareOf64Lanes => "hardware-of-64-lanes",
             Self::Software => "software",
             Self::SoftwareWithoutSubgroups => "software-without-subgroups",
         }
@@ -77,12 +81,13 @@ impl DeviceClass {
 
     fn limits(self) -> DeviceLimits {
         let (software, lanes, units) = match self {
-            Self::Hardware => (false, Some(32), 32),
-            Self::Software => (true, Some(8), 2),
+            Self::Hardware => (false, Some((32, 32)), 32),
+            Self::HardwareOf64Lanes => (false, Some((32, 64)), 32),
+            Self::Software => (true, Some((8, 8)), 2),
             Self::SoftwareWithoutSubgroups => (true, None, 2),
         };
         DeviceLimits {
-            subgroups: lanes.map(|lanes| SubgroupSizes { min: lanes, max: lanes }),
+            subgroups: lanes.map(|(min, max)| SubgroupSizes { min, max }),
             software,
             units,
             max_invocations: if software { 1024 } else { 256 },

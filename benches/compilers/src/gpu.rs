@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use wgpu_lstm::inspect::DeviceClass;
+
 /// A GPU that a driver of Mesa compiles for.
 #[derive(Clone, Copy, Debug)]
 pub struct Gpu {
@@ -64,6 +66,14 @@ pub const GPUS: [Gpu; 5] = [
 ];
 
 impl Gpu {
+    /// How the planner sees it.
+    pub fn class(&self) -> DeviceClass {
+        match self.vendor {
+            Vendor::Amd => DeviceClass::HardwareOf64Lanes,
+            Vendor::Intel | Vendor::Nvidia => DeviceClass::Hardware,
+        }
+    }
+
     /// A command that runs `program` with this GPU's driver out of `drivers`, the folder that `drivers.sh` filled.
     pub fn command(&self, program: &Path, drivers: &Path) -> Command {
         let libraries = |suite: &str| {

@@ -51,8 +51,8 @@ fn networks() -> impl Iterator<Item = (String, LstmConfig)> {
     })
 }
 
-/// Every different kernel, in the order of their names.
-pub fn cases() -> Result<Vec<Case>> {
+/// Every different kernel for a class of devices, in the order of their names.
+pub fn cases(class: DeviceClass) -> Result<Vec<Case>> {
     let mut cases: Vec<Case> = Vec::new();
     let mut add = |kernel: Kernel, precision, network: &str| match cases
         .iter_mut()
@@ -63,8 +63,8 @@ pub fn cases() -> Result<Vec<Case>> {
     };
     for precision in [Precision::F32, Precision::F16] {
         for (name, config) in networks() {
-            let inspection = Inspection::new(&config, precision, DeviceClass::Hardware)
-                .with_context(|| format!("planning {name}"))?;
+            let inspection =
+                Inspection::new(&config, precision, class).with_context(|| format!("planning {name}"))?;
             for kernel in inspection.kernels() {
                 add(kernel, precision, &name);
             }
@@ -118,18 +118,20 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_every_kernel_of_the_class_is_there() {
-        let cases = cases().expect("all networks are within the limits");
-        let names: BTreeSet<_> = cases.iter().map(|case| &case.kernel.name).collect();
-        assert_eq!(names.len(), cases.len());
-        let stems: BTreeSet<_> = cases.iter().map(|case| stem(&case.kernel)).collect();
-        for kernel in DeviceClass::Hardware.kernels().expect("within the limits") {
-            assert!(stems.contains(stem(&kernel)), "no network uses {}", kernel.name);
+        for class in [DeviceClass::Hardware, DeviceClass::HardwareOf64Lanes] {
+            let cases = cases(class).expect("all networks are within the limits");
+            let names: BTreeSet<_> = cases.iter().map(|case| &case.kernel.name).collect();
+            assert_eq!(names.len(), cases.len());
+            let stems: BTreeSet<_> = cases.iter().map(|case| stem(&case.kernel)).collect();
+            for kernel in class.kernels().expect("within the limits") {
+                assert!(stems.contains(stem(&kernel)), "no network uses {}", kernel.name);
+            }
         }
     }
 
     #[test]
     fn kernels_of_one_name_get_the_constants_in_which_they_differ() {
-        let cases_now = cases().expect("within the limits");
+        let cases_now = cases(DeviceClass::Hardware).expect("within the limits");
         let mut first = cases_now.into_iter().next().expect("a kernel");
         first.kernel.overrides = vec![("SAME", 1.0), ("SPLIT", 8.0)];
         let mut other = first.kernel.clone();

@@ -22,6 +22,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, Subcommand};
+use wgpu_lstm::inspect::DeviceClass;
 
 use child::Compiler;
 use figures::Figures;
@@ -70,11 +71,31 @@ fn parse_gpu(name: &str) -> Result<Gpu, String> {
 /// Pipelines that a process compiles before another GPU has its turn.
 const PORTION: usize = 50;
 
+/// The kernels of each class of devices.
+type Classes = Vec<(DeviceClass, Vec<Case>)>;
+
+fn classes(gpus: &[Gpu], parts: &[String]) -> Result<Classes> {
+    let mut classes = Classes::new();
+    for class in gpus.iter().map(Gpu::class) {
+        if classes.iter().all(|(other, _)| *other != class) {
+            let mut cases = kernels::cases(class)?;
+            let wanted = |case: &Case| parts.iter().any(|part| case.kernel.name.contains(part));
+            cases.retain(|case| parts.is_empty() || wanted(case));
+            ensure!(!cases.is_empty(), "no kernel's name has {}", parts.join(" or "));
+            classes.push((class, cases));
+        }
+    }
+    Ok(classes)
+}
+
 /// Compiles everything, with a driver's process on each core.
-fn compile(options: &Options, gpus: &[Gpu], cases: &[Case]) -> Result<(Vec<About>, Vec<Row>)> {
+fn compile(options: &Options, gpus: &[Gpu], classes: &Classes) -> Result<(Vec<About>, Vec<Row>)> {
     let drivers = options.drivers.as_deref().context("--drivers is missing")?;
-    let portions: Vec<_> =
-        gpus.iter().flat_map(|&gpu| cases.chunks(PORTION).map(move |cases| (gpu, cases))).collect();
+    let of_gpu = |&gpu: &Gpu| {
+        let cases = classes.iter().filter(move |(class, _)| *class == gpu.class());
+        cases.flat_map(move |(_, cases)| cases.chunks(PORTION).map(move |cases| (gpu, cases)))
+    };
+    let portions: Vec<_> = gpus.iter().flat_map(of_gpu).collect();
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
     let work = || -> Result<()> {
@@ -168,18 +189,19 @@ fn main() -> Result<()> {
         return vulkan::serve();
     }
     let gpus: Vec<Gpu> = if options.gpu.is_empty() { GPUS.to_vec() } else { options.gpu.clone() };
-    let mut cases = kernels::cases()?;
-    let wanted = |case: &Case| options.kernel.iter().any(|part| case.kernel.name.contains(part));
-    cases.retain(|case| options.kernel.is_empty() || wanted(case));
-    ensure!(!cases.is_empty(), "no kernel's name has {}", options.kernel.join(" or "));
+    let classes = classes(&gpus, &options.kernel)?;
     // before the run: afterwards somebody may have changed it
     let (date, commit) = (output_of(Command::new("date").args(["-u", "+%F %R UTC"]))?, commit()?);
-    let (abouts, rows) = compile(&options, &gpus, &cases)?;
-    let kernels = cases.into_iter().map(|case| Known {
-        name: case.kernel.name,
-        overrides: case.kernel.overrides,
-        networks: case.networks,
-    });
+    let (abouts, rows) = compile(&options, &gpus, &classes)?;
+    let known = |(class, cases): (DeviceClass, Vec<Case>)| {
+        cases.into_iter().map(move |Case { kernel, networks, .. }| Known {
+            class: class.name(),
+            name: kernel.name,
+            overrides: kernel.overrides,
+            networks,
+        })
+    };
+    let kernels = classes.into_iter().flat_map(known);
     let gpus = gpus.into_iter().zip(abouts).collect();
     let record = Record { date, commit, gpus, kernels: kernels.collect(), rows };
     if let Some(folder) = &options.record {

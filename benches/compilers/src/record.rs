@@ -21,6 +21,8 @@ pub struct Record {
 /// A kernel and who uses it.
 #[derive(Debug, Serialize)]
 pub struct Known {
+    /// That of the GPUs.
+    pub class: &'static str,
     pub name: String,
     pub overrides: Vec<(&'static str, f64)>,
     pub networks: Vec<String>,
@@ -83,7 +85,7 @@ impl Record {
     pub fn json(&self) -> Result<String> {
         let gpus = self.gpus.iter().map(|(gpu, about)| {
             serde_json::json!({
-                "name": gpu.name, "devices": gpu.devices, "adapter": about.adapter, "driver": about.driver,
+                "name": gpu.name, "devices": gpu.devices, "class": gpu.class().name(), "adapter": about.adapter, "driver": about.driver,
             })
         });
         Ok(format!(
