@@ -62,8 +62,8 @@ fn times(page: &mut String, record: &Record) -> Result<(), Error> {
 
 fn ratios(page: &mut String, record: &Record) -> Result<(), Error> {
     writeln!(page, "\n## How many times faster: peer ÷ ours\n")?;
-    let aims = || record.entries.iter().flat_map(|entry| RATIOS.iter().map(move |ratio| (entry, ratio)));
-    let aims = || aims().filter(|(entry, ratio)| target(&entry.workload, ratio.name).is_some());
+    let pairs = || record.entries.iter().flat_map(|entry| RATIOS.iter().map(move |ratio| (entry, ratio)));
+    let aims = || pairs().filter(|(entry, ratio)| target(&entry.workload, ratio.name).is_some());
     let count = |met| aims().filter(|(entry, ratio)| entry.met(ratio) == met).count();
     let (met, missed, open) = (count(Some(true)), count(Some(false)), count(None));
     writeln!(page, "Targets: {met} met, {missed} missed, {open} not measured.")?;
@@ -136,4 +136,46 @@ fn notes(page: &mut String, record: &Record) -> Result<(), Error> {
 fn digits(value: f64) -> String {
     let decimals = (2 - value.log10().floor() as i32).clamp(0, 4) as usize;
     format!("{value:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::markdown;
+    use crate::record::{Entry, Outcome, Record};
+    use crate::workloads;
+
+    #[test]
+    fn the_page_counts_targets_and_names_the_fastest_and_the_untimed_peers() {
+        let workload = workloads::all().into_iter().find(|one| one.name == "keyword").expect("it is listed");
+        let timed = |ms| Outcome::Timed { ms, rounds: 7, error: 0.0, note: String::new() };
+        let outcomes = BTreeMap::from([
+            ("ours-cpu", timed(2.0)),
+            ("ort-cpu", timed(3.0)),
+            ("openvino", timed(2.2)),
+            ("torch", Outcome::Failed(String::from("wrong result: off by 1.0e-2"))),
+            ("ours-gpu", timed(1.0)),
+            ("ort-webgpu", timed(9.0)),
+        ]);
+        let page = markdown(&Record {
+            date: String::new(),
+            commit: String::new(),
+            cpu: String::new(),
+            cores: 2,
+            adapter: Err(String::from("none")),
+            peers: outcomes.keys().map(|&name| (name, Ok(String::new()))).collect(),
+            entries: vec![Entry { workload, operations: 1.0, outcomes }],
+        })
+        .expect("a string can be written to");
+        for part in [
+            "Targets: 1 met, 1 missed, 1 not measured.",
+            "**Not timed on every workload: `torch`, `tract`, `rten`, `candle`.**",
+            "| 9.00 (≥ 8: met) |",
+            "| 1.10 openvino (≥ 1.2: **missed**) |",
+            "- `keyword` on `torch`: failed, not timed: wrong result: off by 1.0e-2",
+        ] {
+            assert!(page.contains(part), "no {part:?} in\n{page}");
+        }
+    }
 }
