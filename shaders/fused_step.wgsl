@@ -28,16 +28,15 @@ const FROM_STATE = 1u;      // x is what the layer below left in h, one dispatch
 fn fused_step(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     if (has_rows(group)) {
         let place = place_in_step(group, local);
-        var tile = start_tile(place);
-        for (var k = 0u; k < 2u; k += 1u) {   // a loop, so that the code of a product is there once
-            tile = tile_product(tile, place, product(group.z, k), local);
-        }
-        finish_tile(place, tile, local);
+        finish_tile(place, sum_tile(place, local), local);
     }
 }
 
+const PRODUCTS = 2u;
+
 // The product of what enters the layer, then that of its state.
-fn product(slot: u32, k: u32) -> Product {
+fn product_of(place: Place, k: u32) -> Product {
+    let slot = place.slot;
     if (k == 0u) {
         let length = time_step.slots[slot].x_length;
         let x = time_step.slots[slot].x_row * length;

@@ -18,10 +18,15 @@ override REDUCTION: u32;   // M, the length of a row before it is projected, in 
 fn hidden_projection(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     if (has_rows(group)) {
         let place = place_in_step(group, local);
-        let slot = time_step.slots[group.z];
-        let product = Product(slot.w_hr, slot.state * REDUCTION, REDUCTION, 0u);
-        finish_tile(place, tile_product(start_tile(place), place, product, local), local);
+        finish_tile(place, sum_tile(place, local), local);
     }
+}
+
+const PRODUCTS = 1u;
+
+fn product_of(place: Place, k: u32) -> Product {
+    let slot = time_step.slots[place.slot];
+    return Product(slot.w_hr, slot.state * REDUCTION, REDUCTION, 0u);
 }
 
 fn start_row(place: Place, r: u32) -> vec4f {

@@ -24,8 +24,13 @@ struct Block {
 fn input_projection(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     let direction = block.direction + group.z;
     let place = place_of(direction, group.x, block.first_row + group.y * ROWS, block.rows, local);
-    let product = Product(direction * REDUCTION * 4u * COLUMNS, 0u, REDUCTION, 0u);
-    finish_tile(place, tile_product(start_tile(place), place, product, local), local);
+    finish_tile(place, sum_tile(place, local), local);
+}
+
+const PRODUCTS = 1u;
+
+fn product_of(place: Place, k: u32) -> Product {
+    return Product(place.slot * REDUCTION * 4u * COLUMNS, 0u, REDUCTION, 0u);
 }
 
 fn start_row(place: Place, r: u32) -> vec4f {

@@ -32,16 +32,13 @@ fn recurrent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
     for (var i = local; i < rows * width; i += WORKGROUP_SIZE) {   // the padding is copied too: it is zero
         h_tile[i] = h[h_row + i];
     }
-    // The operand is h_tile, whose row 0 is the tile's first.
-    let product = Product(direction * width * COLUMNS, 0u - first * REDUCTION, REDUCTION, 0u);
     for (var k = 0u; k < scan.count; k += 1u) {
         now = k;
         let running = scan.steps[k][direction].running;
         if (first < running) {
             let place = place_of(direction, 0u, first, running, local);
-            let start = start_tile(place);
             workgroupBarrier();   // h_tile is complete
-            let tile = tile_product(start, place, product, local);
+            let tile = sum_tile(place, local);
             workgroupBarrier();   // all have read it
             finish_tile(place, tile, local);
         }
@@ -50,6 +47,13 @@ fn recurrent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
     for (var i = local; i < rows * width; i += WORKGROUP_SIZE) {
         h[h_row + i] = h_tile[i];
     }
+}
+
+const PRODUCTS = 1u;
+
+// The operand is h_tile, whose row 0 is the tile's first.
+fn product_of(place: Place, k: u32) -> Product {
+    return Product(place.slot * REDUCTION * 4u * COLUMNS, 0u - place.row * REDUCTION, REDUCTION, 0u);
 }
 
 fn start_row(place: Place, r: u32) -> vec4f {

@@ -2,15 +2,17 @@
 //
 //   y[row, n] = start[row, n] + Σ_m weights[m, n]·operand[row, m]      n in vec4f, summed as common/sum.wgsl says
 //
-// The same operands give the same bits, whatever the tile, the workgroup or the twin below. A kernel starts a tile, adds
-// one product or two to it, and finishes it. It defines
+// The same operands give the same bits, whatever the tile, the workgroup or the twin below. A kernel calls sum_tile(..) and
+// finish_tile(..), and defines
 //
-//   fn start_row(place: Place, r: u32) -> vec4f              where the sum of row r starts
+//   const PRODUCTS                                           how many products a sum has: one or two
+//   fn product_of(place: Place, k: u32) -> Product           product number k
 //   fn operand_at(product: Product, i: u32) -> vec4f         the operand's vec4f number i
+//   fn start_row(place: Place, r: u32) -> vec4f              where the sum of row r starts
 //   fn finish_row(place: Place, r: u32, y: vec4f)            takes the sum of row r
 //   fn finish_rows(place: Place, r: u32, y: mat2x4f)         takes those of rows r and r + 1
 //
-// tile_product(..) and finish_tile(..) have two twins, which differ in what the invocations of a workgroup share:
+// sum_tile(..) and finish_tile(..) have two twins, which differ in what the invocations of a workgroup share:
 //
 //   common/tile_product.wgsl            a column's blocks, through workgroup memory: core WGSL
 //   common/tile_product_subgroup.wgsl   the operand's rows, through subgroup broadcasts: Features::SUBGROUP
@@ -69,23 +71,6 @@ fn weights_column(place: Place, product: Product) -> u32 {
 // Four links of four rows' chains: column r of x is the operand's row r.
 fn chain_rows(w: mat4x4f, x: mat4x4f, sum: mat4x4f) -> mat4x4f {
     return mat4x4f(chain(w, x[0], sum[0]), chain(w, x[1], sum[1]), chain(w, x[2], sum[2]), chain(w, x[3], sum[3]));
-}
-
-fn start_tile(place: Place) -> Tile {
-    var tile: Tile;
-    if (OWN_ROWS == 1u) {
-        tile.rows_0[0] = start_row(place, place.part);
-    } else {
-        tile.rows_0 = start_rows(place, 0u);
-    }
-    if (OWN_ROWS > 4u) {
-        tile.rows_4 = start_rows(place, 4u);
-    }
-    if (OWN_ROWS > 8u) {
-        tile.rows_8 = start_rows(place, 8u);
-        tile.rows_12 = start_rows(place, 12u);
-    }
-    return tile;
 }
 
 fn start_rows(place: Place, r: u32) -> mat4x4f {

@@ -1,4 +1,4 @@
-// tile_product in core WGSL. Where rows are few, an invocation has too little to load at a time: then SPLIT invocations
+// sum_tile and finish_tile in core WGSL. Where rows are few, an invocation has too little to load at a time: then SPLIT invocations
 // have the same column, each computes every SPLIT-th block for all rows of the tile, and the sums of SPLIT blocks go
 // through workgroup memory to the invocations that own the rows.
 //
@@ -10,9 +10,31 @@ override SHARED: u32;   // ROWS·WORKGROUP_SIZE, or 1 where SPLIT is 1
 
 var<workgroup> shared_sums: array<vec4f, SHARED>;   // [ROWS, SPLIT, WIDTH]
 
-fn tile_product(start: Tile, place: Place, product: Product, local: u32) -> Tile {
-    var total_0 = start.rows_0;
-    var total_4 = start.rows_4;
+fn sum_tile(place: Place, local: u32) -> Tile {
+    var total_0: mat4x4f;
+    var total_4: mat4x4f;
+    if (OWN_ROWS == 1u) {
+        total_0[0] = start_row(place, place.part);
+    } else {
+        total_0 = start_rows(place, 0u);
+    }
+    if (OWN_ROWS > 4u) {
+        total_4 = start_rows(place, 4u);
+    }
+    if (PRODUCTS == 1u) {
+        return add_product(total_0, total_4, place, product_of(place, 0u), local);
+    }
+    for (var k = 0u; k < PRODUCTS; k += 1u) {   // a loop, so that the code of a product is there once
+        let total = add_product(total_0, total_4, place, product_of(place, k), local);
+        total_0 = total.rows_0;
+        total_4 = total.rows_4;
+    }
+    return Tile(total_0, total_4, mat4x4f(), mat4x4f());
+}
+
+fn add_product(start_0: mat4x4f, start_4: mat4x4f, place: Place, product: Product, local: u32) -> Tile {
+    var total_0 = start_0;
+    var total_4 = start_4;
     let blocks = (product.length + SUM_BLOCK - 1u) / SUM_BLOCK;
     for (var block = 0u; block < blocks; block += SPLIT) {
         let sums = block_sums(place, product, SUM_BLOCK * (block + place.part));
@@ -23,7 +45,7 @@ fn tile_product(start: Tile, place: Place, product: Product, local: u32) -> Tile
             total_0[0] = add_shared(total_0[0], place, sums.rows_0, min(SPLIT, blocks - block), local);
         }
     }
-    return Tile(total_0, total_4, start.rows_8, start.rows_12);
+    return Tile(total_0, total_4, mat4x4f(), mat4x4f());
 }
 
 // Adds the sums of `count` blocks, one of each part, to the invocation's own row.

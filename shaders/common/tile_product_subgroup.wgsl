@@ -1,45 +1,67 @@
-// tile_product through subgroup broadcasts: lane r holds row r of the tile, and row 8 + r of a tall one.
+// sum_tile and finish_tile through subgroup broadcasts: lane r holds row r of the tile, and row 8 + r of a tall one.
 // For adapters that emulate workgroup memory and pay for every load, as software ones do; needs
 // subgroups of min(ROWS, 8) lanes or more.
 //
 // Needs  common/tile.wgsl, Features::SUBGROUP          Host  src/kernels/tile.rs
-fn tile_product(start: Tile, place: Place, product: Product, local: u32) -> Tile {
-    var total = start;
+fn sum_tile(place: Place, local: u32) -> Tile {
+    var total_0: mat4x4f;
+    var total_4: mat4x4f;
+    var total_8: mat4x4f;
+    var total_12: mat4x4f;
+    if (ROWS == 1u) {
+        total_0[0] = start_row(place, 0u);
+    } else {
+        total_0 = start_rows(place, 0u);
+    }
+    if (ROWS > 4u) {
+        total_4 = start_rows(place, 4u);
+    }
+    if (ROWS > 8u) {
+        total_8 = start_rows(place, 8u);
+        total_12 = start_rows(place, 12u);
+    }
     let lane = subgroupExclusiveAdd(1u);   // every invocation is active here: the lane's own number
-    let row = operand_row(place, product, lane % min(ROWS, 8u));
-    let row_8 = operand_row(place, product, 8u + lane % 8u);
-    var i = weights_column(place, product);
-    for (var first = 0u; first < product.length; first += SUM_BLOCK) {
-        let end = min(first + SUM_BLOCK, product.length);
-        var sum: Tile;
-        for (var m = first; m < end; m += 1u) {
-            let w = weights_at(i);
-            i += 4u * COLUMNS;
-            let mine = operand_at(product, row + m);
-            if (ROWS == 1u) {
-                sum.rows_0[0] = chain(w, mine, sum.rows_0[0]);
-            } else {
-                sum.rows_0 = chain_rows(w, rows_of_lanes_0(mine), sum.rows_0);
-            }
-            if (ROWS > 4u) {
-                sum.rows_4 = chain_rows(w, rows_of_lanes_4(mine), sum.rows_4);
-            }
-            if (ROWS > 8u) {
-                let more = operand_at(product, row_8 + m);
-                sum.rows_8 = chain_rows(w, rows_of_lanes_0(more), sum.rows_8);
-                sum.rows_12 = chain_rows(w, rows_of_lanes_4(more), sum.rows_12);
-            }
-        }
-        total.rows_0 += sum.rows_0;
-        if (ROWS > 4u) {
-            total.rows_4 += sum.rows_4;
-        }
-        if (ROWS > 8u) {
-            total.rows_8 += sum.rows_8;
-            total.rows_12 += sum.rows_12;
+    for (var k = 0u; k < PRODUCTS; k += 1u) {
+        let product = product_of(place, k);
+        let row = operand_row(place, product, lane % min(ROWS, 8u));
+        let row_8 = operand_row(place, product, 8u + lane % 8u);
+        for (var first = 0u; first < product.length; first += SUM_BLOCK) {
+            let sums = block_sums(place, product, vec2u(row, row_8), first);
+            total_0 += sums.rows_0;
+            total_4 += sums.rows_4;
+            total_8 += sums.rows_8;
+            total_12 += sums.rows_12;
         }
     }
-    return total;
+    return Tile(total_0, total_4, total_8, total_12);
+}
+
+// The sums of the block that begins at vec4f `first`. `rows` are where the lane's rows begin in the operand.
+fn block_sums(place: Place, product: Product, rows: vec2u, first: u32) -> Tile {
+    var sum_0: mat4x4f;
+    var sum_4: mat4x4f;
+    var sum_8: mat4x4f;
+    var sum_12: mat4x4f;
+    var i = weights_column(place, product) + 4u * first * COLUMNS;
+    for (var m = first; m < min(first + SUM_BLOCK, product.length); m += 1u) {
+        let w = weights_at(i);
+        i += 4u * COLUMNS;
+        let mine = operand_at(product, rows.x + m);
+        if (ROWS == 1u) {
+            sum_0[0] = chain(w, mine, sum_0[0]);
+        } else {
+            sum_0 = chain_rows(w, rows_of_lanes_0(mine), sum_0);
+        }
+        if (ROWS > 4u) {
+            sum_4 = chain_rows(w, rows_of_lanes_4(mine), sum_4);
+        }
+        if (ROWS > 8u) {
+            let more = operand_at(product, rows.y + m);
+            sum_8 = chain_rows(w, rows_of_lanes_0(more), sum_8);
+            sum_12 = chain_rows(w, rows_of_lanes_4(more), sum_12);
+        }
+    }
+    return Tile(sum_0, sum_4, sum_8, sum_12);
 }
 
 fn rows_of_lanes_0(x: vec4f) -> mat4x4f {

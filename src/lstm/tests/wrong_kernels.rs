@@ -40,10 +40,10 @@ const WRONG_PORTABLE: [(&str, &str); 4] = [
     ("total_0 += sums.rows_0", "total_0 = sums.rows_0"),
 ];
 const WRONG_SUBGROUP: [(&str, &str); 4] = [
-    ("m < end; m += 1u", "m + 1u < end; m += 1u"),
+    ("product.length); m += 1u", "product.length - 1u); m += 1u"),
     ("i += 4u * COLUMNS;", "i += 3u * COLUMNS;"),
     ("subgroupBroadcast(x, 2u)", "subgroupBroadcast(x, 1u)"),
-    ("total.rows_0 += sum.rows_0", "total.rows_0 = sum.rows_0"),
+    ("total_0 += sums.rows_0", "total_0 = sums.rows_0"),
 ];
 /// Where several invocations have a column; B is 9 and H 320, with 10 blocks.
 const WRONG_SPLIT: [(&str, &str); 8] = [
