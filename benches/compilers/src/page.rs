@@ -38,7 +38,7 @@ fn headline(page: &mut String, record: &Record) -> Result<(), Error> {
         in_flight.filter_map(|row| Some(row.figures()?.in_flight?.bytes / row.element_bytes)).min();
     write!(
         page,
-        "Of {} pipelines on {} GPUs {} failed to compile, {} spill or have scratch memory, and {} have more than \
+        "Of {} pipelines on {} GPUs, {} failed to compile, {} spill or have scratch memory, and {} have more than \
          {} KiB of code (the largest: {:.0} KiB). None has more than {registers} registers.",
         all().count(),
         record.gpus.len(),
@@ -267,7 +267,7 @@ mod tests {
         ]);
         let page = markdown(&record).expect("a String takes everything");
         for line in [
-            "Of 3 pipelines on 1 GPUs 1 failed to compile, 0 spill or have scratch memory, and 1 have more than 32 KiB of \
+            "Of 3 pipelines on 1 GPUs, 1 failed to compile, 0 spill or have scratch memory, and 1 have more than 32 KiB of \
              code (the largest: 39 KiB). None has more than 128 registers.",
             "| navi21 | AMD RDNA 2: Radeon RX 6800, 6900 | adapter | driver 25 |",
             "| navi21 | 2 | 128: `step-r4` | – | – | 40000: `step-r1` | 8: `step-r4` | – |",
