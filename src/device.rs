@@ -77,7 +77,8 @@ impl Device {
         Self { backend: Backend::Cpu }
     }
 
-    /// A device that the caller opened, to share it. Subgroups are used if its features include them.
+    /// A device that the caller opened, to share it. Subgroups are used if its features include them, and on a software
+    /// adapter so is `MAPPABLE_PRIMARY_BUFFERS`: calls then copy nothing between buffers.
     ///
     /// The device's limits bound what can run. The caller keeps its device-lost callback.
     ///

@@ -70,21 +70,36 @@ fn asked(log: &str) -> (usize, usize, usize) {
 #[test]
 fn a_repeated_call_makes_nothing_and_submits_once() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("steady");
-    let device = noop::traced(&directory);
+    makes_nothing(&noop::traced(&directory), &directory, true);
+}
+
+/// Where the host maps what kernels use, nothing is copied.
+#[test]
+fn a_repeated_call_copies_nothing_on_a_software_adapter() {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("steady-mapped");
+    makes_nothing(&noop::traced_and_mapped(&directory), &directory, false);
+}
+
+fn makes_nothing(device: &Device, directory: &Path, copies: bool) {
     for case in cases() {
         let name = case.name;
         let logged = |action: &dyn Fn()| {
-            let start = noop::log(&directory).len();
+            let start = noop::log(directory).len();
             action();
-            asked(&noop::log(&directory)[start..])
+            asked(&noop::log(directory)[start..])
         };
-        let (made, writes, _) = logged(&|| drop(case.lstm(&device)));
+        let (made, writes, _) = logged(&|| drop(case.lstm(device)));
         assert!(made > 0 && writes > 0, "{name}: weights are made and written, which must be seen");
-        let lstm = case.lstm(&device);
+        let lstm = case.lstm(device);
         assert!(logged(&|| case.call(&lstm)).0 > 0, "{name}: the first call");
+        let start = noop::log(directory).len();
         for _ in 0..3 {
             assert_eq!(logged(&|| case.call(&lstm)), (0, 0, case.submits), "{name}");
         }
+        let copied = noop::count(&noop::log(directory)[start..], "CopyBufferToBuffer");
+        // In blocks of time the uniforms are copied all the same.
+        assert!(copied > 0 || !copies, "{name}: staging buffers are copied");
+        assert!(copied == 0 || copies || name == "blocks of time", "{name}: {copied} copies");
         let other = Case { lengths: vec![3; case.lengths.len() + 1], ..case.clone() };
         assert!(logged(&|| other.call(&lstm)).0 > 0, "{name}: another shape");
     }
@@ -184,7 +199,14 @@ fn networks_on_one_device_share_their_pipelines() {
 #[test]
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn the_counters_of_a_device_stand_still_and_memory_is_what_was_said() {
-    let (gpu, queue) = common::device::open(wgpu::Features::SUBGROUP, wgpu::Limits::default());
+    let mapped = wgpu::Features::SUBGROUP | wgpu::Features::MAPPABLE_PRIMARY_BUFFERS;
+    for features in [wgpu::Features::SUBGROUP, mapped] {
+        stands_still(features);
+    }
+}
+
+fn stands_still(features: wgpu::Features) {
+    let (gpu, queue) = common::device::open(features, wgpu::Limits::default());
     let device = Device::from_wgpu(gpu.clone(), queue.clone()).unwrap();
     for case in cases() {
         let (_, before) = alive(&gpu, &queue);

@@ -21,7 +21,8 @@ pub struct Memory {
     pub weights: u64,
     /// Input, gates, states, outputs and uniforms.
     pub device: u64,
-    /// Mappable buffers: the host writes uploads into them, and reads results from them.
+    /// Mappable buffers: the host writes uploads into them, and reads results from them. On a software adapter it may
+    /// map those of `device` instead.
     pub staging: u64,
     /// The host's lists of dispatches and their uniforms. Arrays that the call returns come on top of it.
     pub host: u64,
@@ -33,8 +34,8 @@ impl Memory {
         self.weights + self.device + self.staging
     }
 
-    /// The memory of a program that keeps lists of up to `keep` bytes.
-    fn of(program: &Program, keep: u64) -> Self {
+    /// The memory of a program that keeps lists of up to `keep` bytes, on a device that stages transfers or not.
+    fn of(program: &Program, keep: u64, stages: bool) -> Self {
         let buffers: u64 = program.buffers.iter().map(|buffer| buffer.bytes()).sum();
         let needs = &program.needs;
         // Several submissions write their uniforms one after the other.
@@ -42,7 +43,7 @@ impl Memory {
         Self {
             weights: 0,
             device: buffers + needs.uniforms,
-            staging: uniforms_upload + needs.uploads + needs.downloads,
+            staging: uniforms_upload + if stages { needs.uploads + needs.downloads } else { 0 },
             // Lists are allocated until they turn out too long to be kept.
             host: needs.lists.min(keep.saturating_add(needs.largest_list)),
         }
@@ -122,7 +123,8 @@ impl GpuEngine {
                 Some(memory) => memory,
                 None => {
                     let admitted = self.chosen(&packing, options);
-                    Memory::of(&schedule(&self.planner.network, &packing, budget, admitted, keep)?, keep)
+                    let program = schedule(&self.planner.network, &packing, budget, admitted, keep)?;
+                    Memory::of(&program, keep, !self.gpu.maps_directly())
                 }
             };
             let now = cache.fold(memory, Memory::and);

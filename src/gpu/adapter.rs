@@ -13,6 +13,10 @@ use crate::program::{DeviceLimits, SubgroupSizes};
 /// buffer, and clamps the sizes that shaders see.
 const INDEXABLE_BYTES: u64 = i32::MAX as u64 & !3;
 
+/// The feature to map any buffer. Used where a processor emulates the GPU, and all memory is the host's: elsewhere
+/// kernels would compute in memory across a bus.
+const DIRECT: wgpu::Features = wgpu::Features::MAPPABLE_PRIMARY_BUFFERS;
+
 /// The most that any kernel needs of a device, for any network; WebGPU guarantees all of it. A test compares this
 /// with the kernels.
 pub(crate) struct KernelNeeds {
@@ -83,7 +87,9 @@ impl Gpu {
             Some(name) => named_adapter(&instance, backends, name).await?,
             None => fastest_adapter(&instance, &wishes).await?,
         };
-        let wanted = wgpu::Features::SUBGROUP & adapter.features();
+        let mut wanted = wgpu::Features::SUBGROUP;
+        wanted.set(DIRECT, is_software(&adapter.get_info()));
+        let wanted = wanted & adapter.features();
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("wgpu-lstm"),
@@ -149,7 +155,11 @@ impl Gpu {
             dispatch_ns: dispatch_ns(info.backend),
         };
         let turns = Turns::of(info.backend);
-        let gpu = Self { device, queue, info, limits, lost, kernels: Kernels::default(), turns };
+        // OpenGL's buffers must be checked, and those to be mapped can't be: see check_backed.
+        let maps_directly =
+            software && device.features().contains(DIRECT) && info.backend != wgpu::Backend::Gl;
+        let kernels = Kernels::default();
+        let gpu = Self { device, queue, info, limits, lost, kernels, turns, maps_directly };
         gpu.check_buffers_of_a_stage(wgpu_limits.max_buffers_and_acceleration_structures_per_shader_stage)?;
         Ok(gpu)
     }

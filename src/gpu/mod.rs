@@ -35,6 +35,8 @@ pub(crate) struct Gpu {
     lost: Arc<OnceLock<String>>,
     kernels: Kernels,
     turns: Turns,
+    /// Whether the host maps the buffers that kernels use: where they are in its own memory, and the device allows it.
+    maps_directly: bool,
 }
 
 /// Buffers that are uploaded once and kept (weights).
@@ -51,6 +53,11 @@ impl Gpu {
 
     pub fn limits(&self) -> &DeviceLimits {
         &self.limits
+    }
+
+    /// Whether calls transfer without staging buffers.
+    pub fn maps_directly(&self) -> bool {
+        self.maps_directly
     }
 
     /// A buffer for `usage` that can be written.

@@ -1,6 +1,6 @@
 //! A program on a device: its buffers and bind groups, allocated once for many runs.
 
-use super::staging::Upload;
+use super::staging::{Mapping, Upload};
 use super::{Gpu, Pipelines};
 use crate::error::Error;
 use crate::program::{BindSet, BufferRef, BufferSpec, Program};
@@ -14,10 +14,18 @@ pub(crate) struct Prepared {
     pub(super) uniforms_upload: Option<Upload>,
     pub(super) buffers: Vec<wgpu::Buffer>,
     pub(super) bind_groups: Vec<wgpu::BindGroup>,
-    /// Staging for what a submission uploads.
-    pub(super) upload: Upload,
-    /// Staging for what a submission downloads.
-    pub(super) download: wgpu::Buffer,
+    pub(super) transfers: Transfers,
+    /// Those that the call waits for; empty between calls.
+    pub(super) mappings: Vec<Mapping>,
+}
+
+/// How uploads and downloads pass between the host and the program's buffers.
+#[derive(Debug)]
+pub(super) enum Transfers {
+    /// Through buffers of their own, from and to which a submission copies.
+    Staged { upload: Upload, download: wgpu::Buffer },
+    /// The host maps the program's buffers themselves, after the last submission that uses them.
+    Direct { last: wgpu::SubmissionIndex },
 }
 
 impl Prepared {
@@ -25,7 +33,11 @@ impl Prepared {
     pub fn bytes(&self) -> u64 {
         let buffers: u64 = self.buffers.iter().map(wgpu::Buffer::size).sum();
         let uniforms_upload = self.uniforms_upload.as_ref().map_or(0, Upload::size);
-        buffers + self.uniforms.size() + uniforms_upload + self.upload.size() + self.download.size()
+        let staging = match &self.transfers {
+            Transfers::Staged { upload, download } => upload.size() + download.size(),
+            Transfers::Direct { .. } => 0,
+        };
+        buffers + self.uniforms.size() + uniforms_upload + staging
     }
 }
 
@@ -43,8 +55,19 @@ impl Gpu {
             let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_SRC;
             let uniforms = self.buffer("uniforms", needs.uniforms, usage);
             let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
-            let create = |spec: &BufferSpec| self.buffer(&spec.name, spec.bytes(), storage);
-            let buffers: Vec<wgpu::Buffer> = program.buffers.iter().map(create).collect();
+            let create = |(index, spec): (usize, &BufferSpec)| {
+                let mut usage = storage;
+                usage.set(
+                    wgpu::BufferUsages::MAP_WRITE,
+                    self.maps_directly && needs.uploaded.contains(&index),
+                );
+                usage.set(
+                    wgpu::BufferUsages::MAP_READ,
+                    self.maps_directly && needs.downloaded.contains(&index),
+                );
+                self.buffer(&spec.name, spec.bytes(), usage)
+            };
+            let buffers: Vec<wgpu::Buffer> = program.buffers.iter().enumerate().map(create).collect();
             (uniforms, buffers)
         };
         let (uniforms, buffers) = self.scoped(allocate).await?;
@@ -52,7 +75,6 @@ impl Gpu {
         self.scoped(|| {
             let bind = |set: &BindSet| self.bind(set, pipelines, &uniforms, &buffers, resident);
             let bind_groups = program.bind_sets.iter().map(bind).collect();
-            let upload = self.upload_buffer("upload", needs.uploads);
             let uniforms_upload = match program.submissions.as_slice() {
                 [only] => {
                     self.queue.write_buffer(&uniforms, 0, &only.pass.uniforms);
@@ -60,8 +82,14 @@ impl Gpu {
                 }
                 _ => Some(self.upload_buffer("uniforms upload", needs.uniforms)),
             };
-            let download = self.buffer("download", needs.downloads, wgpu::BufferUsages::MAP_READ);
-            Prepared { uniforms, uniforms_upload, buffers, bind_groups, upload, download }
+            let transfers = if self.maps_directly {
+                Transfers::Direct { last: self.queue.submit([]) }
+            } else {
+                let upload = self.upload_buffer("upload", needs.uploads);
+                let download = self.buffer("download", needs.downloads, wgpu::BufferUsages::MAP_READ);
+                Transfers::Staged { upload, download }
+            };
+            Prepared { uniforms, uniforms_upload, buffers, bind_groups, transfers, mappings: Vec::new() }
         })
         .await
     }

@@ -2,11 +2,11 @@
 
 use std::borrow::Borrow;
 
-use super::prepared::Prepared;
-use super::staging::{Mapping, Upload, Wait};
+use super::prepared::{Prepared, Transfers};
+use super::staging::{Mapping, Wait};
 use super::{Gpu, Pipelines};
 use crate::error::Error;
-use crate::program::{Host, Pass, Submission};
+use crate::program::{Host, Pass, Submission, Transfer};
 
 impl Gpu {
     /// Runs the submissions of the program that was prepared, in order, and hands every download to `host`. After an
@@ -21,62 +21,94 @@ impl Gpu {
     ) -> Result<(), Error> {
         for submission in submissions {
             let submission = submission.borrow();
-            if !submission.uploads.is_empty() {
-                self.writable(&mut prepared.upload, wait).await?;
-            }
-            if let Some(uniforms) = &mut prepared.uniforms_upload {
-                self.writable(uniforms, wait).await?;
-            }
+            self.ready_to_write(submission, prepared, wait).await?;
             let submit = || self.submit(submission, prepared, pipelines, host);
-            let results = self.scoped(submit).await?.map_err(|error| self.unmappable(&error))?;
-            if let Some(results) = results {
-                self.mapped(results, wait).await?;
-                let read = || read_back(&prepared.download, submission, host);
+            self.scoped(submit).await?.map_err(|error| self.unmappable(&error))?;
+            if !submission.downloads.is_empty() {
+                while let Some(mapping) = prepared.mappings.pop() {
+                    self.mapped(mapping, wait).await?;
+                }
+                let read = || read_back(prepared, submission, host);
                 self.scoped(read).await?.map_err(|error| self.unmappable(&error))?;
             }
         }
         Ok(())
     }
 
-    /// Records and submits uploads, pass and downloads; returns the mapping of the download buffer, if there is one.
+    /// Waits until the host can write what the submission uploads.
+    async fn ready_to_write(
+        &self,
+        submission: &Submission,
+        prepared: &mut Prepared,
+        wait: Wait,
+    ) -> Result<(), Error> {
+        if let Some(uniforms) = &mut prepared.uniforms_upload {
+            self.writable(uniforms, wait).await?;
+        }
+        let Prepared { transfers, mappings, buffers, .. } = prepared;
+        match transfers {
+            _ if submission.uploads.is_empty() => Ok(()),
+            Transfers::Staged { upload, .. } => self.writable(upload, wait).await,
+            Transfers::Direct { last } => {
+                let request =
+                    |to: &Transfer| Mapping::new(&buffers[to.buffer], wgpu::MapMode::Write, to.bytes(), last);
+                self.scoped(|| mappings.extend(submission.uploads.iter().map(request))).await?;
+                self.poll(); // the device is idle if the results of the last submission were read: no wait then
+                while let Some(mapping) = mappings.pop() {
+                    self.mapped(mapping, wait).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Records and submits uploads, pass and downloads, and requests to map what is to be read.
     fn submit(
         &self,
         submission: &Submission,
         prepared: &mut Prepared,
         pipelines: &Pipelines,
         host: &dyn Host,
-    ) -> Result<Option<Mapping>, wgpu::MapRangeError> {
-        let uploads = !submission.uploads.is_empty();
+    ) -> Result<(), wgpu::MapRangeError> {
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        if uploads {
-            write_uploads(&prepared.upload, submission, host)?;
-            let mut offset = 0;
-            for upload in &submission.uploads {
-                let to = &prepared.buffers[upload.buffer];
-                encoder.copy_buffer_to_buffer(prepared.upload.buffer(), offset, to, 0, upload.bytes());
-                offset += upload.bytes();
-            }
-        }
+        write_uploads(&mut encoder, submission, prepared, host)?;
         let bytes = submission.pass.uniforms.len();
         if let Some(upload) = &prepared.uniforms_upload {
             upload.write(|mut view| view.slice(..bytes).copy_from_slice(&submission.pass.uniforms))?;
             encoder.copy_buffer_to_buffer(upload.buffer(), 0, &prepared.uniforms, 0, bytes as u64);
         }
         record(&mut encoder, &submission.pass, prepared, pipelines);
-        let mut total = 0;
-        for download in &submission.downloads {
-            let source = &prepared.buffers[download.buffer];
-            encoder.copy_buffer_to_buffer(source, 0, &prepared.download, total, download.bytes());
-            total += download.bytes();
+        if let Transfers::Staged { download: to, .. } = &prepared.transfers {
+            let mut total = 0;
+            for download in &submission.downloads {
+                let source = &prepared.buffers[download.buffer];
+                encoder.copy_buffer_to_buffer(source, 0, to, total, download.bytes());
+                total += download.bytes();
+            }
         }
         let index = self.queue.submit([encoder.finish()]);
-        if uploads {
-            prepared.upload.reclaim(&index);
-        }
         if let Some(uniforms) = &mut prepared.uniforms_upload {
             uniforms.reclaim(&index);
         }
-        Ok((total > 0).then(|| Mapping::new(&prepared.download, wgpu::MapMode::Read, total, &index)))
+        let Prepared { transfers, mappings, buffers, .. } = prepared;
+        let mut read = |buffer: &wgpu::Buffer, bytes| {
+            mappings.push(Mapping::new(buffer, wgpu::MapMode::Read, bytes, &index));
+        };
+        match transfers {
+            Transfers::Staged { upload, download } => {
+                if !submission.uploads.is_empty() {
+                    upload.reclaim(&index);
+                }
+                if !submission.downloads.is_empty() {
+                    read(download, submission.download_bytes());
+                }
+            }
+            Transfers::Direct { last } => {
+                submission.downloads.iter().for_each(|from| read(&buffers[from.buffer], from.bytes()));
+                *last = index;
+            }
+        }
+        Ok(())
     }
 
     /// A buffer that was mapped gives no memory: so it is on a lost device.
@@ -88,40 +120,84 @@ impl Gpu {
     }
 }
 
+/// Writes what is uploaded, into mapped buffers; from staging it is copied.
 fn write_uploads(
-    upload: &Upload,
+    encoder: &mut wgpu::CommandEncoder,
     submission: &Submission,
+    prepared: &Prepared,
     host: &dyn Host,
 ) -> Result<(), wgpu::MapRangeError> {
-    upload.write(|mut view| {
-        let (mut at, mut end) = (0, 0);
-        for transfer in &submission.uploads {
-            host.upload(&transfer.contents, &mut |data| {
-                let data: &[u8] = bytemuck::cast_slice(data);
-                view.slice(at..at + data.len()).copy_from_slice(data);
-                at += data.len();
-            });
-            end += transfer.bytes() as usize;
-            view.slice(at..end).fill(0);
-            at = end;
+    let uploads = &submission.uploads;
+    match &prepared.transfers {
+        _ if uploads.is_empty() => {}
+        Transfers::Staged { upload, .. } => {
+            upload.write(|mut view| {
+                let mut at = 0;
+                for transfer in uploads {
+                    let end = at + transfer.bytes() as usize;
+                    fill(view.slice(at..end), transfer, host);
+                    at = end;
+                }
+            })?;
+            let mut at = 0;
+            for transfer in uploads {
+                let to = &prepared.buffers[transfer.buffer];
+                encoder.copy_buffer_to_buffer(upload.buffer(), at, to, 0, transfer.bytes());
+                at += transfer.bytes();
+            }
         }
-    })
+        Transfers::Direct { .. } => {
+            for transfer in uploads {
+                let buffer = &prepared.buffers[transfer.buffer];
+                let mut view = buffer.get_mapped_range_mut(..transfer.bytes())?;
+                fill(view.slice(..), transfer, host);
+                drop(view);
+                buffer.unmap();
+            }
+        }
+    }
+    Ok(())
 }
 
+/// Writes one upload, with zeros where the host gives nothing.
+fn fill(mut to: wgpu::WriteOnly<'_, [u8]>, transfer: &Transfer, host: &dyn Host) {
+    let mut at = 0;
+    host.upload(&transfer.contents, &mut |data| {
+        let data: &[u8] = bytemuck::cast_slice(data);
+        to.slice(at..at + data.len()).copy_from_slice(data);
+        at += data.len();
+    });
+    to.slice(at..).fill(0);
+}
+
+/// Hands every download to the host, and unmaps the buffers.
 fn read_back(
-    buffer: &wgpu::Buffer,
+    prepared: &Prepared,
     submission: &Submission,
     host: &mut dyn Host,
 ) -> Result<(), wgpu::MapRangeError> {
-    let view = buffer.get_mapped_range(..submission.download_bytes())?;
-    let mut rest: &[f32] = bytemuck::cast_slice(&view);
-    for download in &submission.downloads {
-        let (data, after) = rest.split_at(download.len);
-        host.download(&download.contents, data);
-        rest = after;
+    match &prepared.transfers {
+        Transfers::Staged { download: buffer, .. } => {
+            let view = buffer.get_mapped_range(..submission.download_bytes())?;
+            let mut rest: &[f32] = bytemuck::cast_slice(&view);
+            for download in &submission.downloads {
+                let (data, after) = rest.split_at(download.len);
+                host.download(&download.contents, data);
+                rest = after;
+            }
+            drop(view);
+            buffer.unmap();
+        }
+        Transfers::Direct { .. } => {
+            for download in &submission.downloads {
+                let buffer = &prepared.buffers[download.buffer];
+                let view = buffer.get_mapped_range(..download.bytes())?;
+                host.download(&download.contents, bytemuck::cast_slice(&view));
+                drop(view);
+                buffer.unmap();
+            }
+        }
     }
-    drop(view);
-    buffer.unmap();
     Ok(())
 }
 

@@ -53,6 +53,9 @@ pub(crate) struct Needs {
     /// Those that a dispatch or a bind set names.
     pub pipelines: BTreeSet<usize>,
     pub submissions: usize,
+    /// Buffers that a submission uploads, and those that one downloads.
+    pub uploaded: BTreeSet<usize>,
+    pub downloaded: BTreeSet<usize>,
     /// The most bytes of uniforms that a submission has.
     pub uniforms: u64,
     /// The most bytes that a submission uploads, besides its uniforms.
@@ -69,6 +72,8 @@ impl Needs {
     pub fn add(&mut self, submission: &Submission) {
         let pass = &submission.pass;
         self.pipelines.extend(pass.dispatches.iter().map(|dispatch| dispatch.pipeline));
+        self.uploaded.extend(submission.uploads.iter().map(|transfer| transfer.buffer));
+        self.downloaded.extend(submission.downloads.iter().map(|transfer| transfer.buffer));
         self.submissions += 1;
         self.uniforms = self.uniforms.max(pass.uniforms.len() as u64);
         self.uploads = self.uploads.max(submission.upload_bytes());

@@ -47,6 +47,20 @@ pub fn traced(directory: &Path) -> Device {
     device(wgpu::Trace::Directory(directory.to_owned()))
 }
 
+/// As [`traced`], as a software adapter whose buffers can all be mapped.
+pub fn traced_and_mapped(directory: &Path) -> Device {
+    let _ = std::fs::remove_dir_all(directory); // there may be none yet
+    std::fs::create_dir_all(directory).expect("a directory to write to");
+    let descriptor = wgpu::DeviceDescriptor {
+        trace: wgpu::Trace::Directory(directory.to_owned()),
+        required_features: wgpu::Features::MAPPABLE_PRIMARY_BUFFERS,
+        ..Default::default()
+    };
+    let software = Some(wgpu::DeviceType::Cpu);
+    let (device, queue) = request(software, wgpu::InstanceFlags::default(), descriptor);
+    Device::from_wgpu(device, queue).expect("default limits are enough")
+}
+
 /// The trace so far.
 pub fn log(directory: &Path) -> String {
     std::fs::read_to_string(directory.join("trace.ron")).expect("the device logs")
