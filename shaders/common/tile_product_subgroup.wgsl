@@ -4,34 +4,43 @@
 //
 // Needs  common/tile.wgsl, Features::SUBGROUP          Host  src/kernels/tile.rs
 fn sum_tile(place: Place, local: u32) -> Tile {
-    var total_0: mat4x4f;
-    var total_4: mat4x4f;
-    var total_8: mat4x4f;
-    var total_12: mat4x4f;
+    var start_0: mat4x4f;
+    var start_4: mat4x4f;
+    var start_8: mat4x4f;
+    var start_12: mat4x4f;
     if (ROWS == 1u) {
-        total_0[0] = start_row(place, 0u);
+        start_0[0] = start_row(place, 0u);
     } else {
-        total_0 = start_rows(place, 0u);
+        start_0 = start_rows(place, 0u);
     }
     if (ROWS > 4u) {
-        total_4 = start_rows(place, 4u);
+        start_4 = start_rows(place, 4u);
     }
     if (ROWS > 8u) {
-        total_8 = start_rows(place, 8u);
-        total_12 = start_rows(place, 12u);
+        start_8 = start_rows(place, 8u);
+        start_12 = start_rows(place, 12u);
     }
+    let total = add_product(Tile(start_0, start_4, start_8, start_12), place, product_of(place, 0u));
+    if (PRODUCTS == 1u) {
+        return total;
+    }
+    return add_product(total, place, product_of(place, 1u));
+}
+
+fn add_product(start: Tile, place: Place, product: Product) -> Tile {
+    var total_0 = start.rows_0;
+    var total_4 = start.rows_4;
+    var total_8 = start.rows_8;
+    var total_12 = start.rows_12;
     let lane = subgroupExclusiveAdd(1u);   // every invocation is active here: the lane's own number
-    for (var k = 0u; k < PRODUCTS; k += 1u) {
-        let product = product_of(place, k);
-        let row = operand_row(place, product, lane % min(ROWS, 8u));
-        let row_8 = operand_row(place, product, 8u + lane % 8u);
-        for (var first = 0u; first < product.length; first += SUM_BLOCK) {
-            let sums = block_sums(place, product, vec2u(row, row_8), first);
-            total_0 += sums.rows_0;
-            total_4 += sums.rows_4;
-            total_8 += sums.rows_8;
-            total_12 += sums.rows_12;
-        }
+    let row = operand_row(place, product, lane % min(ROWS, 8u));
+    let row_8 = operand_row(place, product, 8u + lane % 8u);
+    for (var first = 0u; first < product.length; first += SUM_BLOCK) {
+        let sums = block_sums(place, product, vec2u(row, row_8), first);
+        total_0 += sums.rows_0;
+        total_4 += sums.rows_4;
+        total_8 += sums.rows_8;
+        total_12 += sums.rows_12;
     }
     return Tile(total_0, total_4, total_8, total_12);
 }

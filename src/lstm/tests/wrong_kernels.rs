@@ -14,17 +14,16 @@ use crate::program::DeviceLimits;
 use crate::tuning::{Schedule, Tuning};
 /// Edits that must be seen, of what both twins and most schedules share. B is 4 or 3 here, and a tile has 4
 /// rows.
-const WRONG: [(&str, &str); 17] = [
+const WRONG: [(&str, &str); 16] = [
     ("fma(gates[1], c,", "fma(gates[0], c,"),
     ("gates[0] * gates[2]", "gates[1] * gates[2]"),
     ("tanh_safe(z).z", "s.z"),
-    ("gates[3] * tanh_safe(c_t)", "gates[3] * c_t"),
-    ("select(e, vec4f(1.0), x >= vec4f())", "select(vec4f(1.0), e, x >= vec4f())"),
+    ("tanh_safe(vec4f(c_t, c_t)).xy", "c_t"),
+    ("select(below, 1.0 - below, x >= vec4f())", "select(1.0 - below, below, x >= vec4f())"),
     ("fma(w[2], x.zzzz,", "fma(w[2], x.wwww,"),
     ("sum[1]), chain(w, x[2]", "sum[1]), chain(w, x[1]"),
-    ("finish_rows(place, 0u, tile.rows_0)", "finish_rows(place, 0u, tile.rows_4)"),
     ("store_cell(place, r + 1u, cells.c.y, cells.h.y)", "store_cell(place, r + 1u, cells.c.y, cells.h.x)"),
-    ("c[cell_at(place, r + 2u)]", "c[cell_at(place, r + 1u)]"),
+    ("c[cell_at(place, r + 1u)]", "c[cell_at(place, r)]"),
     ("start_row(place, r + 2u)", "start_row(place, r + 1u)"),
     ("product.operand + min(place.row + r", "min(place.row + r"),
     ("block.direction + group.z", "block.direction"),
@@ -33,13 +32,15 @@ const WRONG: [(&str, &str); 17] = [
     ("return time_step.slots[place.slot].state + row", "return row"),
     ("slots[place.slot].output_row + row * DIRECTIONS", "slots[0u].output_row + row * DIRECTIONS"),
 ];
-const WRONG_PORTABLE: [(&str, &str); 4] = [
+const WRONG_PORTABLE: [(&str, &str); 5] = [
+    ("y = mat2x4f(tile.rows_0[2], tile.rows_0[3]);", "y = mat2x4f(tile.rows_0[3], tile.rows_0[2]);"),
     ("m < end; m += 1u", "m + 1u < end; m += 1u"),
     ("4u * m * COLUMNS", "3u * m * COLUMNS"),
     ("operand_row(place, product, r + 2u)", "operand_row(place, product, r)"),
     ("total_0 += sums.rows_0", "total_0 = sums.rows_0"),
 ];
-const WRONG_SUBGROUP: [(&str, &str); 4] = [
+const WRONG_SUBGROUP: [(&str, &str); 5] = [
+    ("finish_rows(place, r + 2u, mat2x4f(y[2], y[3]))", "finish_rows(place, r + 2u, mat2x4f(y[0], y[3]))"),
     ("product.length); m += 1u", "product.length - 1u); m += 1u"),
     ("i += 4u * COLUMNS;", "i += 3u * COLUMNS;"),
     ("subgroupBroadcast(x, 2u)", "subgroupBroadcast(x, 1u)"),
@@ -58,10 +59,10 @@ const WRONG_SPLIT: [(&str, &str); 8] = [
 ];
 /// One row, its loads unrolled.
 const WRONG_ROW: [(&str, &str); 4] = [
-    ("block_weights(place, product, first + 5u)", "block_weights(place, product, first + 4u)"),
-    ("sum = block_chain(w_3, place, product, first + 3u, sum);", ""),
-    ("min(m, product.length - 1u) * COLUMNS", "min(m, product.length - 1u)"),
-    ("select(sum, chain(w, x, sum), m < product.length)", "chain(w, x, sum)"),
+    ("weights_at(column.z)", "weights_at(column.y)"),
+    ("operand_at(product, row + m.y)", "operand_at(product, row + m.x)"),
+    ("half_block(place, product, first + 4u,", "half_block(place, product, first,"),
+    ("first + 3u < product.length)", "true)"),
 ];
 const WRONG_PROJECTED: [(&str, &str); 2] = [
     ("h_next[state_row(place, row) * COLUMNS", "h_next[row * COLUMNS"),
