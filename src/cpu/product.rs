@@ -12,10 +12,18 @@ use super::panels::{GUARD, Panels, VECTORS};
 /// The sums of one row in a panel.
 pub(super) type Sums<S> = [<S as Simd>::f32s; VECTORS];
 
-/// The first operation of a product's sums, and the last.
+/// The first operation of a product's sums, and the last ones.
 pub(super) trait Ends {
     fn start<S: Simd>(&self, simd: S, panel: usize, row: usize) -> Sums<S>;
+
     fn finish<S: Simd>(&mut self, simd: S, panel: usize, row: usize, sums: Sums<S>);
+
+    /// Takes the sums of a row and the next one.
+    #[inline(always)]
+    fn finish_two<S: Simd>(&mut self, simd: S, panel: usize, row: usize, [first, second]: [Sums<S>; 2]) {
+        self.finish(simd, panel, row, first);
+        self.finish(simd, panel, row + 1, second);
+    }
 }
 
 /// sums\[row\]\[panel\] = start + rows · panels.
@@ -81,8 +89,15 @@ impl<E: Ends> Product<'_, E> {
         if !rest.is_empty() {
             add_block(simd, &mut totals, rest, self.elements(row, blocks.len() * BLOCK, rest.len()));
         }
-        for (r, totals) in totals.into_iter().enumerate() {
-            self.ends.finish(simd, panel, row + r, totals);
+        // No loop, which would keep the totals in memory.
+        if R >= 2 {
+            self.ends.finish_two(simd, panel, row, [totals[0], totals[1]]);
+        }
+        if R >= 4 {
+            self.ends.finish_two(simd, panel, row + 2, [totals[2], totals[3]]);
+        }
+        if R % 2 == 1 {
+            self.ends.finish(simd, panel, row + R - 1, totals[R - 1]);
         }
     }
 
