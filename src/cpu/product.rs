@@ -32,6 +32,9 @@ pub(super) struct Product<'a, E> {
     /// [rows, depth].
     pub(super) rows: &'a [f32],
     pub(super) depth: usize,
+    /// From the last panel to the first. A product that goes the other way than the one before finds in the cache what
+    /// that one read last, where a matrix is as large as the cache.
+    pub(super) backwards: bool,
     pub(super) ends: E,
 }
 
@@ -54,7 +57,9 @@ impl<E: Ends> WithSimd for Product<'_, E> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let most = if S::REGISTER_COUNT >= 32 { MOST_ROWS } else { MOST_ROWS_OF_16_REGISTERS };
         let rows = self.rows.len() / self.depth;
-        for panel in 0..self.weights.count() {
+        let count = self.weights.count();
+        let (mut panel, next) = if self.backwards { (count - 1, usize::MAX) } else { (0, 1) };
+        for _ in 0..count {
             let mut row = 0;
             while row < rows {
                 // Heights are as equal as possible: 6 rows are 3 and 3, not 4 and 2.
@@ -68,6 +73,7 @@ impl<E: Ends> WithSimd for Product<'_, E> {
                 }
                 row += height;
             }
+            panel = panel.wrapping_add(next);
         }
     }
 }

@@ -213,7 +213,13 @@ impl<'w, 'c> Projector<'w, 'c> {
             let (these, others) = gates.split_at_mut(self.rows.len() / depth * self.gates_len);
             gates = others;
             let ends = Gates { bias: &parameters.bias, gates: these, row_len: self.gates_len };
-            engine.arch.dispatch(Product { weights: &parameters.w_ih, rows: &self.rows, depth, ends });
+            engine.arch.dispatch(Product {
+                weights: &parameters.w_ih,
+                rows: &self.rows,
+                depth,
+                backwards: false,
+                ends,
+            });
         }
     }
 }
@@ -290,6 +296,7 @@ impl<'w, 'c> Walker<'w, 'c> {
             self.h_before[..running * depth].copy_from_slice(&self.h[..running * depth]);
         }
         let rows = &self.h_before[..running * depth];
+        let backwards = running == 1 && t % 2 == 1;
 
         let stride = config.num_directions() * depth;
         let first = t * work.batch() * stride + self.direction * depth;
@@ -300,10 +307,10 @@ impl<'w, 'c> Walker<'w, 'c> {
         let (now, later) = if projects { (inner, Some(outputs)) } else { (outputs, None) };
         let gates = &self.gates[first_row * self.gates_len..];
         let ends = Cells { gates, row_len: self.gates_len, c: &mut self.c, outputs: now };
-        engine.arch.dispatch(Product { weights: &parameters.w_hh, rows, depth, ends });
+        engine.arch.dispatch(Product { weights: &parameters.w_hh, rows, depth, backwards, ends });
         if let (Some(weights), Some(ends)) = (&parameters.w_hr, later) {
             let rows = &self.unprojected[..running * hidden];
-            engine.arch.dispatch(Product { weights, rows, depth: hidden, ends });
+            engine.arch.dispatch(Product { weights, rows, depth: hidden, backwards, ends });
         }
     }
 
