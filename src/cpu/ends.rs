@@ -62,13 +62,40 @@ impl Ends for Cells<'_> {
 
     #[inline(always)]
     fn finish<S: Simd>(&mut self, simd: S, panel: usize, row: usize, [i, f, g, o]: Sums<S>) {
+        let c = self.cell(simd, panel, row, [i, f, g]);
+        self.hidden(simd, panel, row, o, c);
+    }
+
+    /// A cell is a long chain of operations: those of the second row fill the time in which the first one's wait.
+    #[inline(always)]
+    fn finish_two<S: Simd>(&mut self, simd: S, panel: usize, row: usize, [first, second]: [Sums<S>; 2]) {
+        let [[i, f, g, first], [j, k, l, second]] = [first, second];
+        let c = self.cell(simd, panel, row, [i, f, g]);
+        let next = self.cell(simd, panel, row + 1, [j, k, l]);
+        self.hidden(simd, panel, row, first, c);
+        self.hidden(simd, panel, row + 1, second, next);
+    }
+}
+
+impl Cells<'_> {
+    /// The new c.
+    #[inline(always)]
+    fn cell<S: Simd>(&mut self, simd: S, panel: usize, row: usize, [i, f, g]: [S::f32s; 3]) -> S::f32s {
+        let guard = simd.splat_f32s(GUARD);
         let at = row * (self.row_len / VECTORS) + panel * S::F32_LANES;
         let (c, _) = S::as_mut_simd_f32s(&mut self.c[at..][..S::F32_LANES]);
-        let guard = simd.splat_f32s(GUARD);
         let g = tanh(simd, simd.sub_f32s(g, guard)); // σ is the same with the guard
         let new = simd.mul_add_e_f32s(sigmoid(simd, i), g, guard);
         c[0] = simd.sub_f32s(simd.mul_add_e_f32s(sigmoid(simd, f), c[0], new), guard);
-        let h = simd.sub_f32s(simd.mul_add_e_f32s(sigmoid(simd, o), tanh(simd, c[0]), guard), guard);
+        c[0]
+    }
+
+    /// Writes the new h.
+    #[inline(always)]
+    fn hidden<S: Simd>(&mut self, simd: S, panel: usize, row: usize, o: S::f32s, c: S::f32s) {
+        let guard = simd.splat_f32s(GUARD);
+        let h = simd.mul_add_e_f32s(sigmoid(simd, o), tanh(simd, c), guard);
+        let h = simd.sub_f32s(h, guard);
         self.outputs.write(row, panel * S::F32_LANES, bytemuck::cast_slice(&[h]));
     }
 }
@@ -91,7 +118,12 @@ impl Outputs<'_> {
         if len == 0 {
             return;
         }
-        self.h[row * self.width + column..][..len].copy_from_slice(&values[..len]);
+        let h = &mut self.h[row * self.width + column..][..len];
+        if len == values.len() {
+            h.copy_from_slice(values); // a constant length: no call
+        } else {
+            h.copy_from_slice(&values[..len]);
+        }
         if let Some((to, first, stride, order)) = self.above {
             to.write(first + order[row] * stride + column, &values[..len]);
         }

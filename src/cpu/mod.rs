@@ -1,13 +1,15 @@
 //! The CPU device: the equations of [`reference`](crate::reference) in f32, for speed.
 //!
 //! The sequences of a batch are dealt into shares, and one thread computes a share in one direction. Within a layer
-//! threads do not wait for each other, so a thread that the system suspends does not stall the others.
+//! threads do not wait for each other, so a thread that the system suspends does not stall the others. One sequence in
+//! one direction is one share: there a second thread computes products with W_ih ahead (`ahead.rs`).
 //!
 //! Every sum is the same operations in the same order, blocks of 32 products (`product.rs`): a gate is the bias, then the
 //! blocks of x in ascending order, then those of h. The order does not depend on the number of rows or threads, on the
 //! place in the batch, or on a cut of time, so none of these changes a bit.
 
 mod activation;
+mod ahead;
 mod ends;
 mod meeting;
 mod panels;
@@ -87,8 +89,8 @@ impl CpuEngine {
         let sequences = call.sequences().longest_first();
         // Dealt by falling length: every share has long and short ones.
         let deal = |share| Packing::new(sequences.iter().copied().skip(share).step_by(shares).collect());
-        let work = Work::new(self, call, (0..shares).map(deal).collect(), lens);
-        Team::run(threads.min(shares * config.num_directions()), |member| walk(&work, member));
+        let work = Work::new(self, call, (0..shares).map(deal).collect(), threads, lens);
+        Team::run(work.members(threads), |member| walk(&work, member));
         let [output, h, c] = work.finish();
         let array = |shape: [usize; 3], numbers: Shared| {
             Array3::from_shape_vec(shape, numbers.into_vec()).expect("as many numbers as the shape has")
@@ -107,7 +109,8 @@ impl CpuEngine {
         let directions = config.num_directions();
         let shares = self.threads.max(directions);
         let width = config.input_size().max(directions * config.output_size());
-        // Each share's block of gates has `BLOCK_ROWS` rows, or one step of its sequences.
+        // Each share's block of gates has `BLOCK_ROWS` rows, or one step of its sequences. Blocks that are computed
+        // ahead are 5, of `JOB_ROWS` each.
         let gates = (directions * batch).saturating_add(walk::BLOCK_ROWS * shares).saturating_mul(4 * units);
         // h and its copy, c, and h before the projection.
         let states = (directions * batch).saturating_mul(4 * units);
@@ -118,13 +121,13 @@ impl CpuEngine {
     }
 
     /// The number of threads for a call: one for each [`THREAD_WORK`], and no more than there are shares of the
-    /// batch.
+    /// batch; two for one share, of which one computes ahead.
     fn useful_threads(&self, steps: usize, batch: usize) -> usize {
         let config = &self.config;
         let shares = batch.saturating_mul(config.num_directions());
         let layer = steps.saturating_mul(shares).saturating_mul(8 * config.hidden_size());
         let work = layer.saturating_mul(config.output_size()).saturating_mul(config.num_layers());
-        self.threads.min(work / THREAD_WORK).min(shares).max(1)
+        self.threads.min(work / THREAD_WORK).min(shares.max(2)).max(1)
     }
 }
 

@@ -12,10 +12,18 @@ use super::panels::{GUARD, Panels, VECTORS};
 /// The sums of one row in a panel.
 pub(super) type Sums<S> = [<S as Simd>::f32s; VECTORS];
 
-/// The first operation of a product's sums, and the last.
+/// The first operation of a product's sums, and the last ones.
 pub(super) trait Ends {
     fn start<S: Simd>(&self, simd: S, panel: usize, row: usize) -> Sums<S>;
+
     fn finish<S: Simd>(&mut self, simd: S, panel: usize, row: usize, sums: Sums<S>);
+
+    /// Takes the sums of a row and the next one.
+    #[inline(always)]
+    fn finish_two<S: Simd>(&mut self, simd: S, panel: usize, row: usize, [first, second]: [Sums<S>; 2]) {
+        self.finish(simd, panel, row, first);
+        self.finish(simd, panel, row + 1, second);
+    }
 }
 
 /// sums\[row\]\[panel\] = start + rows · panels.
@@ -24,6 +32,9 @@ pub(super) struct Product<'a, E> {
     /// [rows, depth].
     pub(super) rows: &'a [f32],
     pub(super) depth: usize,
+    /// From the last panel to the first. A product that goes the other way than the one before finds in the cache what
+    /// that one read last, where a matrix is as large as the cache.
+    pub(super) backwards: bool,
     pub(super) ends: E,
 }
 
@@ -46,7 +57,9 @@ impl<E: Ends> WithSimd for Product<'_, E> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let most = if S::REGISTER_COUNT >= 32 { MOST_ROWS } else { MOST_ROWS_OF_16_REGISTERS };
         let rows = self.rows.len() / self.depth;
-        for panel in 0..self.weights.count() {
+        let count = self.weights.count();
+        let (mut panel, next) = if self.backwards { (count - 1, usize::MAX) } else { (0, 1) };
+        for _ in 0..count {
             let mut row = 0;
             while row < rows {
                 // Heights are as equal as possible: 6 rows are 3 and 3, not 4 and 2.
@@ -60,6 +73,7 @@ impl<E: Ends> WithSimd for Product<'_, E> {
                 }
                 row += height;
             }
+            panel = panel.wrapping_add(next);
         }
     }
 }
@@ -81,8 +95,15 @@ impl<E: Ends> Product<'_, E> {
         if !rest.is_empty() {
             add_block(simd, &mut totals, rest, self.elements(row, blocks.len() * BLOCK, rest.len()));
         }
-        for (r, totals) in totals.into_iter().enumerate() {
-            self.ends.finish(simd, panel, row + r, totals);
+        // No loop, which would keep the totals in memory.
+        if R >= 2 {
+            self.ends.finish_two(simd, panel, row, [totals[0], totals[1]]);
+        }
+        if R >= 4 {
+            self.ends.finish_two(simd, panel, row + 2, [totals[2], totals[3]]);
+        }
+        if R % 2 == 1 {
+            self.ends.finish(simd, panel, row + R - 1, totals[R - 1]);
         }
     }
 

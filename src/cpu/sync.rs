@@ -3,7 +3,7 @@
 pub(super) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Turns of a waiting loop, some 40 µs, before the core is offered to others: a time step is shorter.
-const SPINS: usize = 1000;
+pub(super) const SPINS: usize = 1000;
 
 /// Pauses in a waiting loop that has taken so many `turns`.
 pub(super) fn pause(turns: usize) {

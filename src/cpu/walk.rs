@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ndarray::{ArrayView3, s};
 
 use super::CpuEngine;
+use super::ahead::{Ahead, JOB_ROWS};
 use super::ends::{Cells, Gates, Outputs};
 use super::panels::VECTORS;
 use super::product::Product;
@@ -22,16 +23,9 @@ pub(super) const ROWS_AT_ONCE: usize = 48;
 /// Rows of a block of time, if the batch has fewer: its gates stay in the L2 cache.
 pub(super) const BLOCK_ROWS: usize = 96;
 
-/// f32 of the rows that a product reads: some of a layer's input, or one step of h.
-fn rows_len(engine: &CpuEngine, block_rows: usize, batch: usize) -> usize {
-    let width =
-        (0..engine.config.num_layers().min(2)).map(|layer| engine.config.layer_input_size(layer)).max();
-    (ROWS_AT_ONCE.min(block_rows) * width.unwrap_or(0)).max(batch * engine.config.output_size())
-}
-
 /// Time steps of a block.
-fn block_steps(steps: usize, batch: usize) -> usize {
-    (BLOCK_ROWS / batch).clamp(1, steps)
+fn block_steps(rows: usize, packing: &Packing) -> usize {
+    (rows / packing.batch()).clamp(1, packing.steps())
 }
 
 /// A call's work, as all of its threads share it.
@@ -44,6 +38,10 @@ pub(super) struct Work<'a> {
     shares: Vec<Packing>,
     /// In one direction, how many of the shares threads have taken.
     taken: AtomicUsize,
+    /// Where one share has several threads: what the others do.
+    ahead: Option<Ahead>,
+    /// Time steps times sequences of a block.
+    block_rows: usize,
     /// (T, B, D·O): what a layer reads and writes. One direction reads a block of time before it
     /// writes it, so that one is enough; two directions need two, which take turns.
     sequences: Vec<Shared>,
@@ -59,13 +57,30 @@ impl<'a> Work<'a> {
         engine: &'a CpuEngine,
         call: &'a Call<'_, f32>,
         shares: Vec<Packing>,
+        threads: usize,
         lens: [usize; 3],
     ) -> Self {
-        let turns = if engine.config.bidirectional() && engine.config.num_layers() > 1 { 2 } else { 1 };
+        let config = &engine.config;
+        let ahead = match &shares[..] {
+            [share] if threads > 1 && !config.bidirectional() => {
+                let blocks = share.steps().div_ceil(block_steps(JOB_ROWS, share));
+                (blocks > 1).then(|| Ahead::new(config.num_layers(), blocks))
+            }
+            _ => None,
+        };
+        let block_rows = if ahead.is_some() { JOB_ROWS } else { BLOCK_ROWS };
+        let turns = if config.bidirectional() && config.num_layers() > 1 { 2 } else { 1 };
         let sequences = (0..turns).map(|_| Shared::zeros(lens[0])).collect();
         let (h_n, c_n) = (Shared::zeros(lens[1]), Shared::zeros(lens[2]));
         let (input, state) = (call.input(), call.state());
-        Self { engine, input, state, shares, taken: AtomicUsize::new(0), sequences, h_n, c_n }
+        let taken = AtomicUsize::new(0);
+        Self { engine, input, state, shares, taken, ahead, block_rows, sequences, h_n, c_n }
+    }
+
+    /// Of so many threads, how many have work.
+    pub(super) fn members(&self, threads: usize) -> usize {
+        let walkers = self.shares.len() * self.engine.config.num_directions();
+        threads.min(if self.ahead.is_some() { 2 } else { walkers })
     }
 
     /// The output, h_n and c_n.
@@ -120,62 +135,57 @@ pub(super) fn walk(work: &Work<'_>, member: &Member<'_>) {
 fn walk_shares(work: &Work<'_>) {
     while let Some(share) = work.shares.get(work.taken.fetch_add(1, Ordering::Relaxed)) {
         let mut walker = Walker::new(work, share, 0);
+        let _end = work.ahead.as_ref().map(End);
         (0..work.engine.config.num_layers()).for_each(|layer| walker.walk_layer(layer));
+    }
+    if let Some(ahead) = &work.ahead {
+        let mut projector = Projector::new(work, &work.shares[0], 0);
+        ahead.help(|layer, block, gates| {
+            let times = projector.times_of_block(block);
+            projector.project(layer, times, gates);
+        });
     }
 }
 
-/// Computes a share of the sequences in one direction, a layer at a time.
-struct Walker<'w, 'c> {
+/// Ends the other threads' part when the walker is dropped, also by a panic.
+struct End<'a>(&'a Ahead);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Computes the input's part of the gates of a share in one direction.
+struct Projector<'w, 'c> {
     work: &'w Work<'c>,
     packing: &'w Packing,
     direction: usize,
-    /// bias + W_ih·x of a block of time, [rows, panels, VECTORS, lanes].
-    gates: Vec<f32>,
-    /// f32 in a row of `gates`.
+    /// f32 in a row of gates.
     gates_len: usize,
-    /// [B, O].
-    h: Vec<f32>,
-    /// [B, H padded to panels].
-    c: Vec<f32>,
-    /// o ∘ tanh(c), [B, H], where there is a projection.
-    unprojected: Vec<f32>,
-    /// The rows of x or h that a product reads.
+    /// The rows of x that a product reads.
     rows: Vec<f32>,
 }
 
-impl<'w, 'c> Walker<'w, 'c> {
+impl<'w, 'c> Projector<'w, 'c> {
     fn new(work: &'w Work<'c>, packing: &'w Packing, direction: usize) -> Self {
-        let (engine, batch) = (work.engine, packing.batch());
-        let (hidden, projection) = (engine.config.hidden_size(), engine.config.proj_size());
-        let units = hidden.next_multiple_of(engine.lanes);
-        let block_rows = block_steps(packing.steps(), batch) * batch;
-        Self {
-            work,
-            packing,
-            direction,
-            gates: vec![0.0; block_rows * VECTORS * units],
-            gates_len: VECTORS * units,
-            h: vec![0.0; batch * engine.config.output_size()],
-            c: vec![0.0; batch * units],
-            unprojected: vec![0.0; if projection > 0 { batch * hidden } else { 0 }],
-            rows: Vec::with_capacity(rows_len(engine, block_rows, batch)),
-        }
+        let engine = work.engine;
+        let gates_len = VECTORS * engine.config.hidden_size().next_multiple_of(engine.lanes);
+        let widest =
+            (0..engine.config.num_layers().min(2)).map(|layer| engine.config.layer_input_size(layer)).max();
+        let rows = ROWS_AT_ONCE.min(block_steps(work.block_rows, packing) * packing.batch());
+        let rows = Vec::with_capacity(rows * widest.unwrap_or(0));
+        Self { work, packing, direction, gates_len, rows }
     }
 
-    fn walk_layer(&mut self, layer: usize) {
-        self.start(layer);
-        let steps = self.packing.steps();
-        let block_steps = block_steps(steps, self.packing.batch());
-        for start in (0..steps).step_by(block_steps) {
-            let end = steps.min(start + block_steps);
-            let times = self.times(start..end);
-            self.project_input(layer, times.clone());
-            for step in start..end {
-                let t = self.times(step..step + 1).start;
-                self.time_step(layer, t, self.packing.rows(&(times.start..t)));
-            }
-        }
-        self.finish(layer);
+    /// Time steps of a block.
+    fn block_steps(&self) -> usize {
+        block_steps(self.work.block_rows, self.packing)
+    }
+
+    fn times_of_block(&self, block: usize) -> Range<usize> {
+        let start = block * self.block_steps();
+        self.times(start..self.packing.steps().min(start + self.block_steps()))
     }
 
     /// The times of some steps: the reverse direction goes from the last time to the first.
@@ -185,12 +195,13 @@ impl<'w, 'c> Walker<'w, 'c> {
     }
 
     /// gates = bias + W_ih·x for the running rows of some times, in the order of time.
-    fn project_input(&mut self, layer: usize, times: Range<usize>) {
+    fn project(&mut self, layer: usize, times: Range<usize>, gates: &mut Vec<f32>) {
         let engine = self.work.engine;
         let parameters = engine.parameters(layer, self.direction);
         let depth = engine.config.layer_input_size(layer);
+        gates.resize(self.block_steps() * self.packing.batch() * self.gates_len, 0.0);
+        let mut gates = &mut gates[..];
         let mut rows = self.packing.each_row(&times).peekable();
-        let mut gates = &mut self.gates[..];
         while rows.peek().is_some() {
             self.rows.clear();
             for (t, b) in rows.by_ref().take(ROWS_AT_ONCE) {
@@ -202,8 +213,74 @@ impl<'w, 'c> Walker<'w, 'c> {
             let (these, others) = gates.split_at_mut(self.rows.len() / depth * self.gates_len);
             gates = others;
             let ends = Gates { bias: &parameters.bias, gates: these, row_len: self.gates_len };
-            engine.arch.dispatch(Product { weights: &parameters.w_ih, rows: &self.rows, depth, ends });
+            engine.arch.dispatch(Product {
+                weights: &parameters.w_ih,
+                rows: &self.rows,
+                depth,
+                backwards: false,
+                ends,
+            });
         }
+    }
+}
+
+/// Computes a share of the sequences in one direction, a layer at a time.
+struct Walker<'w, 'c> {
+    work: &'w Work<'c>,
+    packing: &'w Packing,
+    direction: usize,
+    projector: Projector<'w, 'c>,
+    /// bias + W_ih·x of a block of time, [rows, panels, VECTORS, lanes].
+    gates: Vec<f32>,
+    /// f32 in a row of `gates`.
+    gates_len: usize,
+    /// [B, O].
+    h: Vec<f32>,
+    /// [B, H padded to panels].
+    c: Vec<f32>,
+    /// o ∘ tanh(c), [B, H], where there is a projection.
+    unprojected: Vec<f32>,
+    /// h of the step before, of the rows that run.
+    h_before: Vec<f32>,
+}
+
+impl<'w, 'c> Walker<'w, 'c> {
+    fn new(work: &'w Work<'c>, packing: &'w Packing, direction: usize) -> Self {
+        let (engine, batch) = (work.engine, packing.batch());
+        let (hidden, projection) = (engine.config.hidden_size(), engine.config.proj_size());
+        let projector = Projector::new(work, packing, direction);
+        let gates_len = projector.gates_len;
+        Self {
+            work,
+            packing,
+            direction,
+            projector,
+            gates: Vec::new(),
+            gates_len,
+            h: vec![0.0; batch * engine.config.output_size()],
+            c: vec![0.0; batch * gates_len / VECTORS],
+            unprojected: vec![0.0; if projection > 0 { batch * hidden } else { 0 }],
+            h_before: vec![0.0; batch * engine.config.output_size()],
+        }
+    }
+
+    fn walk_layer(&mut self, layer: usize) {
+        self.start(layer);
+        for block in 0..self.packing.steps().div_ceil(self.projector.block_steps()) {
+            let times = self.projector.times_of_block(block);
+            let ahead = self.work.ahead.as_ref();
+            if !ahead.is_some_and(|ahead| ahead.take(layer, block, &mut self.gates)) {
+                self.projector.project(layer, times.clone(), &mut self.gates);
+            }
+            for step in 0..times.len() {
+                let t = if self.direction == 0 { times.start + step } else { times.end - 1 - step };
+                self.time_step(layer, t, self.packing.rows(&(times.start..t)));
+            }
+            if let Some(ahead) = ahead {
+                ahead.walked(layer, block);
+            }
+        }
+        self.finish(layer);
     }
 
     /// One time step; the gates of its rows start at `first_row` of the block.
@@ -212,8 +289,14 @@ impl<'w, 'c> Walker<'w, 'c> {
         let config = &engine.config;
         let parameters = engine.parameters(layer, self.direction);
         let (running, depth) = (self.packing.running(t), config.output_size());
-        self.rows.clear();
-        self.rows.extend_from_slice(&self.h[..running * depth]);
+        // Every row of h is written anew, or those that stopped keep theirs.
+        if running == self.packing.batch() {
+            std::mem::swap(&mut self.h, &mut self.h_before);
+        } else {
+            self.h_before[..running * depth].copy_from_slice(&self.h[..running * depth]);
+        }
+        let rows = &self.h_before[..running * depth];
+        let backwards = running == 1 && t % 2 == 1;
 
         let stride = config.num_directions() * depth;
         let first = t * work.batch() * stride + self.direction * depth;
@@ -224,10 +307,10 @@ impl<'w, 'c> Walker<'w, 'c> {
         let (now, later) = if projects { (inner, Some(outputs)) } else { (outputs, None) };
         let gates = &self.gates[first_row * self.gates_len..];
         let ends = Cells { gates, row_len: self.gates_len, c: &mut self.c, outputs: now };
-        engine.arch.dispatch(Product { weights: &parameters.w_hh, rows: &self.rows, depth, ends });
+        engine.arch.dispatch(Product { weights: &parameters.w_hh, rows, depth, backwards, ends });
         if let (Some(weights), Some(ends)) = (&parameters.w_hr, later) {
             let rows = &self.unprojected[..running * hidden];
-            engine.arch.dispatch(Product { weights, rows, depth: hidden, ends });
+            engine.arch.dispatch(Product { weights, rows, depth: hidden, backwards, ends });
         }
     }
 
