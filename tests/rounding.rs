@@ -25,12 +25,15 @@ fn one_chain(start: f32, weights: &[f32], x: &[f32]) -> f32 {
 
 /// c after one step from zero, of gates that are summed in float32 and then activated in float64.
 fn cells(weights: &LstmWeights, x: &[f32], sum: fn(f32, &[f32], &[f32]) -> f32) -> Vec<f64> {
-    let layer = weights.layer(0, 0);
-    let (b_ih, b_hh) = layer.bias.as_ref().unwrap();
+    let parameter = |wanted: &str| -> Vec<f32> {
+        let (_, array) = weights.state_dict().find(|(name, _)| name == wanted).unwrap();
+        array.iter().copied().collect()
+    };
+    let [w_ih, b_ih, b_hh] = ["weight_ih_l0", "bias_ih_l0", "bias_hh_l0"].map(parameter);
     let hidden = weights.config().hidden_size();
     let gate = |k: usize, unit: usize| {
         let row = k * hidden + unit;
-        f64::from(sum(b_ih[row] + b_hh[row], &layer.w_ih.row(row).to_vec(), x))
+        f64::from(sum(b_ih[row] + b_hh[row], &w_ih[row * LONG..][..LONG], x))
     };
     let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
     (0..hidden).map(|unit| sigmoid(gate(0, unit)) * gate(2, unit).tanh()).collect()

@@ -2,11 +2,12 @@
 //
 //   y[n] = ((start + S_0) + S_1) + …      S_k = Σ_m weights[m, n]·x[m] over block k, a chain of fma from zero, m ascending
 //
-// So several invocations can share an output, each with some of its blocks, and a rounding error grows with the length
-// of a block plus their number, not with the length of the axis.
+// A block has 32 numbers, and more of an axis of more than 1,024: about the root of its length. The last block has what is
+// left. So several invocations can share an output, each with some of its blocks, and a rounding error grows with the
+// root of a block's length plus the blocks' number, not with that of the axis.
 //
 // Needs  a twin of common/weights.wgsl          Host  src/kernels/tile.rs
-const SUM_BLOCK = 8u;    // vec4f of the reduction axis in a block: 32 elements; the last block has what is left
+const SUM_BLOCK = 8u;    // vec4f of the reduction axis in a block, unless block_of says more
 override COLUMNS: u32;   // N, outputs of a row in vec4f: four gates of a unit, or four outputs
 
 // Four rows of the reduction axis from i on, one column.
@@ -17,4 +18,12 @@ fn weights_at(i: u32) -> mat4x4f {
 // Four links of one row's chain.
 fn chain(w: mat4x4f, x: vec4f, sum: vec4f) -> vec4f {
     return fma(w[3], x.wwww, fma(w[2], x.zzzz, fma(w[1], x.yyyy, fma(w[0], x.xxxx, sum))));
+}
+
+// vec4f in a block of an axis of so many.
+fn block_of(length: u32) -> u32 {
+    if (length <= 256u) {
+        return SUM_BLOCK;
+    }
+    return select(select(8u * SUM_BLOCK, 4u * SUM_BLOCK, length <= 4096u), 2u * SUM_BLOCK, length <= 1024u);
 }

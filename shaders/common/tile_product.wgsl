@@ -35,9 +35,11 @@ fn sum_tile(place: Place, local: u32) -> Tile {
 fn add_product(start_0: mat4x4f, start_4: mat4x4f, place: Place, product: Product, local: u32) -> Tile {
     var total_0 = start_0;
     var total_4 = start_4;
-    let blocks = (product.length + SUM_BLOCK - 1u) / SUM_BLOCK;
-    for (var block = 0u; block < blocks; block += SPLIT) {
-        let sums = block_sums(place, product, SUM_BLOCK * (block + place.part));
+    let length = block_of(product.length);
+    let blocks = (product.length + length - 1u) / length;
+    let end = select(blocks, not_constant(blocks, place), blocks > SPLIT);
+    for (var block = 0u; block < end; block += SPLIT) {
+        let sums = block_sums(place, product, length * (block + place.part), length);
         if (SPLIT == 1u) {
             total_0 += sums.rows_0;
             total_4 += sums.rows_4;
@@ -46,6 +48,12 @@ fn add_product(start_0: mat4x4f, start_4: mat4x4f, place: Place, product: Produc
         }
     }
     return Tile(total_0, total_4, mat4x4f(), mat4x4f());
+}
+
+// n, as there is at least one row. Compilers do not know that, and unroll no loop up to it: its code would not fit an
+// instruction cache.
+fn not_constant(n: u32, place: Place) -> u32 {
+    return min(n, n + place.rows - 1u);
 }
 
 // Adds the sums of `count` blocks, one of each part, to the invocation's own row.
@@ -84,13 +92,16 @@ fn finish_tile(place: Place, tile: Tile, local: u32) {
 }
 
 // The sums of the block that begins at vec4f `first`, of all rows. Past the last block they mean nothing.
-fn block_sums(place: Place, product: Product, first: u32) -> Tile {
+fn block_sums(place: Place, product: Product, first: u32, length: u32) -> Tile {
     var sums_0: mat4x4f;
     var sums_4: mat4x4f;
     if (ROWS == 1u) {
-        sums_0[0] = block_sum(place, product, first);
+        for (var m = 0u; m < length; m += SUM_BLOCK) {
+            sums_0[0] = eight_links(place, product, first + m, sums_0[0]);
+        }
     } else {
-        let end = min(first + SUM_BLOCK, product.length);
+        let last = min(first + length, product.length);
+        let end = select(last, not_constant(last, place), SPLIT == 1u);
         for (var m = first; m < end; m += 1u) {
             let w = weights_at(weights_column(place, product) + 4u * m * COLUMNS);
             sums_0 = chain_rows(w, operand_rows(place, product, 0u, m), sums_0);
@@ -111,13 +122,14 @@ fn operand_rows(place: Place, product: Product, r: u32, m: u32) -> mat4x4f {
     );
 }
 
-// The same of one row: unrolled, so that sixteen loads of weights are in flight at once.
-fn block_sum(place: Place, product: Product, first: u32) -> vec4f {
-    return half_block(place, product, first + 4u, half_block(place, product, first, vec4f()));
+// The links of up to eight vec4f from `first` on, of one row: unrolled, so that at least sixteen loads of weights are in
+// flight at once.
+fn eight_links(place: Place, product: Product, first: u32, start: vec4f) -> vec4f {
+    return four_links(place, product, first + 4u, four_links(place, product, first, start));
 }
 
 // Past the last row of the matrix it reads the last one, and adds nothing.
-fn half_block(place: Place, product: Product, first: u32, start: vec4f) -> vec4f {
+fn four_links(place: Place, product: Product, first: u32, start: vec4f) -> vec4f {
     let m = min(vec4u(first, first + 1u, first + 2u, first + 3u), vec4u(product.length - 1u));
     let row = operand_row(place, product, 0u);
     let x_0 = operand_at(product, row + m.x);

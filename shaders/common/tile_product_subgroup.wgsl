@@ -35,8 +35,9 @@ fn add_product(start: Tile, place: Place, product: Product) -> Tile {
     let lane = subgroupExclusiveAdd(1u);   // every invocation is active here: the lane's own number
     let row = operand_row(place, product, lane % min(ROWS, 8u));
     let row_8 = operand_row(place, product, 8u + lane % 8u);
-    for (var first = 0u; first < product.length; first += SUM_BLOCK) {
-        let sums = block_sums(place, product, vec2u(row, row_8), first);
+    let length = block_of(product.length);
+    for (var first = 0u; first < product.length; first += length) {
+        let sums = block_sums(place, product, vec2u(row, row_8), first, length);
         total_0 += sums.rows_0;
         total_4 += sums.rows_4;
         total_8 += sums.rows_8;
@@ -46,13 +47,13 @@ fn add_product(start: Tile, place: Place, product: Product) -> Tile {
 }
 
 // The sums of the block that begins at vec4f `first`. `rows` are where the lane's rows begin in the operand.
-fn block_sums(place: Place, product: Product, rows: vec2u, first: u32) -> Tile {
+fn block_sums(place: Place, product: Product, rows: vec2u, first: u32, length: u32) -> Tile {
     var sum_0: mat4x4f;
     var sum_4: mat4x4f;
     var sum_8: mat4x4f;
     var sum_12: mat4x4f;
     var i = weights_column(place, product) + 4u * first * COLUMNS;
-    for (var m = first; m < min(first + SUM_BLOCK, product.length); m += 1u) {
+    for (var m = first; m < min(first + length, product.length); m += 1u) {
         let w = weights_at(i);
         i += 4u * COLUMNS;
         let mine = operand_at(product, rows.x + m);

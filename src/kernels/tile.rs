@@ -3,8 +3,19 @@
 use crate::layout::Matrix;
 use crate::program::{DeviceLimits, Element, KernelSpec, PipelineSpec, VEC4, Variant};
 
-/// vec4f of the reduction axis in a block of a sum.
+/// vec4f of the reduction axis in a block of a sum, for an axis of up to 256.
 pub(super) const SUM_BLOCK: usize = 8;
+
+/// vec4f in a block of an axis of so many: about the root of its length.
+fn block_of(reduction: usize) -> usize {
+    let times = match reduction {
+        0..=256 => 1,
+        257..=1024 => 2,
+        1025..=4096 => 4,
+        _ => 8,
+    };
+    times * SUM_BLOCK
+}
 
 /// Invocations that have the same column at most: 16 rows of 8 neighbouring columns are 2 KiB of one block's weights.
 const MOST_SPLIT: usize = 16;
@@ -47,11 +58,12 @@ impl Tile {
         self.width * self.split
     }
 
-    /// Loads of weights that an invocation waits for one after the other, in a product of so many blocks: those of a turn
-    /// are in flight together. A turn is half a block of one row, sixteen loads, or a vec4f of several rows, four.
-    pub fn turns(&self, blocks: usize) -> u64 {
-        let of_block = if self.rows == 1 { 2 } else { SUM_BLOCK as u64 };
-        (blocks as u64).div_ceil(u64::from(self.split)) * of_block
+    /// Loads of weights that an invocation waits for one after the other, in a product over so many vec4f: those of a turn
+    /// are in flight together. A turn is four vec4f of one row, sixteen loads, or one of several rows, four.
+    pub fn turns(&self, reduction: usize) -> u64 {
+        let (block, of_turn) = (block_of(reduction), if self.rows == 1 { 4 } else { 1 });
+        let rounds = reduction.div_ceil(block).div_ceil(self.split as usize);
+        (rounds * block.min(reduction) / of_turn) as u64
     }
 
     /// Where few rows leave a GPU idle: as many invocations a column as the product has blocks, in rounds of equal size.
@@ -213,7 +225,7 @@ impl TileShape {
 
     /// Blocks of the reduction axis.
     pub fn blocks(&self) -> usize {
-        self.reduction.div_ceil(SUM_BLOCK)
+        self.reduction.div_ceil(block_of(self.reduction))
     }
 
     /// The kernel's pipelines, one for each tile.

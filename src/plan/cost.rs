@@ -40,11 +40,11 @@ impl Sink for Counter {
     fn dispatch(&mut self, dispatch: &Planned<'_>, alike: usize) {
         let alike = alike as u64;
         let [x, y, z] = dispatch.grid.map(u64::from);
-        let [blocks, after] = dispatch.work.blocks;
+        let [reduction, after] = dispatch.work.reductions;
         let one = Counted {
             workgroups: x * y * z,
             invocations: u64::from(dispatch.tile.workgroup_size()),
-            turns: dispatch.tile.turns(blocks) + dispatch.tile.turns(after),
+            turns: dispatch.tile.turns(reduction) + dispatch.tile.turns(after),
             operations: dispatch.work.operations,
             weight_bytes: dispatch.work.elements * self.element_bytes * y,
             steps: dispatch.work.steps,

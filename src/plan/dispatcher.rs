@@ -43,8 +43,8 @@ pub(crate) struct Work {
     pub operations: u64,
     /// Elements of weights, four numbers each, that the workgroups of one row of the grid, in all slots, read.
     pub elements: u64,
-    /// Blocks of the reduction axis of each product that follows the other in an invocation.
-    pub blocks: [usize; 2],
+    /// vec4f of the reduction axis of each product that follows the other in an invocation.
+    pub reductions: [usize; 2],
     pub steps: Steps,
 }
 
@@ -188,7 +188,7 @@ impl Work {
             slots,
             operations: shape.operations(rows) * slots as u64,
             elements: shape.elements() * slots as u64,
-            blocks: [shape.blocks(), 0],
+            reductions: [shape.reduction, 0],
             steps: Steps::One,
         }
     }

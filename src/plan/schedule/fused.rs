@@ -66,16 +66,16 @@ impl FusedSteps {
 
     /// Two products in each slot, of the layer's input and of its state.
     fn work(&self, step: &TimeStep, slots: usize) -> Work {
-        let (mut operations, mut elements, mut blocks) = (0, 0, [0, self.kernel.shape.blocks()]);
+        let (mut operations, mut elements, mut reductions) = (0, 0, [0, self.kernel.shape.reduction]);
         for slot in &step.slots[..slots] {
             let x = TileShape { reduction: slot.x_length as usize, ..self.kernel.shape };
-            blocks[0] = blocks[0].max(x.blocks());
+            reductions[0] = reductions[0].max(x.reduction);
             for product in [x, self.kernel.shape] {
                 operations += product.operations(slot.running as usize);
                 elements += product.elements();
             }
         }
-        Work { rows: step.rows(), slots, operations, elements, blocks, steps: Steps::One }
+        Work { rows: step.rows(), slots, operations, elements, reductions, steps: Steps::One }
     }
 }
 
