@@ -2,7 +2,6 @@
 
 mod common;
 
-use common::compare::worst_error;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use wgpu_lstm::ndarray::Array3;
@@ -21,6 +20,13 @@ fn sum_in_blocks(start: f32, weights: &[f32], x: &[f32]) -> f32 {
 
 fn one_chain(start: f32, weights: &[f32], x: &[f32]) -> f32 {
     weights.iter().zip(x).fold(start, |sum, (&weight, &x)| weight.mul_add(x, sum))
+}
+
+/// The root of the mean square: the largest error of so few sums is chance.
+fn error<A: Copy + Into<f64>>(actual: &[A], truth: &[f64]) -> f64 {
+    assert_eq!(actual.len(), truth.len());
+    let squares = actual.iter().zip(truth).map(|(&a, &t)| (a.into() - t).powi(2));
+    (squares.sum::<f64>() / truth.len() as f64).sqrt()
 }
 
 /// c after one step from zero, of gates that are summed in float32 and then activated in float64.
@@ -49,9 +55,9 @@ fn long_sums_err_no_more_than_twice_a_blocked_sum(device: &Device) {
         let (_, _, truth) = reference::forward(&weights, wide.view(), None, None).unwrap();
         let truth: Vec<f64> = truth.into_iter().collect();
         let (_, state) = Lstm::new(device, &weights).unwrap().forward(input.view(), None).unwrap();
-        let ours = worst_error(&state.c.into_iter().collect::<Vec<_>>(), &truth);
+        let ours = error(&state.c.into_iter().collect::<Vec<_>>(), &truth);
         let [in_blocks, in_one_chain] =
-            [sum_in_blocks, one_chain].map(|sum| worst_error(&cells(&weights, &x, sum), &truth));
+            [sum_in_blocks, one_chain].map(|sum| error(&cells(&weights, &x, sum), &truth));
         println!(
             "{}, H {hidden}: off by {ours:.1e}, a sum in blocks by {in_blocks:.1e}, in one chain by {in_one_chain:.1e}",
             device.name()

@@ -2,7 +2,7 @@
 //
 //   y[n] = ((start + S_0) + S_1) + …      S_k = Σ_m weights[m, n]·x[m] over block k, a chain of fma from zero, m ascending
 //
-// A block has 32 numbers, and more of an axis of more than 1,024: about the root of its length. The last block has what is
+// A block has 32 numbers, or 64 of an axis of more than 1,024, or 128 of more than 4,096: about the root of its length. The last block has what is
 // left. So several invocations can share an output, each with some of its blocks, and a rounding error grows with the
 // root of a block's length plus the blocks' number, not with that of the axis.
 //
@@ -22,8 +22,6 @@ fn chain(w: mat4x4f, x: vec4f, sum: vec4f) -> vec4f {
 
 // vec4f in a block of an axis of so many.
 fn block_of(length: u32) -> u32 {
-    if (length <= 256u) {
-        return SUM_BLOCK;
-    }
-    return select(select(8u * SUM_BLOCK, 4u * SUM_BLOCK, length <= 4096u), 2u * SUM_BLOCK, length <= 1024u);
+    let long = select(4u * SUM_BLOCK, 2u * SUM_BLOCK, length <= 1024u);
+    return select(long, SUM_BLOCK, length <= 256u);
 }

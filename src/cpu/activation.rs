@@ -1,4 +1,4 @@
-//! σ and tanh of a vector.
+//! σ and tanh of a vector, by the formulas of `shaders/common/activation.wgsl`.
 //!
 //! Safe for every f32: no overflow, ±inf saturate, NaN stays NaN. Every selection is written so that a
 //! comparison with NaN, which is false, passes NaN on. Results below the smallest normal f32 are 0, and of a normal x
@@ -10,7 +10,7 @@ use pulp::Simd;
 /// Below it σ is 1/2 and tanh(x) is x, whatever is computed from it that does not underflow: 2⁻⁴⁰.
 const TINY: f32 = f32::from_bits((127 - 40) << 23);
 
-/// σ(x) = 1 / (1 + e⁻ˣ), within 3 ulp (1.5 measured for x > -16, 2.35 below).
+/// σ(x) = 1 / (1 + e⁻ˣ), within 2 ulp (1.75 measured).
 #[inline(always)]
 pub(super) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let tiny = simd.splat_f32s(TINY);
@@ -21,7 +21,7 @@ pub(super) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.div_f32s(simd.splat_f32s(1.0), one_plus_exp(simd, minus))
 }
 
-/// tanh(x), within 2 ulp (1.17 measured).
+/// tanh(x), within 1.5 ulp (1.21 measured).
 #[inline(always)]
 pub(super) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let a = simd.abs_f32s(x);
@@ -63,8 +63,12 @@ fn one_plus_exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // 2ⁿ: n + 127 moved to where an f32 has its exponent. What else `rounded` holds moves out.
     let bits = simd.add_u32s(simd.transmute_u32s_f32s(rounded), simd.splat_u32s(127));
     let two_to_n = simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(bits, simd.splat_u32s(23)));
-    // 1 + 2ⁿ is exact up to n = 23, so that the sum is rounded once.
-    simd.mul_add_e_f32s(two_to_n, p, simd.add_f32s(simd.splat_f32s(1.0), two_to_n))
+    // 1 + 2ⁿ·(1 + p), rounded once where 1 + 2ⁿ is exact; else 2ⁿ comes last.
+    let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
+    let large = simd.less_than_f32s(simd.splat_f32s(12.0), n);
+    let first = simd.select_f32s(large, one, simd.add_f32s(one, two_to_n));
+    let last = simd.select_f32s(large, two_to_n, zero);
+    simd.add_f32s(simd.mul_add_e_f32s(two_to_n, p, first), last)
 }
 
 /// Horner's scheme, from the highest coefficient down.

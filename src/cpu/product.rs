@@ -1,6 +1,6 @@
 //! rows × panels: the product in which an LSTM spends its time.
 //!
-//! The reduction axis is cut into blocks of [`BLOCK`] elements. The products of a block are one chain of multiply-adds
+//! The reduction axis is cut into blocks of [`BLOCK`] elements, or more if it is long. The products of a block are one chain of multiply-adds
 //! in ascending order. A total starts from the bias, the gates so far or zero, and the blocks' sums are added to it
 //! one after the other. So errors grow with the length of a block and the number of blocks, not with their product.
 //! The order is the same for every number of rows, so the grouping of rows changes no bit.
@@ -38,8 +38,18 @@ pub(super) struct Product<'a, E> {
     pub(super) ends: E,
 }
 
-/// Elements of the reduction axis in a block, as in the kernels.
+/// Elements of the reduction axis in a block, for an axis of up to 1,024.
 const BLOCK: usize = 32;
+
+/// Elements in a block of an axis of so many, as in the kernels: about the root of its length.
+fn block_of(depth: usize) -> usize {
+    let times = match depth {
+        0..=1024 => 1,
+        1025..=4096 => 2,
+        _ => 4,
+    };
+    times * BLOCK
+}
 
 /// The most rows of a tile. 16 chains fill two units of a latency of 4 cycles, and each weight that is loaded serves
 /// four multiply-adds. The chains, a panel's weights and an element of a row take 21 of 32 registers, and the
@@ -87,13 +97,15 @@ impl<E: Ends> Product<'_, E> {
         }
         let (weights, _) = S::as_simd_f32s(self.weights.panel(panel));
         let (weights, _) = weights.as_chunks::<VECTORS>();
-        let (blocks, rest) = weights.as_chunks::<BLOCK>();
+        let length = block_of(self.depth);
+        // With a constant length the loop has no checks of bounds.
+        let (blocks, rest) = if length == BLOCK { weights.as_chunks::<BLOCK>() } else { (&[][..], weights) };
         for (block, weights) in blocks.iter().enumerate() {
-            // With a constant length the loop has no checks of bounds.
             add_block(simd, &mut totals, weights, self.elements(row, block * BLOCK, BLOCK));
         }
-        if !rest.is_empty() {
-            add_block(simd, &mut totals, rest, self.elements(row, blocks.len() * BLOCK, rest.len()));
+        let first = blocks.len() * BLOCK;
+        for (block, weights) in rest.chunks(length).enumerate() {
+            add_block(simd, &mut totals, weights, self.elements(row, first + block * length, weights.len()));
         }
         // No loop, which would keep the totals in memory.
         if R >= 2 {

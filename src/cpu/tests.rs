@@ -112,40 +112,6 @@ fn error(engine: &CpuEngine, weights: &LstmWeights, input: ArrayView3<'_, f32>) 
     errors.max_by(f64::total_cmp).unwrap()
 }
 
-/// One step from a zero state, with gates in f32, summed in blocks of 32 in the plainest way; the cell is float64.
-fn blocked(weights: &LstmWeights, x: &[f32], hidden: usize) -> Vec<f64> {
-    let layer = weights.layer(0, 0);
-    let (b_ih, b_hh) = layer.bias.as_ref().unwrap();
-    let gate = |row: usize| {
-        let w = layer.w_ih.row(row);
-        let products: Vec<f32> = w.iter().zip(x).map(|(w, x)| w * x).collect();
-        let start = b_ih[row] + b_hh[row];
-        f64::from(products.chunks(32).fold(start, |total, block| total + block.iter().sum::<f32>()))
-    };
-    let sigma = |z: f64| 1.0 / (1.0 + (-z).exp());
-    (0..hidden)
-        .map(|unit| {
-            let c = sigma(gate(unit)) * gate(2 * hidden + unit).tanh();
-            sigma(gate(3 * hidden + unit)) * c.tanh()
-        })
-        .collect()
-}
-
-#[test]
-fn a_wide_input_errs_as_a_blocked_sum_does() {
-    for hidden in [64, 256] {
-        let weights = LstmWeights::uniform(&LstmConfig::new(20_000, hidden), 1).unwrap();
-        let mut random = ChaCha8Rng::seed_from_u64(2);
-        let x = Array3::from_shape_simple_fn((1, 1, 20_000), || random.random_range(-1.0..1.0f32));
-        let (truth, _, _) = reference::forward(&weights, x.mapv(f64::from).view(), None, None).unwrap();
-        let blocked = blocked(&weights, x.as_slice().unwrap(), hidden);
-        let errors = blocked.iter().zip(&truth).map(|(y, truth)| (y - truth).abs());
-        let bound = 2.0 * errors.max_by(f64::total_cmp).unwrap();
-        let error = error(&CpuEngine::new(&weights).unwrap(), &weights, x.view());
-        assert!(error < bound, "H = {hidden}: {error:.1e} ≥ {bound:.1e}");
-    }
-}
-
 #[test]
 fn no_number_of_threads_changes_a_bit() {
     for config in

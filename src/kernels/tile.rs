@@ -11,8 +11,7 @@ fn block_of(reduction: usize) -> usize {
     let times = match reduction {
         0..=256 => 1,
         257..=1024 => 2,
-        1025..=4096 => 4,
-        _ => 8,
+        _ => 4,
     };
     times * SUM_BLOCK
 }
