@@ -2,7 +2,7 @@
 //!
 //! The sequences of a batch are dealt into shares, and one thread computes a share in one direction. Within a layer
 //! threads do not wait for each other, so a thread that the system suspends does not stall the others. One sequence in
-//! one direction is one share: there a second thread computes products with W_ih ahead (`ahead.rs`).
+//! one direction is one share: there a second thread, if it is free, computes products with W_ih ahead (`ahead.rs`).
 //!
 //! Every sum is the same operations in the same order, blocks of 32 products (`product.rs`): a gate is the bias, then the
 //! blocks of x in ascending order, then those of h. The order does not depend on the number of rows or threads, on the
@@ -14,6 +14,7 @@ mod ends;
 mod meeting;
 mod panels;
 mod product;
+mod projector;
 mod shared;
 #[cfg(test)]
 mod subnormal_tests;
@@ -23,10 +24,13 @@ mod team;
 mod tests;
 mod walk;
 
+use std::sync::Arc;
+
 use ndarray::Array3;
 use pulp::Arch;
 
-use self::panels::{Parameters, lanes, parameters_len};
+use self::ahead::{Ahead, BLOCK_ROWS_AHEAD, Projection};
+use self::panels::{Parameters, VECTORS, lanes, parameters_len};
 use self::shared::Shared;
 use self::team::Team;
 use self::walk::{Work, walk};
@@ -46,7 +50,7 @@ pub(crate) struct CpuEngine {
     /// f32 in a vector.
     lanes: usize,
     /// Index layer · D + direction.
-    layers: Vec<Parameters>,
+    layers: Arc<[Parameters]>,
     /// Threads that a call may take, the caller's among them.
     threads: usize,
 }
@@ -89,8 +93,18 @@ impl CpuEngine {
         let sequences = call.sequences().longest_first();
         // Dealt by falling length: every share has long and short ones.
         let deal = |share| Packing::new(sequences.iter().copied().skip(share).step_by(shares).collect());
-        let work = Work::new(self, call, (0..shares).map(deal).collect(), threads, lens);
-        Team::run(work.members(threads), |member| walk(&work, member));
+        let shares: Vec<_> = (0..shares).map(deal).collect();
+        let walkers = shares.len() * config.num_directions();
+        let is_helped = walkers == 1 && threads > 1 && steps > BLOCK_ROWS_AHEAD;
+        let ahead = is_helped.then(|| Arc::new(Ahead::new()));
+        let work = Work::new(self, call, shares, ahead.clone(), lens);
+        match ahead {
+            Some(ahead) => {
+                let projection = self.projection();
+                Team::run_with_help(move || ahead.help(&projection), |member| walk(&work, member));
+            }
+            None => Team::run(threads.min(walkers), |member| walk(&work, member)),
+        }
         let [output, h, c] = work.finish();
         let array = |shape: [usize; 3], numbers: Shared| {
             Array3::from_shape_vec(shape, numbers.into_vec()).expect("as many numbers as the shape has")
@@ -98,8 +112,14 @@ impl CpuEngine {
         Ok((array(output_shape, output), array(h_shape, h), array(c_shape, c)))
     }
 
-    fn parameters(&self, layer: usize, direction: usize) -> &Parameters {
-        &self.layers[layer * self.config.num_directions() + direction]
+    fn projection(&self) -> Projection {
+        let gates_len = VECTORS * self.config.hidden_size().next_multiple_of(self.lanes);
+        Projection { arch: self.arch, parameters: Arc::clone(&self.layers), gates_len }
+    }
+
+    /// The index of a layer and direction.
+    fn slot(&self, layer: usize, direction: usize) -> usize {
+        layer * self.config.num_directions() + direction
     }
 
     /// The most f32 that a call allocates.
@@ -109,12 +129,13 @@ impl CpuEngine {
         let directions = config.num_directions();
         let shares = self.threads.max(directions);
         let width = config.input_size().max(directions * config.output_size());
-        // Each share's block of gates has `BLOCK_ROWS` rows, or one step of its sequences. Blocks that are computed
-        // ahead are 5, of `JOB_ROWS` each.
-        let gates = (directions * batch).saturating_add(walk::BLOCK_ROWS * shares).saturating_mul(4 * units);
+        // Each share's block of gates has `BLOCK_ROWS` rows, or one step of its sequences. Ahead of
+        // the walker there are fewer.
+        let gates =
+            (directions * batch).saturating_add(projector::BLOCK_ROWS * shares).saturating_mul(4 * units);
         // h and its copy, c, and h before the projection.
         let states = (directions * batch).saturating_mul(4 * units);
-        let block = gates.saturating_add(walk::ROWS_AT_ONCE * width * shares);
+        let block = gates.saturating_add(projector::ROWS_AT_ONCE * width * shares);
         // Index and length of a sequence, sorted and packed: words of two f32.
         let sequences = batch.saturating_mul(16);
         [output.saturating_mul(2), h, c, block, states, sequences].into_iter().fold(0, usize::saturating_add)

@@ -1,8 +1,10 @@
 //! Threads that walk time together.
 //!
-//! The calling thread works, too, and then parks until the other threads finish. It runs no other job while it waits:
-//! the caller may hold a lock, or a borrow of a thread-local variable, that the job takes, too.
+//! The calling thread works, too, and then parks until the other threads finish, or returns at once where the other is
+//! a helper. It runs no other job while it waits: the caller may hold a lock, or a borrow of a thread-local variable,
+//! that the job takes, too.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
@@ -71,6 +73,18 @@ impl Team {
             Some(Some(sleepers)) => team.run_on_sleepers(wanted, &sleepers.pool, work),
             _ => team.run_on_new_threads(wanted, work),
         }
+    }
+
+    /// Runs `work` on the calling thread, and `help` on one that sleeps, if there is one that no other call uses: a
+    /// thread of its own would cost more than it gains. Does not wait for `help`, which may even start after the end.
+    pub(super) fn run_with_help(help: impl FnOnce() + Send + 'static, work: impl FnOnce(&Member<'_>)) {
+        let sleepers = Sleepers::free(2);
+        if let Some(Some(sleepers)) = sleepers.as_deref() {
+            // A panic of a job that nobody waits for would abort the process. The work does not depend on help.
+            sleepers.pool.spawn(|| drop(catch_unwind(AssertUnwindSafe(help))));
+        }
+        let team = Self { size: AtomicUsize::new(1), meeting: Meeting::new() };
+        work(&Member::new(&team, 0));
     }
 
     fn run_on_sleepers(&self, wanted: usize, pool: &ThreadPool, work: impl Fn(&Member<'_>) + Sync) {

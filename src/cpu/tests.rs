@@ -1,5 +1,7 @@
 //! Tests of private parts: activations over all of f32, other vectors and threads, wrong panels.
 
+use std::sync::Arc;
+
 use ndarray::{Array3, ArrayView3};
 use pulp::{Arch, Simd, WithSimd};
 use rand::{RngExt, SeedableRng};
@@ -167,6 +169,27 @@ fn no_number_of_threads_changes_a_bit() {
     }
 }
 
+/// However fast the helper is: the call is repeated.
+#[test]
+fn help_changes_no_bit() {
+    for config in [
+        LstmConfig::new(33, 100),
+        LstmConfig::new(20, 70).with_num_layers(3),
+        LstmConfig::new(20, 100).with_num_layers(2).with_proj_size(40),
+    ] {
+        let weights = LstmWeights::uniform(&config, 3).unwrap();
+        let mut engine = CpuEngine::new(&weights).unwrap();
+        let input = input(101, 1, config.input_size());
+        engine.threads = 1;
+        let expected = forward(&engine, input.view(), None, None);
+        engine.threads = 2;
+        assert_eq!(engine.useful_threads(101, 1), 2, "too small to tell");
+        for _ in 0..50 {
+            assert_eq!(forward(&engine, input.view(), None, None), expected, "{config:?}");
+        }
+    }
+}
+
 #[test]
 fn every_width_of_vectors_is_right() {
     let config = LstmConfig::new(19, 37).with_num_layers(2).with_bidirectional(true).with_proj_size(11);
@@ -198,7 +221,9 @@ fn exchanged_gates_are_seen() {
                 w_hh.swap([a * 37 + unit, m], [b * 37 + unit, m]);
             }
         }
-        engine.layers[0].w_hh = Panels::of_gates(w_hh.view(), engine.lanes);
+        let lanes = engine.lanes;
+        let layers = Arc::get_mut(&mut engine.layers).unwrap();
+        layers[0].w_hh = Panels::of_gates(w_hh.view(), lanes);
         let error = error(&engine, &weights, input.view());
         assert!(error > TIMES_WRONG * FLOOR, "gates {a} and {b} exchanged pass for right: {error}");
     }

@@ -1,36 +1,25 @@
 //! The loops over layers and time that each thread runs.
 
-use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{ArrayView3, s};
 
 use super::CpuEngine;
-use super::ahead::{Ahead, JOB_ROWS};
-use super::ends::{Cells, Gates, Outputs};
+use super::ahead::{Ahead, BLOCK_ROWS_AHEAD};
+use super::ends::{Cells, Outputs};
 use super::panels::VECTORS;
 use super::product::Product;
+use super::projector::{BLOCK_ROWS, Projector};
 use super::shared::Shared;
 use super::team::Member;
 use crate::batch::Packing;
 use crate::call::{Call, StateViews};
 use crate::subnormal::{flush, flush_all};
 
-/// Rows of the input that are multiplied at once: enough to pay for reading the weights from memory, and few enough
-/// that the rows stay in the L2 cache.
-pub(super) const ROWS_AT_ONCE: usize = 48;
-
-/// Rows of a block of time, if the batch has fewer: its gates stay in the L2 cache.
-pub(super) const BLOCK_ROWS: usize = 96;
-
-/// Time steps of a block.
-fn block_steps(rows: usize, packing: &Packing) -> usize {
-    (rows / packing.batch()).clamp(1, packing.steps())
-}
-
 /// A call's work, as all of its threads share it.
 pub(super) struct Work<'a> {
-    engine: &'a CpuEngine,
+    pub(super) engine: &'a CpuEngine,
     input: ArrayView3<'a, f32>,
     /// h and c before the first step.
     state: Option<StateViews<'a, f32>>,
@@ -38,10 +27,10 @@ pub(super) struct Work<'a> {
     shares: Vec<Packing>,
     /// In one direction, how many of the shares threads have taken.
     taken: AtomicUsize,
-    /// Where one share has several threads: what the others do.
-    ahead: Option<Ahead>,
+    /// Where a second thread may help the only walker.
+    pub(super) ahead: Option<Arc<Ahead>>,
     /// Time steps times sequences of a block.
-    block_rows: usize,
+    pub(super) block_rows: usize,
     /// (T, B, D·O): what a layer reads and writes. One direction reads a block of time before it
     /// writes it, so that one is enough; two directions need two, which take turns.
     sequences: Vec<Shared>,
@@ -57,30 +46,17 @@ impl<'a> Work<'a> {
         engine: &'a CpuEngine,
         call: &'a Call<'_, f32>,
         shares: Vec<Packing>,
-        threads: usize,
+        ahead: Option<Arc<Ahead>>,
         lens: [usize; 3],
     ) -> Self {
         let config = &engine.config;
-        let ahead = match &shares[..] {
-            [share] if threads > 1 && !config.bidirectional() => {
-                let blocks = share.steps().div_ceil(block_steps(JOB_ROWS, share));
-                (blocks > 1).then(|| Ahead::new(config.num_layers(), blocks))
-            }
-            _ => None,
-        };
-        let block_rows = if ahead.is_some() { JOB_ROWS } else { BLOCK_ROWS };
+        let block_rows = if ahead.is_some() { BLOCK_ROWS_AHEAD } else { BLOCK_ROWS };
         let turns = if config.bidirectional() && config.num_layers() > 1 { 2 } else { 1 };
         let sequences = (0..turns).map(|_| Shared::zeros(lens[0])).collect();
         let (h_n, c_n) = (Shared::zeros(lens[1]), Shared::zeros(lens[2]));
         let (input, state) = (call.input(), call.state());
         let taken = AtomicUsize::new(0);
         Self { engine, input, state, shares, taken, ahead, block_rows, sequences, h_n, c_n }
-    }
-
-    /// Of so many threads, how many have work.
-    pub(super) fn members(&self, threads: usize) -> usize {
-        let walkers = self.shares.len() * self.engine.config.num_directions();
-        threads.min(if self.ahead.is_some() { 2 } else { walkers })
     }
 
     /// The output, h_n and c_n.
@@ -98,17 +74,33 @@ impl<'a> Work<'a> {
         &self.sequences[(self.engine.config.num_layers() - 1 - layer) % self.sequences.len()]
     }
 
+    /// The input of `layer` in some rows, each a time and a sequence.
+    pub(super) fn read_rows(
+        &self,
+        layer: usize,
+        rows: impl Iterator<Item = (usize, usize)>,
+        to: &mut Vec<f32>,
+    ) {
+        to.clear();
+        for (t, b) in rows {
+            self.read_row(layer, t, b, to);
+        }
+        if layer == 0 {
+            flush_all(to);
+        }
+    }
+
     /// Appends the input of `layer` at time `t` in sequence `b`.
     fn read_row(&self, layer: usize, t: usize, b: usize, to: &mut Vec<f32>) {
         if layer > 0 {
             let width = self.engine.config.layer_input_size(layer);
             return self.sequence_of(layer - 1).read((t * self.batch() + b) * width, width, to);
         }
-        let row = self.input.slice(s![t, b, ..]);
-        match row.as_slice() {
-            Some(row) => to.extend_from_slice(row),
-            None => to.extend(row),
+        if let Some(all) = self.input.as_slice() {
+            let width = self.input.dim().2;
+            return to.extend_from_slice(&all[(t * self.batch() + b) * width..][..width]);
         }
+        to.extend(self.input.slice(s![t, b, ..]));
     }
 }
 
@@ -134,93 +126,18 @@ pub(super) fn walk(work: &Work<'_>, member: &Member<'_>) {
 /// start late.
 fn walk_shares(work: &Work<'_>) {
     while let Some(share) = work.shares.get(work.taken.fetch_add(1, Ordering::Relaxed)) {
+        let _end = work.ahead.as_deref().map(End);
         let mut walker = Walker::new(work, share, 0);
-        let _end = work.ahead.as_ref().map(End);
         (0..work.engine.config.num_layers()).for_each(|layer| walker.walk_layer(layer));
-    }
-    if let Some(ahead) = &work.ahead {
-        let mut projector = Projector::new(work, &work.shares[0], 0);
-        ahead.help(|layer, block, gates| {
-            let times = projector.times_of_block(block);
-            projector.project(layer, times, gates);
-        });
     }
 }
 
-/// Ends the other threads' part when the walker is dropped, also by a panic.
+/// Ends the helper's part when the walker is dropped, also by a panic.
 struct End<'a>(&'a Ahead);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
         self.0.end();
-    }
-}
-
-/// Computes the input's part of the gates of a share in one direction.
-struct Projector<'w, 'c> {
-    work: &'w Work<'c>,
-    packing: &'w Packing,
-    direction: usize,
-    /// f32 in a row of gates.
-    gates_len: usize,
-    /// The rows of x that a product reads.
-    rows: Vec<f32>,
-}
-
-impl<'w, 'c> Projector<'w, 'c> {
-    fn new(work: &'w Work<'c>, packing: &'w Packing, direction: usize) -> Self {
-        let engine = work.engine;
-        let gates_len = VECTORS * engine.config.hidden_size().next_multiple_of(engine.lanes);
-        let widest =
-            (0..engine.config.num_layers().min(2)).map(|layer| engine.config.layer_input_size(layer)).max();
-        let rows = ROWS_AT_ONCE.min(block_steps(work.block_rows, packing) * packing.batch());
-        let rows = Vec::with_capacity(rows * widest.unwrap_or(0));
-        Self { work, packing, direction, gates_len, rows }
-    }
-
-    /// Time steps of a block.
-    fn block_steps(&self) -> usize {
-        block_steps(self.work.block_rows, self.packing)
-    }
-
-    fn times_of_block(&self, block: usize) -> Range<usize> {
-        let start = block * self.block_steps();
-        self.times(start..self.packing.steps().min(start + self.block_steps()))
-    }
-
-    /// The times of some steps: the reverse direction goes from the last time to the first.
-    fn times(&self, steps: Range<usize>) -> Range<usize> {
-        let all = self.packing.steps();
-        if self.direction == 0 { steps } else { all - steps.end..all - steps.start }
-    }
-
-    /// gates = bias + W_ih·x for the running rows of some times, in the order of time.
-    fn project(&mut self, layer: usize, times: Range<usize>, gates: &mut Vec<f32>) {
-        let engine = self.work.engine;
-        let parameters = engine.parameters(layer, self.direction);
-        let depth = engine.config.layer_input_size(layer);
-        gates.resize(self.block_steps() * self.packing.batch() * self.gates_len, 0.0);
-        let mut gates = &mut gates[..];
-        let mut rows = self.packing.each_row(&times).peekable();
-        while rows.peek().is_some() {
-            self.rows.clear();
-            for (t, b) in rows.by_ref().take(ROWS_AT_ONCE) {
-                self.work.read_row(layer, t, b, &mut self.rows);
-            }
-            if layer == 0 {
-                flush_all(&mut self.rows);
-            }
-            let (these, others) = gates.split_at_mut(self.rows.len() / depth * self.gates_len);
-            gates = others;
-            let ends = Gates { bias: &parameters.bias, gates: these, row_len: self.gates_len };
-            engine.arch.dispatch(Product {
-                weights: &parameters.w_ih,
-                rows: &self.rows,
-                depth,
-                backwards: false,
-                ends,
-            });
-        }
     }
 }
 
@@ -249,7 +166,7 @@ impl<'w, 'c> Walker<'w, 'c> {
         let (engine, batch) = (work.engine, packing.batch());
         let (hidden, projection) = (engine.config.hidden_size(), engine.config.proj_size());
         let projector = Projector::new(work, packing, direction);
-        let gates_len = projector.gates_len;
+        let gates_len = projector.gates_len();
         Self {
             work,
             packing,
@@ -266,18 +183,12 @@ impl<'w, 'c> Walker<'w, 'c> {
 
     fn walk_layer(&mut self, layer: usize) {
         self.start(layer);
-        for block in 0..self.packing.steps().div_ceil(self.projector.block_steps()) {
+        for block in 0..self.projector.blocks() {
+            self.projector.project(layer, block, &mut self.gates);
             let times = self.projector.times_of_block(block);
-            let ahead = self.work.ahead.as_ref();
-            if !ahead.is_some_and(|ahead| ahead.take(layer, block, &mut self.gates)) {
-                self.projector.project(layer, times.clone(), &mut self.gates);
-            }
             for step in 0..times.len() {
                 let t = if self.direction == 0 { times.start + step } else { times.end - 1 - step };
                 self.time_step(layer, t, self.packing.rows(&(times.start..t)));
-            }
-            if let Some(ahead) = ahead {
-                ahead.walked(layer, block);
             }
         }
         self.finish(layer);
@@ -287,7 +198,7 @@ impl<'w, 'c> Walker<'w, 'c> {
     fn time_step(&mut self, layer: usize, t: usize, first_row: usize) {
         let (work, engine) = (self.work, self.work.engine);
         let config = &engine.config;
-        let parameters = engine.parameters(layer, self.direction);
+        let parameters = &engine.layers[engine.slot(layer, self.direction)];
         let (running, depth) = (self.packing.running(t), config.output_size());
         // Every row of h is written anew, or those that stopped keep theirs.
         if running == self.packing.batch() {
@@ -296,6 +207,7 @@ impl<'w, 'c> Walker<'w, 'c> {
             self.h_before[..running * depth].copy_from_slice(&self.h[..running * depth]);
         }
         let rows = &self.h_before[..running * depth];
+        // With more rows the weights' way from memory is hidden.
         let backwards = running == 1 && t % 2 == 1;
 
         let stride = config.num_directions() * depth;
@@ -343,6 +255,6 @@ impl<'w, 'c> Walker<'w, 'c> {
 
     /// The index of this layer and direction in the state.
     fn slot(&self, layer: usize) -> usize {
-        layer * self.work.engine.config.num_directions() + self.direction
+        self.work.engine.slot(layer, self.direction)
     }
 }
