@@ -172,8 +172,9 @@ fn a_call_on_the_cpu_allocates_no_more_often_for_more_steps() {
     }
 }
 
-/// Two calls may differ by so many allocations, depending on when their threads start.
-const A_FEW: usize = 8;
+/// Two calls may differ by so many allocations, depending on when their threads start, and on whether the longer one is
+/// long enough for a helper, which exchanges four pairs of buffers with its call.
+const A_FEW: usize = 16;
 
 fn main() {
     let allocated = measure(|| drop(std::hint::black_box(vec![0_u8; 1_000])));

@@ -46,6 +46,7 @@ pub(super) struct Job {
     pub(super) rows: Vec<f32>,
     /// What the helper computes.
     pub(super) gates: Vec<f32>,
+    pub(super) is_done: bool,
 }
 
 enum State {
@@ -85,7 +86,8 @@ impl Ahead {
         self.offered.store(number + 1, Ordering::Release);
     }
 
-    /// The walker's: a block with its gates, unless it must compute them itself.
+    /// The walker's: the job of a block, if it is done or has not begun. Unless it is done, the walker must compute the
+    /// gates itself.
     pub(super) fn take(&self, number: usize) -> Option<Job> {
         let take = || {
             let mut slot = lock(&self.slots[number % SLOTS]);
@@ -106,7 +108,10 @@ impl Ahead {
             }
             state = take();
         }
-        if let State::Done(job) = state { Some(job) } else { None }
+        match state {
+            State::Offered(job) | State::Done(job) => Some(job),
+            State::Free | State::Begun => None,
+        }
     }
 
     /// The walker's: it needs no more gates.
@@ -130,6 +135,7 @@ impl Ahead {
                 let mut slot = lock(&self.slots[number % SLOTS]);
                 // Else the walker is past this block, and has offered a later one.
                 if slot.number == number && matches!(slot.state, State::Begun) {
+                    job.is_done = true;
                     slot.state = State::Done(job);
                 }
             }
@@ -162,7 +168,7 @@ mod tests {
 
     /// One row of two ones.
     fn job() -> Job {
-        Job { slot: 0, depth: 2, rows: vec![1.0; 2], gates: Vec::new() }
+        Job { slot: 0, depth: 2, rows: vec![1.0; 2], gates: Vec::new(), is_done: false }
     }
 
     fn projection() -> Projection {
@@ -180,10 +186,10 @@ mod tests {
         while ahead.done.load(super::Ordering::Acquire) < 2 {
             std::thread::yield_now();
         }
-        let gates = ahead.take(1).expect("the helper is through with it").gates;
+        let Job { gates, is_done, .. } = ahead.take(1).expect("the helper is through with it");
         ahead.end();
         helper.join().unwrap();
-        assert_eq!(gates.len(), projection().gates_len);
+        assert!(is_done && gates.len() == projection().gates_len);
         assert_eq!(gates[0], 2.0, "two biases of 1/2, and 1/2 for each x");
     }
 
@@ -191,7 +197,8 @@ mod tests {
     fn the_walker_waits_for_no_helper_that_did_not_begin() {
         let ahead = Ahead::new();
         ahead.offer(1, job());
-        assert!(ahead.take(0).is_none() && ahead.take(1).is_none());
+        assert!(ahead.take(0).is_none(), "never offered");
+        assert!(ahead.take(1).is_some_and(|job| !job.is_done));
         assert!(ahead.begin(1).is_none(), "the walker has taken it");
     }
 

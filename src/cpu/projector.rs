@@ -79,14 +79,14 @@ impl<'w, 'c> Projector<'w, 'c> {
     pub(super) fn project(&mut self, layer: usize, block: usize, gates: &mut Vec<f32>) {
         let number = layer * self.blocks() + block;
         if let Some(ahead) = &self.work.ahead {
-            let theirs = ahead.take(number);
-            let is_theirs = theirs.is_some();
-            if let Some(mut job) = theirs {
+            let mut job = ahead.take(number).unwrap_or_default();
+            let is_done = job.is_done;
+            if is_done {
                 std::mem::swap(gates, &mut job.gates);
-                self.spare = job;
             }
+            self.spare = job;
             self.offer(ahead, number);
-            if is_theirs {
+            if is_done {
                 return;
             }
         }
@@ -112,9 +112,12 @@ impl<'w, 'c> Projector<'w, 'c> {
         for next in self.next.max(number + 1)..end {
             let (layer, mut job) = (next / blocks, std::mem::take(&mut self.spare));
             let times = self.times_of_block(next % blocks);
+            job.depth = config.layer_input_size(layer);
+            job.rows.clear();
+            job.rows.reserve(self.packing.rows(&times) * job.depth);
             self.work.read_rows(layer, self.packing.each_row(&times), &mut job.rows);
             job.slot = self.work.engine.slot(layer, self.direction);
-            job.depth = config.layer_input_size(layer);
+            job.is_done = false;
             ahead.offer(next, job);
         }
         self.next = self.next.max(end);

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use ndarray::{Array3, ArrayView3};
 use pulp::{Arch, Simd, WithSimd};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 use super::CpuEngine;
 use super::activation::{sigmoid, tanh};
