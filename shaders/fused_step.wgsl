@@ -27,8 +27,9 @@ const FROM_STATE = 1u;      // x is what the layer below left in h, one dispatch
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn fused_step(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     if (has_rows(group)) {
-        let place = place_in_step(group, local);
-        finish_tile(place, sum_tile(place, local), local);
+        let place = place_in_step(group);
+        let me = invocation_of(group.x, local);
+        finish_tile(place, me, sum_tile(place, me));
     }
 }
 
@@ -45,8 +46,8 @@ fn product_of(place: Place, k: u32) -> Product {
     return Product(time_step.slots[slot].w_hh, time_step.slots[slot].state * REDUCTION, REDUCTION, FROM_STATE);
 }
 
-fn start_row(place: Place, r: u32) -> vec4f {
-    return bias[time_step.slots[place.slot].bias + min(place.column, COLUMNS - 1u)];
+fn start_row(place: Place, me: Invocation, r: u32) -> vec4f {
+    return bias[time_step.slots[place.slot].bias + min(me.column, COLUMNS - 1u)];
 }
 
 fn operand_at(product: Product, i: u32) -> vec4f {
@@ -56,9 +57,9 @@ fn operand_at(product: Product, i: u32) -> vec4f {
     return h[i];
 }
 
-fn store_h(place: Place, row: u32, h_t: f32) {
-    h_next[state_row(place, row) * STRIDE + place.column] = h_t;
+fn store_h(place: Place, me: Invocation, row: u32, h_t: f32) {
+    h_next[state_row(place, row) * STRIDE + me.column] = h_t;
     if (!PROJECTED && has_output(place)) {
-        output[output_row(place, row) * STRIDE + place.column] = h_t;
+        output[output_row(place, row) * STRIDE + me.column] = h_t;
     }
 }

@@ -17,8 +17,9 @@ override REDUCTION: u32;   // M, the length of a row before it is projected, in 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn hidden_projection(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     if (has_rows(group)) {
-        let place = place_in_step(group, local);
-        finish_tile(place, sum_tile(place, local), local);
+        let place = place_in_step(group);
+        let me = invocation_of(group.x, local);
+        finish_tile(place, me, sum_tile(place, me));
     }
 }
 
@@ -29,7 +30,7 @@ fn product_of(place: Place, k: u32) -> Product {
     return Product(slot.w_hr, slot.state * REDUCTION, REDUCTION, 0u);
 }
 
-fn start_row(place: Place, r: u32) -> vec4f {
+fn start_row(place: Place, me: Invocation, r: u32) -> vec4f {
     return vec4f();
 }
 
@@ -37,19 +38,19 @@ fn operand_at(product: Product, i: u32) -> vec4f {
     return unprojected[i];
 }
 
-fn finish_row(place: Place, r: u32, projected: vec4f) {
+fn finish_row(place: Place, me: Invocation, r: u32, projected: vec4f) {
     // Flushed below 2^-126, as in common/cell.wgsl.
     let h_t = select(projected, vec4f(), (bitcast<vec4u>(projected) & vec4u(0x7f800000u)) == vec4u());
     let row = place.row + r;
-    if (row < place.rows && place.column < COLUMNS) {
-        h_next[state_row(place, row) * COLUMNS + place.column] = h_t;
+    if (row < place.rows && me.column < COLUMNS) {
+        h_next[state_row(place, row) * COLUMNS + me.column] = h_t;
         if (has_output(place)) {
-            output[output_row(place, row) * COLUMNS + place.column] = h_t;
+            output[output_row(place, row) * COLUMNS + me.column] = h_t;
         }
     }
 }
 
-fn finish_rows(place: Place, r: u32, projected: mat2x4f) {
-    finish_row(place, r, projected[0]);
-    finish_row(place, r + 1u, projected[1]);
+fn finish_rows(place: Place, me: Invocation, r: u32, projected: mat2x4f) {
+    finish_row(place, me, r, projected[0]);
+    finish_row(place, me, r + 1u, projected[1]);
 }

@@ -23,8 +23,9 @@ struct Block {
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn input_projection(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     let direction = block.direction + group.z;
-    let place = place_of(direction, group.x, block.first_row + group.y * ROWS, block.rows, local);
-    finish_tile(place, sum_tile(place, local), local);
+    let place = Place(direction, block.first_row + group.y * ROWS, block.rows);
+    let me = invocation_of(group.x, local);
+    finish_tile(place, me, sum_tile(place, me));
 }
 
 const PRODUCTS = 1u;
@@ -33,22 +34,22 @@ fn product_of(place: Place, k: u32) -> Product {
     return Product(place.slot * REDUCTION * 4u * COLUMNS, 0u, REDUCTION, 0u);
 }
 
-fn start_row(place: Place, r: u32) -> vec4f {
-    return bias[place.slot * COLUMNS + min(place.column, COLUMNS - 1u)];
+fn start_row(place: Place, me: Invocation, r: u32) -> vec4f {
+    return bias[place.slot * COLUMNS + min(me.column, COLUMNS - 1u)];
 }
 
 fn operand_at(product: Product, i: u32) -> vec4f {
     return x[i];
 }
 
-fn finish_row(place: Place, r: u32, gates: vec4f) {
+fn finish_row(place: Place, me: Invocation, r: u32, gates: vec4f) {
     let row = place.row + r;
-    if (row < place.rows && place.column < COLUMNS) {
-        gates_x[(place.slot * block.gates_rows + row) * COLUMNS + place.column] = gates;
+    if (row < place.rows && me.column < COLUMNS) {
+        gates_x[(place.slot * block.gates_rows + row) * COLUMNS + me.column] = gates;
     }
 }
 
-fn finish_rows(place: Place, r: u32, gates: mat2x4f) {
-    finish_row(place, r, gates[0]);
-    finish_row(place, r + 1u, gates[1]);
+fn finish_rows(place: Place, me: Invocation, r: u32, gates: mat2x4f) {
+    finish_row(place, me, r, gates[0]);
+    finish_row(place, me, r + 1u, gates[1]);
 }

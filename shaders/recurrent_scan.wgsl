@@ -27,6 +27,7 @@ fn recurrent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
     let direction = scan.direction + group.z;
     let first = group.y * ROWS;
     let rows = min(ROWS, scan.batch - first);
+    let me = invocation_of(0u, local);
     let width = 4u * REDUCTION;
     let h_row = (direction * scan.batch + first) * width;
     for (var i = local; i < rows * width; i += WORKGROUP_SIZE) {   // the padding is copied too: it is zero
@@ -36,11 +37,11 @@ fn recurrent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
         now = k;
         let running = scan.steps[k][direction].running;
         if (first < running) {
-            let place = place_of(direction, 0u, first, running, local);
+            let place = Place(direction, first, running);
             workgroupBarrier();   // h_tile is complete
-            let tile = sum_tile(place, local);
+            let tile = sum_tile(place, me);
             workgroupBarrier();   // all have read it
-            finish_tile(place, tile, local);
+            finish_tile(place, me, tile);
         }
     }
     workgroupBarrier();
@@ -56,9 +57,9 @@ fn product_of(place: Place, k: u32) -> Product {
     return Product(place.slot * REDUCTION * 4u * COLUMNS, 0u - place.row * REDUCTION, REDUCTION, 0u);
 }
 
-fn start_row(place: Place, r: u32) -> vec4f {
+fn start_row(place: Place, me: Invocation, r: u32) -> vec4f {
     let row = scan.steps[now][place.slot].gates_row + min(place.row + r, place.rows - 1u);
-    return gates_x[row * COLUMNS + min(place.column, COLUMNS - 1u)];
+    return gates_x[row * COLUMNS + min(me.column, COLUMNS - 1u)];
 }
 
 fn operand_at(product: Product, i: u32) -> vec4f {
@@ -69,8 +70,8 @@ fn state_row(place: Place, row: u32) -> u32 {
     return place.slot * scan.batch + row;
 }
 
-fn store_h(place: Place, row: u32, h_t: f32) {
+fn store_h(place: Place, me: Invocation, row: u32, h_t: f32) {
     let width = 4u * REDUCTION;
-    h_tile[(row - place.row) * width + place.column] = h_t;
-    output[(scan.steps[now][place.slot].output_row + row * DIRECTIONS) * width + place.column] = h_t;
+    h_tile[(row - place.row) * width + me.column] = h_t;
+    output[(scan.steps[now][place.slot].output_row + row * DIRECTIONS) * width + me.column] = h_t;
 }

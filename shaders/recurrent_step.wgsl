@@ -22,8 +22,9 @@ override PROJECTED: bool;  // hidden_projection comes next: h_next holds o ∘ t
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn recurrent_step(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
     if (has_rows(group)) {
-        let place = place_in_step(group, local);
-        finish_tile(place, sum_tile(place, local), local);
+        let place = place_in_step(group);
+        let me = invocation_of(group.x, local);
+        finish_tile(place, me, sum_tile(place, me));
     }
 }
 
@@ -34,18 +35,18 @@ fn product_of(place: Place, k: u32) -> Product {
     return Product(slot.w_hh, slot.state * REDUCTION, REDUCTION, 0u);
 }
 
-fn start_row(place: Place, r: u32) -> vec4f {
+fn start_row(place: Place, me: Invocation, r: u32) -> vec4f {
     let row = time_step.slots[place.slot].gates_row + min(place.row + r, place.rows - 1u);
-    return gates_x[row * COLUMNS + min(place.column, COLUMNS - 1u)];
+    return gates_x[row * COLUMNS + min(me.column, COLUMNS - 1u)];
 }
 
 fn operand_at(product: Product, i: u32) -> vec4f {
     return h[i];
 }
 
-fn store_h(place: Place, row: u32, h_t: f32) {
-    h_next[state_row(place, row) * STRIDE + place.column] = h_t;
+fn store_h(place: Place, me: Invocation, row: u32, h_t: f32) {
+    h_next[state_row(place, row) * STRIDE + me.column] = h_t;
     if (!PROJECTED && has_output(place)) {
-        output[output_row(place, row) * STRIDE + place.column] = h_t;
+        output[output_row(place, row) * STRIDE + me.column] = h_t;
     }
 }

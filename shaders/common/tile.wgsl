@@ -5,12 +5,12 @@
 // The same operands give the same bits, whatever the tile, the workgroup or the twin below. A kernel calls sum_tile(..) and
 // finish_tile(..), and defines
 //
-//   const PRODUCTS                                           how many products a sum has: one or two
-//   fn product_of(place: Place, k: u32) -> Product           product number k
-//   fn operand_at(product: Product, i: u32) -> vec4f         the operand's vec4f number i
-//   fn start_row(place: Place, r: u32) -> vec4f              where the sum of row r starts
-//   fn finish_row(place: Place, r: u32, y: vec4f)            takes the sum of row r
-//   fn finish_rows(place: Place, r: u32, y: mat2x4f)         takes those of rows r and r + 1
+//   const PRODUCTS                                                           how many products a sum has: one or two
+//   fn product_of(place: Place, k: u32) -> Product                           product number k
+//   fn operand_at(product: Product, i: u32) -> vec4f                         the operand's vec4f number i
+//   fn start_row(place: Place, me: Invocation, r: u32) -> vec4f              where the sum of row r starts
+//   fn finish_row(place: Place, me: Invocation, r: u32, y: vec4f)            takes the sum of row r
+//   fn finish_rows(place: Place, me: Invocation, r: u32, y: mat2x4f)         takes those of rows r and r + 1
 //
 // sum_tile(..) and finish_tile(..) have two twins, which differ in what the invocations of a workgroup share:
 //
@@ -32,16 +32,21 @@ struct Tile {
     rows_12: mat4x4f,
 }
 
-// The place of a tile, and of an invocation in it.
+// The place of a tile: the same for a whole workgroup, as barriers demand.
 struct Place {
-    slot: u32,     // layer or direction of the dispatch
-    column: u32,   // n; past N the product is computed all the same, and must not be stored
-    part: u32,     // of the invocations with this column; with OWN_ROWS = 1 its row of the tile is its own
-    row: u32,      // of the tile's first row
-    rows: u32,     // how many there are; the product of those past them must not be stored
+    slot: u32,   // layer or direction of the dispatch
+    row: u32,    // of the tile's first row
+    rows: u32,   // how many there are; the product of those past them must not be stored
 }
 
-// What is multiplied: the same for a whole workgroup, as barriers demand.
+// An invocation in its workgroup.
+struct Invocation {
+    local: u32,    // its index
+    column: u32,   // n; past N the product is computed all the same, and must not be stored
+    part: u32,     // of the invocations with this column; with OWN_ROWS = 1 its row of the tile is its own
+}
+
+// What is multiplied: the same for a whole workgroup.
 struct Product {
     weights: u32,   // where the matrix begins, [4·M, N]: the reduction axis outermost
     operand: u32,   // where row 0 begins, in vec4f; a row is as long as the reduction axis
@@ -51,11 +56,11 @@ struct Product {
 
 // Columns are those of workgroup number `group`. A workgroup of one part says so by constants: compilers do not know that
 // `local` is below its size, and what depends on the part is then the same for the whole workgroup.
-fn place_of(slot: u32, group: u32, row: u32, rows: u32, local: u32) -> Place {
+fn invocation_of(group: u32, local: u32) -> Invocation {
     if (WIDTH == WORKGROUP_SIZE) {
-        return Place(slot, group * WIDTH + local, 0u, row, rows);
+        return Invocation(local, group * WIDTH + local, 0u);
     }
-    return Place(slot, group * WIDTH + local % WIDTH, local / WIDTH, row, rows);
+    return Invocation(local, group * WIDTH + local % WIDTH, local / WIDTH);
 }
 
 // Where row r of the tile begins in the operand. Rows past the last one repeat the last.
@@ -63,9 +68,9 @@ fn operand_row(place: Place, product: Product, r: u32) -> u32 {
     return product.operand + min(place.row + r, place.rows - 1u) * product.length;
 }
 
-// Where the tile's column begins in the weights. Four rows of the reduction axis later it is 4·N further.
-fn weights_column(place: Place, product: Product) -> u32 {
-    return product.weights + min(place.column, COLUMNS - 1u);
+// Where the invocation's column begins in the weights. Four rows of the reduction axis later it is 4·N further.
+fn weights_column(me: Invocation, product: Product) -> u32 {
+    return product.weights + min(me.column, COLUMNS - 1u);
 }
 
 // Four links of four rows' chains: column r of x is the operand's row r.
@@ -73,6 +78,11 @@ fn chain_rows(w: mat4x4f, x: mat4x4f, sum: mat4x4f) -> mat4x4f {
     return mat4x4f(chain(w, x[0], sum[0]), chain(w, x[1], sum[1]), chain(w, x[2], sum[2]), chain(w, x[3], sum[3]));
 }
 
-fn start_rows(place: Place, r: u32) -> mat4x4f {
-    return mat4x4f(start_row(place, r), start_row(place, r + 1u), start_row(place, r + 2u), start_row(place, r + 3u));
+fn start_rows(place: Place, me: Invocation, r: u32) -> mat4x4f {
+    return mat4x4f(
+        start_row(place, me, r),
+        start_row(place, me, r + 1u),
+        start_row(place, me, r + 2u),
+        start_row(place, me, r + 3u),
+    );
 }

@@ -10,41 +10,41 @@ override SHARED: u32;   // ROWS·WORKGROUP_SIZE, or 1 where SPLIT is 1
 
 var<workgroup> shared_sums: array<vec4f, SHARED>;   // [ROWS, SPLIT, WIDTH]
 
-fn sum_tile(place: Place, local: u32) -> Tile {
+fn sum_tile(place: Place, me: Invocation) -> Tile {
     var total_0: mat4x4f;
     var total_4: mat4x4f;
     if (OWN_ROWS == 1u) {
-        total_0[0] = start_row(place, place.part);
+        total_0[0] = start_row(place, me, me.part);
     } else {
-        total_0 = start_rows(place, 0u);
+        total_0 = start_rows(place, me, 0u);
     }
     if (OWN_ROWS > 4u) {
-        total_4 = start_rows(place, 4u);
+        total_4 = start_rows(place, me, 4u);
     }
     if (PRODUCTS == 1u) {
-        return add_product(total_0, total_4, place, product_of(place, 0u), local);
+        return add_product(total_0, total_4, place, me, product_of(place, 0u));
     }
     for (var k = 0u; k < PRODUCTS; k += 1u) {   // a loop, so that the code of a product is there once
-        let total = add_product(total_0, total_4, place, product_of(place, k), local);
+        let total = add_product(total_0, total_4, place, me, product_of(place, k));
         total_0 = total.rows_0;
         total_4 = total.rows_4;
     }
     return Tile(total_0, total_4, mat4x4f(), mat4x4f());
 }
 
-fn add_product(start_0: mat4x4f, start_4: mat4x4f, place: Place, product: Product, local: u32) -> Tile {
+fn add_product(start_0: mat4x4f, start_4: mat4x4f, place: Place, me: Invocation, product: Product) -> Tile {
     var total_0 = start_0;
     var total_4 = start_4;
     let length = block_of(product.length);
     let blocks = (product.length + length - 1u) / length;
     let end = select(blocks, not_constant(blocks, place), blocks > SPLIT);
     for (var block = 0u; block < end; block += SPLIT) {
-        let sums = block_sums(place, product, length * (block + place.part), length);
+        let sums = block_sums(place, me, product, length * (block + me.part), length);
         if (SPLIT == 1u) {
             total_0 += sums.rows_0;
             total_4 += sums.rows_4;
         } else {
-            total_0[0] = add_shared(total_0[0], place, sums.rows_0, min(SPLIT, blocks - block), local);
+            total_0[0] = add_shared(total_0[0], me, sums.rows_0, min(SPLIT, blocks - block));
         }
     }
     return Tile(total_0, total_4, mat4x4f(), mat4x4f());
@@ -57,27 +57,27 @@ fn not_constant(n: u32, place: Place) -> u32 {
 }
 
 // Adds the sums of `count` blocks, one of each part, to the invocation's own row.
-fn add_shared(start: vec4f, place: Place, sums: mat4x4f, count: u32, local: u32) -> vec4f {
+fn add_shared(start: vec4f, me: Invocation, sums: mat4x4f, count: u32) -> vec4f {
     workgroupBarrier();   // the sums before have been added
-    shared_sums[local] = sums[0];
+    shared_sums[me.local] = sums[0];
     if (ROWS > 1u) {
-        shared_sums[WORKGROUP_SIZE + local] = sums[1];
-        shared_sums[2u * WORKGROUP_SIZE + local] = sums[2];
-        shared_sums[3u * WORKGROUP_SIZE + local] = sums[3];
+        shared_sums[WORKGROUP_SIZE + me.local] = sums[1];
+        shared_sums[2u * WORKGROUP_SIZE + me.local] = sums[2];
+        shared_sums[3u * WORKGROUP_SIZE + me.local] = sums[3];
     }
     workgroupBarrier();
     var total = start;
-    let own = min(place.part, ROWS - 1u) * WORKGROUP_SIZE + local % WIDTH;
+    let own = min(me.part, ROWS - 1u) * WORKGROUP_SIZE + me.local % WIDTH;
     for (var part = 0u; part < count; part += 1u) {
         total += shared_sums[own + part * WIDTH];
     }
     return total;
 }
 
-fn finish_tile(place: Place, tile: Tile, local: u32) {
+fn finish_tile(place: Place, me: Invocation, tile: Tile) {
     if (OWN_ROWS == 1u) {
-        if (place.part < ROWS) {
-            finish_row(place, place.part, tile.rows_0[0]);
+        if (me.part < ROWS) {
+            finish_row(place, me, me.part, tile.rows_0[0]);
         }
         return;
     }
@@ -87,23 +87,23 @@ fn finish_tile(place: Place, tile: Tile, local: u32) {
         if (r == 2u) { y = mat2x4f(tile.rows_0[2], tile.rows_0[3]); }
         if (r == 4u) { y = mat2x4f(tile.rows_4[0], tile.rows_4[1]); }
         if (r == 6u) { y = mat2x4f(tile.rows_4[2], tile.rows_4[3]); }
-        finish_rows(place, r, y);
+        finish_rows(place, me, r, y);
     }
 }
 
 // The sums of the block that begins at vec4f `first`, of all rows. Past the last block they mean nothing.
-fn block_sums(place: Place, product: Product, first: u32, length: u32) -> Tile {
+fn block_sums(place: Place, me: Invocation, product: Product, first: u32, length: u32) -> Tile {
     var sums_0: mat4x4f;
     var sums_4: mat4x4f;
     if (ROWS == 1u) {
         for (var m = 0u; m < length; m += SUM_BLOCK) {
-            sums_0[0] = eight_links(place, product, first + m, sums_0[0]);
+            sums_0[0] = eight_links(place, me, product, first + m, sums_0[0]);
         }
     } else {
         let last = min(first + length, product.length);
         let end = select(last, not_constant(last, place), SPLIT == 1u);
         for (var m = first; m < end; m += 1u) {
-            let w = weights_at(weights_column(place, product) + 4u * m * COLUMNS);
+            let w = weights_at(weights_column(me, product) + 4u * m * COLUMNS);
             sums_0 = chain_rows(w, operand_rows(place, product, 0u, m), sums_0);
             if (ROWS > 4u) {
                 sums_4 = chain_rows(w, operand_rows(place, product, 4u, m), sums_4);
@@ -124,19 +124,19 @@ fn operand_rows(place: Place, product: Product, r: u32, m: u32) -> mat4x4f {
 
 // The links of up to eight vec4f from `first` on, of one row: unrolled, so that at least sixteen loads of weights are in
 // flight at once.
-fn eight_links(place: Place, product: Product, first: u32, start: vec4f) -> vec4f {
-    return four_links(place, product, first + 4u, four_links(place, product, first, start));
+fn eight_links(place: Place, me: Invocation, product: Product, first: u32, start: vec4f) -> vec4f {
+    return four_links(place, me, product, first + 4u, four_links(place, me, product, first, start));
 }
 
 // Past the last row of the matrix it reads the last one, and adds nothing.
-fn four_links(place: Place, product: Product, first: u32, start: vec4f) -> vec4f {
+fn four_links(place: Place, me: Invocation, product: Product, first: u32, start: vec4f) -> vec4f {
     let m = min(vec4u(first, first + 1u, first + 2u, first + 3u), vec4u(product.length - 1u));
     let row = operand_row(place, product, 0u);
     let x_0 = operand_at(product, row + m.x);
     let x_1 = operand_at(product, row + m.y);
     let x_2 = operand_at(product, row + m.z);
     let x_3 = operand_at(product, row + m.w);
-    let column = weights_column(place, product) + 4u * COLUMNS * m;
+    let column = weights_column(me, product) + 4u * COLUMNS * m;
     let w_0 = weights_at(column.x);
     let w_1 = weights_at(column.y);
     let w_2 = weights_at(column.z);

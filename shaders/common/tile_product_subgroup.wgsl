@@ -3,31 +3,31 @@
 // subgroups of min(ROWS, 8) lanes or more.
 //
 // Needs  common/tile.wgsl, Features::SUBGROUP          Host  src/kernels/tile.rs
-fn sum_tile(place: Place, local: u32) -> Tile {
+fn sum_tile(place: Place, me: Invocation) -> Tile {
     var start_0: mat4x4f;
     var start_4: mat4x4f;
     var start_8: mat4x4f;
     var start_12: mat4x4f;
     if (ROWS == 1u) {
-        start_0[0] = start_row(place, 0u);
+        start_0[0] = start_row(place, me, 0u);
     } else {
-        start_0 = start_rows(place, 0u);
+        start_0 = start_rows(place, me, 0u);
     }
     if (ROWS > 4u) {
-        start_4 = start_rows(place, 4u);
+        start_4 = start_rows(place, me, 4u);
     }
     if (ROWS > 8u) {
-        start_8 = start_rows(place, 8u);
-        start_12 = start_rows(place, 12u);
+        start_8 = start_rows(place, me, 8u);
+        start_12 = start_rows(place, me, 12u);
     }
-    let total = add_product(Tile(start_0, start_4, start_8, start_12), place, product_of(place, 0u));
+    let total = add_product(Tile(start_0, start_4, start_8, start_12), place, me, product_of(place, 0u));
     if (PRODUCTS == 1u) {
         return total;
     }
-    return add_product(total, place, product_of(place, 1u));
+    return add_product(total, place, me, product_of(place, 1u));
 }
 
-fn add_product(start: Tile, place: Place, product: Product) -> Tile {
+fn add_product(start: Tile, place: Place, me: Invocation, product: Product) -> Tile {
     var total_0 = start.rows_0;
     var total_4 = start.rows_4;
     var total_8 = start.rows_8;
@@ -37,7 +37,7 @@ fn add_product(start: Tile, place: Place, product: Product) -> Tile {
     let row_8 = operand_row(place, product, 8u + lane % 8u);
     let length = block_of(product.length);
     for (var first = 0u; first < product.length; first += length) {
-        let sums = block_sums(place, product, vec2u(row, row_8), first, length);
+        let sums = block_sums(me, product, vec2u(row, row_8), first, length);
         total_0 += sums.rows_0;
         total_4 += sums.rows_4;
         total_8 += sums.rows_8;
@@ -47,12 +47,12 @@ fn add_product(start: Tile, place: Place, product: Product) -> Tile {
 }
 
 // The sums of the block that begins at vec4f `first`. `rows` are where the lane's rows begin in the operand.
-fn block_sums(place: Place, product: Product, rows: vec2u, first: u32, length: u32) -> Tile {
+fn block_sums(me: Invocation, product: Product, rows: vec2u, first: u32, length: u32) -> Tile {
     var sum_0: mat4x4f;
     var sum_4: mat4x4f;
     var sum_8: mat4x4f;
     var sum_12: mat4x4f;
-    var i = weights_column(place, product) + 4u * first * COLUMNS;
+    var i = weights_column(me, product) + 4u * first * COLUMNS;
     for (var m = first; m < min(first + length, product.length); m += 1u) {
         let w = weights_at(i);
         i += 4u * COLUMNS;
@@ -82,22 +82,22 @@ fn rows_of_lanes_4(x: vec4f) -> mat4x4f {
     return mat4x4f(subgroupBroadcast(x, 4u), subgroupBroadcast(x, 5u), subgroupBroadcast(x, 6u), subgroupBroadcast(x, 7u));
 }
 
-fn finish_tile(place: Place, tile: Tile, local: u32) {
+fn finish_tile(place: Place, me: Invocation, tile: Tile) {
     if (ROWS == 1u) {
-        finish_row(place, 0u, tile.rows_0[0]);
+        finish_row(place, me, 0u, tile.rows_0[0]);
     } else {
-        finish_four(place, 0u, tile.rows_0);
+        finish_four(place, me, 0u, tile.rows_0);
     }
     if (ROWS > 4u) {
-        finish_four(place, 4u, tile.rows_4);
+        finish_four(place, me, 4u, tile.rows_4);
     }
     if (ROWS > 8u) {
-        finish_four(place, 8u, tile.rows_8);
-        finish_four(place, 12u, tile.rows_12);
+        finish_four(place, me, 8u, tile.rows_8);
+        finish_four(place, me, 12u, tile.rows_12);
     }
 }
 
-fn finish_four(place: Place, r: u32, y: mat4x4f) {
-    finish_rows(place, r, mat2x4f(y[0], y[1]));
-    finish_rows(place, r + 2u, mat2x4f(y[2], y[3]));
+fn finish_four(place: Place, me: Invocation, r: u32, y: mat4x4f) {
+    finish_rows(place, me, r, mat2x4f(y[0], y[1]));
+    finish_rows(place, me, r + 2u, mat2x4f(y[2], y[3]));
 }

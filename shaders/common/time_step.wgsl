@@ -33,9 +33,9 @@ fn has_rows(group: vec3u) -> bool {
     return group.y * ROWS < time_step.slots[group.z].running;
 }
 
-// The tile of an invocation: x are tiles of columns, y of sequences, z slots.
-fn place_in_step(group: vec3u, local: u32) -> Place {
-    return place_of(group.z, group.x, group.y * ROWS, time_step.slots[group.z].running, local);
+// The tile of a workgroup: x are tiles of columns, y of sequences, z slots.
+fn place_in_step(group: vec3u) -> Place {
+    return Place(group.z, group.y * ROWS, time_step.slots[group.z].running);
 }
 
 // The row of a sequence in a state, [layers, D, B, ·].

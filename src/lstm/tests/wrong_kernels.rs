@@ -19,12 +19,15 @@ const WRONG: [(&str, &str); 16] = [
     ("gates[0] * gates[2]", "gates[1] * gates[2]"),
     ("tanh_safe(z).z", "s.z"),
     ("tanh_safe(vec4f(c_t, c_t)).xy", "c_t"),
-    ("select(below, 1.0 - below, x >= vec4f())", "select(1.0 - below, below, x >= vec4f())"),
+    ("max(-x, vec4f(-60.0))", "max(x, vec4f(-60.0))"),
     ("fma(w[2], x.zzzz,", "fma(w[2], x.wwww,"),
     ("sum[1]), chain(w, x[2]", "sum[1]), chain(w, x[1]"),
-    ("store_cell(place, r + 1u, cells.c.y, cells.h.y)", "store_cell(place, r + 1u, cells.c.y, cells.h.x)"),
-    ("c[cell_at(place, r + 1u)]", "c[cell_at(place, r)]"),
-    ("start_row(place, r + 2u)", "start_row(place, r + 1u)"),
+    (
+        "store_cell(place, me, r + 1u, cells.c.y, cells.h.y)",
+        "store_cell(place, me, r + 1u, cells.c.y, cells.h.x)",
+    ),
+    ("c[cell_at(place, me, r + 1u)]", "c[cell_at(place, me, r)]"),
+    ("start_row(place, me, r + 2u)", "start_row(place, me, r + 1u)"),
     ("product.operand + min(place.row + r", "min(place.row + r"),
     ("block.direction + group.z", "block.direction"),
     ("slots[place.slot].gates_row +", "slots[0u].gates_row +"),
@@ -40,7 +43,10 @@ const WRONG_PORTABLE: [(&str, &str); 5] = [
     ("total_0 += sums.rows_0", "total_0 = sums.rows_0"),
 ];
 const WRONG_SUBGROUP: [(&str, &str); 5] = [
-    ("finish_rows(place, r + 2u, mat2x4f(y[2], y[3]))", "finish_rows(place, r + 2u, mat2x4f(y[0], y[3]))"),
+    (
+        "finish_rows(place, me, r + 2u, mat2x4f(y[2], y[3]))",
+        "finish_rows(place, me, r + 2u, mat2x4f(y[0], y[3]))",
+    ),
     ("product.length); m += 1u", "product.length - 1u); m += 1u"),
     ("i += 4u * COLUMNS;", "i += 3u * COLUMNS;"),
     ("subgroupBroadcast(x, 2u)", "subgroupBroadcast(x, 1u)"),
@@ -49,19 +55,19 @@ const WRONG_SUBGROUP: [(&str, &str); 5] = [
 /// Where several invocations have a column; B is 9 and H 320, with 10 blocks.
 const WRONG_SPLIT: [(&str, &str); 8] = [
     ("group * WIDTH + local % WIDTH", "local % WIDTH"),
-    ("SUM_BLOCK * (block + place.part)", "SUM_BLOCK * block"),
-    ("shared_sums[3u * WORKGROUP_SIZE + local] = sums[3];", ""),
+    ("length * (block + me.part)", "length * block"),
+    ("shared_sums[3u * WORKGROUP_SIZE + me.local] = sums[3];", ""),
     ("min(SPLIT, blocks - block)", "min(SPLIT, blocks - block) - 1u"),
     ("shared_sums[own + part * WIDTH]", "shared_sums[own]"),
-    ("min(place.part, ROWS - 1u) * WORKGROUP_SIZE", "0u"),
-    ("start_row(place, place.part)", "start_row(place, 0u)"),
-    ("finish_row(place, place.part, tile.rows_0[0])", "finish_row(place, 0u, tile.rows_0[0])"),
+    ("min(me.part, ROWS - 1u) * WORKGROUP_SIZE", "0u"),
+    ("start_row(place, me, me.part)", "start_row(place, me, 0u)"),
+    ("finish_row(place, me, me.part, tile.rows_0[0])", "finish_row(place, me, 0u, tile.rows_0[0])"),
 ];
 /// One row, its loads unrolled.
 const WRONG_ROW: [(&str, &str); 4] = [
     ("weights_at(column.z)", "weights_at(column.y)"),
     ("operand_at(product, row + m.y)", "operand_at(product, row + m.x)"),
-    ("half_block(place, product, first + 4u,", "half_block(place, product, first,"),
+    ("four_links(place, me, product, first + 4u,", "four_links(place, me, product, first,"),
     ("first + 3u < product.length)", "true)"),
 ];
 const WRONG_PROJECTED: [(&str, &str); 2] = [
@@ -69,8 +75,8 @@ const WRONG_PROJECTED: [(&str, &str); 2] = [
     ("output[output_row(place, row) * COLUMNS", "output[row * COLUMNS"),
 ];
 const WRONG_SCAN: [(&str, &str); 6] = [
-    ("c[state_row(place, row) * COLUMNS + place.column] = c_t;", ""),
-    ("h_tile[(row - place.row) * width + place.column] = h_t;", ""),
+    ("c[state_row(place, row) * COLUMNS + me.column] = c_t;", ""),
+    ("h_tile[(row - place.row) * width + me.column] = h_t;", ""),
     ("now = k;", "now = 0u;"),
     ("steps[now][place.slot].gates_row", "steps[now][0u].gates_row"),
     ("h_tile[4u * i + 1u]", "h_tile[4u * i + 2u]"),
