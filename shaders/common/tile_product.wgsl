@@ -1,6 +1,6 @@
-// sum_tile and finish_tile in core WGSL. Where rows are few, an invocation has too little to load at a time: then SPLIT invocations
-// have the same column, each computes every SPLIT-th block for all rows of the tile, and the sums of SPLIT blocks go
-// through workgroup memory to the invocations that own the rows.
+// sum_tile and finish_tile in core WGSL. Where rows are few, an invocation has too little to load at a time: then SPLIT
+// invocations have the same column, each computes every SPLIT-th block for all rows of the tile, and the sums of SPLIT
+// blocks go through workgroup memory to the invocations that own the rows.
 //
 // All invocations of a part read the same element of the operand at once.
 //
@@ -39,7 +39,9 @@ fn add_product(start_0: mat4x4f, start_4: mat4x4f, place: Place, me: Invocation,
     let blocks = (product.length + length - 1u) / length;
     let end = select(blocks, not_constant(blocks, place), blocks > SPLIT);
     for (var block = 0u; block < end; block += SPLIT) {
-        let sums = block_sums(place, me, product, length * (block + me.part), length);
+        // Where an invocation has one block, all of its loads are in one piece of code; else in a loop.
+        let one = PRODUCTS == 1u && blocks <= SPLIT;
+        let sums = block_sums(place, me, product, length * (block + me.part), select(4u, 8u, one), length);
         if (SPLIT == 1u) {
             total_0 += sums.rows_0;
             total_4 += sums.rows_4;
@@ -91,13 +93,17 @@ fn finish_tile(place: Place, me: Invocation, tile: Tile) {
     }
 }
 
-// The sums of the block that begins at vec4f `first`, of all rows. Past the last block they mean nothing.
-fn block_sums(place: Place, me: Invocation, product: Product, first: u32, length: u32) -> Tile {
+// The sums of the block that begins at vec4f `first`, of all rows; `links` vec4f at a time of one row. Past the last block
+// they mean nothing.
+fn block_sums(place: Place, me: Invocation, product: Product, first: u32, links: u32, length: u32) -> Tile {
     var sums_0: mat4x4f;
     var sums_4: mat4x4f;
     if (ROWS == 1u) {
-        for (var m = 0u; m < length; m += SUM_BLOCK) {
-            sums_0[0] = eight_links(place, me, product, first + m, sums_0[0]);
+        for (var m = 0u; m < select(length, not_constant(length, place), links == 4u); m += links) {
+            sums_0[0] = four_links(place, me, product, first + m, sums_0[0]);
+            if (links == 8u) {
+                sums_0[0] = four_links(place, me, product, first + m + 4u, sums_0[0]);
+            }
         }
     } else {
         let last = min(first + length, product.length);
@@ -122,13 +128,8 @@ fn operand_rows(place: Place, product: Product, r: u32, m: u32) -> mat4x4f {
     );
 }
 
-// The links of up to eight vec4f from `first` on, of one row: unrolled, so that at least sixteen loads of weights are in
-// flight at once.
-fn eight_links(place: Place, me: Invocation, product: Product, first: u32, start: vec4f) -> vec4f {
-    return four_links(place, me, product, first + 4u, four_links(place, me, product, first, start));
-}
-
-// Past the last row of the matrix it reads the last one, and adds nothing.
+// The links of up to four vec4f from `first` on, of one row: unrolled, so that sixteen loads of weights are in flight at
+// once. Past the last row of the matrix it reads the last one, and adds nothing.
 fn four_links(place: Place, me: Invocation, product: Product, first: u32, start: vec4f) -> vec4f {
     let m = min(vec4u(first, first + 1u, first + 2u, first + 3u), vec4u(product.length - 1u));
     let row = operand_row(place, product, 0u);

@@ -67,7 +67,7 @@ const WRONG_SPLIT: [(&str, &str); 8] = [
 const WRONG_ROW: [(&str, &str); 4] = [
     ("weights_at(column.z)", "weights_at(column.y)"),
     ("operand_at(product, row + m.y)", "operand_at(product, row + m.x)"),
-    ("four_links(place, me, product, first + 4u,", "four_links(place, me, product, first,"),
+    ("four_links(place, me, product, first + m + 4u,", "four_links(place, me, product, first + m,"),
     ("first + 3u < product.length)", "true)"),
 ];
 const WRONG_PROJECTED: [(&str, &str); 2] = [
@@ -113,7 +113,7 @@ const WRONG_SLAB_SUBGROUP: [(&str, &str); 1] =
     [("subgroupBroadcast(mine, 2u)", "subgroupBroadcast(mine, 1u)")];
 const WRONG_SINGLE: [(&str, &str); 3] = [
     ("bias[time_step.slots[place.slot].bias +", "bias["),
-    ("slots[slot].x_row * length", "length"),
+    ("time_step.slots[slot].x_row * length", "length"),
     ("Product(time_step.slots[slot].w_hh,", "Product(time_step.slots[slot].w_ih,"),
 ];
 const WRONG_DIAGONAL: [(&str, &str); 2] =
