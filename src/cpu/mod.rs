@@ -23,6 +23,7 @@ mod team;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod work;
 
 use std::sync::Arc;
 
@@ -33,7 +34,8 @@ use self::ahead::{Ahead, BLOCK_ROWS_AHEAD, Projection};
 use self::panels::{Parameters, VECTORS, lanes, parameters_len};
 use self::shared::Shared;
 use self::team::Team;
-use self::walk::{Work, walk};
+use self::walk::walk;
+use self::work::Work;
 use crate::batch::Packing;
 use crate::call::{Call, Results};
 use crate::config::LstmConfig;
@@ -131,8 +133,7 @@ impl CpuEngine {
         let width = config.input_size().max(directions * config.output_size());
         // Each share's block of gates has `BLOCK_ROWS` rows, or one step of its sequences. Ahead of
         // the walker there are fewer.
-        let gates =
-            (directions * batch).saturating_add(projector::BLOCK_ROWS * shares).saturating_mul(4 * units);
+        let gates = (directions * batch).saturating_add(work::BLOCK_ROWS * shares).saturating_mul(4 * units);
         // h and its copy, c, and h before the projection.
         let states = (directions * batch).saturating_mul(4 * units);
         let block = gates.saturating_add(projector::ROWS_AT_ONCE * width * shares);

@@ -3,15 +3,12 @@
 use std::ops::Range;
 
 use super::ahead::{Ahead, Job, Projection, SLOTS};
-use super::walk::Work;
+use super::work::{BLOCK_ROWS, Work};
 use crate::batch::Packing;
 
 /// Rows of the input that are multiplied at once: enough to pay for reading the weights from memory, and few enough
 /// that the rows stay in the L2 cache.
 pub(super) const ROWS_AT_ONCE: usize = 48;
-
-/// Rows of a block of time, if the batch has fewer: its gates stay in the L2 cache.
-pub(super) const BLOCK_ROWS: usize = 96;
 
 /// Time steps of a block.
 fn block_steps(rows: usize, packing: &Packing) -> usize {
