@@ -62,7 +62,7 @@ fn a_kernel_is_valid_with_its_overrides_and_has_a_name_of_its_own() {
             }
         }
     }
-    assert_eq!(seen.len(), 6, "every kernel: {seen:?}");
+    assert_eq!(seen.len(), 7, "every kernel: {seen:?}");
 }
 
 #[test]

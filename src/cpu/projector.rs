@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::ahead::{Ahead, Job, Projection, SLOTS};
-use super::work::{BLOCK_ROWS, Work};
+use super::work::Work;
 use crate::batch::Packing;
 
 /// Rows of the input that are multiplied at once: enough to pay for reading the weights from memory, and few enough
