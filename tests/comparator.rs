@@ -82,8 +82,8 @@ fn the_worst_error_is_the_largest_distance() {
 
 #[test]
 fn tolerances_follow_the_case() {
-    assert_eq!(f32_tolerance(&[1.0], &[1.25]), 1.0);
-    assert_eq!(f32_tolerance(&[1.0], &[1.0]), FLOOR);
+    assert_eq!(f32_tolerance(&[1.0], &[1.25]), 0.5);
+    assert_eq!(f32_tolerance(&[0.5, -4.0], &[0.5, -4.0]), f64::from(8.0 * f32::EPSILON));
     assert!((0.9e-6..1e-6).contains(&FLOOR));
     assert_eq!(f64_tolerance(&[0.5]), 1e-12);
     assert_eq!(f64_tolerance(&[-100.0, 0.5]), 1e-10);

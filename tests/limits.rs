@@ -200,7 +200,7 @@ fn what_little_limits_allow_is_right() {
         ("max_buffer_size", &[4096, 20_000, 100_000]),
         ("max_storage_buffer_binding_size", &[4096, 20_000]),
         ("max_compute_workgroup_storage_size", &[8192]),
-        ("max_compute_invocations_per_workgroup", &[64]),
+        ("max_compute_invocations_per_workgroup", &[128]),
         ("min_uniform_buffer_offset_alignment", &[1 << 13]),
         ("min_storage_buffer_offset_alignment", &[1 << 13]),
     ] {
