@@ -15,8 +15,8 @@ struct Scan {
     batch: u32,       // B
     direction: u32,   // of the workgroups with z = 0
     count: u32,       // time steps
-    rows: u32,        // sequences of a workgroup: for persistent_scan, as is what follows
-    slabs: u32,       // that M takes; a uniform, so that no compiler unrolls a loop over them
+    rows: u32,        // sequences of a workgroup: for persistent_scan and private_scan
+    slabs: u32,       // blocks that M takes, for private_scan; a uniform, so that no compiler unrolls a loop over them
     unused_0: u32,
     unused_1: u32,
     unused_2: u32,

@@ -27,8 +27,8 @@ struct Case {
 }
 
 fn cases() -> impl Strategy<Value = Case> {
-    // Hardware keeps the weights of up to 16 units in registers.
-    let hidden = prop_oneof![3 => 1..10usize, 1 => 17..30usize];
+    // Of more than 32 units hardware keeps the weights in registers where a workgroup has 256 invocations, and not 64.
+    let hidden = prop_oneof![3 => 1..10usize, 1 => 17..30usize, 1 => 33..40usize];
     let config = (1..7usize, hidden, 1..4usize, any::<bool>(), 0..9usize).prop_map(
         |(input, hidden, layers, bidirectional, projection)| {
             LstmConfig::new(input, hidden)
@@ -43,8 +43,14 @@ fn cases() -> impl Strategy<Value = Case> {
     let subgroups = prop_oneof![Just(None), Just(Some(SubgroupSizes { min: 8, max: 8 }))];
     // In 60,000 bytes each matrix has place, and those of several layers together often have not.
     let max_binding = prop_oneof![3 => Just(128 << 20), 1 => Just(60_000)];
-    let device = (any::<bool>(), subgroups, max_binding)
-        .prop_map(|(software, sizes, max_binding)| DeviceLimits { max_binding, ..limits(software, sizes) });
+    let invocations = prop_oneof![Just(256), Just(64)];
+    let device = (any::<bool>(), subgroups, max_binding, invocations).prop_map(
+        |(software, sizes, max_binding, max_invocations)| DeviceLimits {
+            max_binding,
+            max_invocations,
+            ..limits(software, sizes)
+        },
+    );
     // From a budget that only takes a few rows to one that takes everything.
     let element = any::<bool>().prop_map(|half| if half { Element::F16 } else { Element::F32 });
     let way = (prop::sample::select(&Schedule::ALL[..]), element);
