@@ -41,8 +41,8 @@ fn cases() -> impl Strategy<Value = Case> {
     let uniform = (1..20usize, 1..12usize).prop_map(|(batch, steps)| vec![steps; batch]);
     let long = (1..3usize, 120..260usize).prop_map(|(batch, steps)| vec![steps; batch]);
     let subgroups = prop_oneof![Just(None), Just(Some(SubgroupSizes { min: 8, max: 8 }))];
-    // In 60,000 bytes each matrix has place, and those of several layers together often have not.
-    let max_binding = prop_oneof![3 => Just(128 << 20), 1 => Just(60_000)];
+    // In 100,000 bytes each matrix has place, and those of several layers together often have not.
+    let max_binding = prop_oneof![3 => Just(128 << 20), 1 => Just(100_000)];
     let invocations = prop_oneof![Just(256), Just(64)];
     let device = (any::<bool>(), subgroups, max_binding, invocations).prop_map(
         |(software, sizes, max_binding, max_invocations)| DeviceLimits {
