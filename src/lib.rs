@@ -64,6 +64,7 @@ mod program;
 pub mod reference;
 mod state;
 mod subnormal;
+mod sum;
 mod tuning;
 mod weights;
 

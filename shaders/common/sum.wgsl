@@ -6,8 +6,10 @@
 // left. So several invocations can share an output, each with some of its blocks, and a rounding error grows with the
 // root of a block's length plus the blocks' number, not with that of the axis.
 //
-// Needs  a twin of common/weights.wgsl          Host  src/kernels/tile.rs
+// Needs  a twin of common/weights.wgsl          Host  src/sum.rs, src/kernels/tile.rs
 const SUM_BLOCK = 8u;    // vec4f of the reduction axis in a block, unless block_of says more
+const LONG = 256u;       // vec4f of an axis: one of more has blocks twice as long
+const LONGER = 1024u;    // and one of more than these four times as long
 override COLUMNS: u32;   // N, outputs of a row in vec4f: four gates of a unit, or four outputs
 
 // Four rows of the reduction axis from i on, one column.
@@ -22,6 +24,6 @@ fn chain(w: mat4x4f, x: vec4f, sum: vec4f) -> vec4f {
 
 // vec4f in a block of an axis of so many.
 fn block_of(length: u32) -> u32 {
-    let long = select(4u * SUM_BLOCK, 2u * SUM_BLOCK, length <= 1024u);
-    return select(long, SUM_BLOCK, length <= 256u);
+    let long = select(4u * SUM_BLOCK, 2u * SUM_BLOCK, length <= LONGER);
+    return select(long, SUM_BLOCK, length <= LONG);
 }

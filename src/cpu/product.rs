@@ -8,6 +8,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::panels::{GUARD, Panels, VECTORS};
+use crate::sum::{BLOCK, block_of};
 
 /// The sums of one row in a panel.
 pub(super) type Sums<S> = [<S as Simd>::f32s; VECTORS];
@@ -36,19 +37,6 @@ pub(super) struct Product<'a, E> {
     /// that one read last, where a matrix is as large as the cache.
     pub(super) backwards: bool,
     pub(super) ends: E,
-}
-
-/// Elements of the reduction axis in a block, for an axis of up to 1,024.
-const BLOCK: usize = 32;
-
-/// Elements in a block of an axis of so many, as in the kernels: about the root of its length.
-fn block_of(depth: usize) -> usize {
-    let times = match depth {
-        0..=1024 => 1,
-        1025..=4096 => 2,
-        _ => 4,
-    };
-    times * BLOCK
 }
 
 /// The most rows of a tile. 16 chains fill two units of a latency of 4 cycles, and each weight that is loaded serves

@@ -2,18 +2,14 @@
 
 use crate::layout::Matrix;
 use crate::program::{DeviceLimits, Element, KernelSpec, PipelineSpec, VEC4, Variant};
+use crate::sum;
 
-/// vec4f of the reduction axis in a block of a sum, for an axis of up to 256.
-pub(super) const SUM_BLOCK: usize = 8;
+/// vec4f of the reduction axis in a block of a sum, for an axis that is not long.
+pub(super) const SUM_BLOCK: usize = sum::BLOCK / VEC4;
 
-/// vec4f in a block of an axis of so many: about the root of its length.
+/// vec4f in a block of an axis of so many.
 fn block_of(reduction: usize) -> usize {
-    let times = match reduction {
-        0..=256 => 1,
-        257..=1024 => 2,
-        _ => 4,
-    };
-    times * SUM_BLOCK
+    sum::block_of(VEC4 * reduction) / VEC4
 }
 
 /// Invocations that have the same column at most: 16 rows of 8 neighbouring columns are 2 KiB of one block's weights.

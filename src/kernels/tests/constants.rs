@@ -11,7 +11,8 @@ use crate::kernels::{
     Carrying, FusedStep, HiddenProjection, InputProjection, KERNELS, RecurrentStep, SCAN_STEPS, SLOTS, Slot,
     TileShape, Tiling,
 };
-use crate::program::{DeviceLimits, Element, PipelineSpec, SubgroupSizes, Variant};
+use crate::program::{DeviceLimits, Element, PipelineSpec, SubgroupSizes, VEC4, Variant};
+use crate::sum;
 
 /// Those of every kernel, whole and split, for networks whose weights persist and for one whose do not.
 fn all_pipelines(limits: &DeviceLimits, element: Element) -> Vec<PipelineSpec> {
@@ -110,7 +111,9 @@ fn both_sides_write_down_the_same_numbers() {
             }
             seen.insert(kernel);
         }
-        assert_eq!(constant(module, "SUM_BLOCK"), Some(SUM_BLOCK as u32), "{kernel}");
+        for (name, numbers) in [("SUM_BLOCK", sum::BLOCK), ("LONG", sum::LONG), ("LONGER", sum::LONGER)] {
+            assert_eq!(constant(module, name), Some((numbers / VEC4) as u32), "{name} of {kernel}");
+        }
     }
     assert_eq!(seen.len(), 3 + KERNELS.len(), "each was compared: {seen:?}");
     let (_, private) = modules.iter().find(|(name, _)| *name == "private_scan").unwrap();
