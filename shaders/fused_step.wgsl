@@ -17,10 +17,10 @@ const FROM_STATE = 1u;      // x is what the layer below left in h, one dispatch
 
 @group(0) @binding(0) var<uniform> time_step: TimeStep;
 @group(0) @binding(1) var<storage, read> weights: array<Weight>;     // every matrix of the network: see Slot
-@group(0) @binding(2) var<storage, read> h: array<vec4f>;            // [layers, D, B, M]: h_{t-1}; of the layer below, h_t
+@group(0) @binding(2) var<storage, read> h: array<vec4f>;            // [L, D, places, M]: h_{t-1}; of the layer below, h_t
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;         // every bias of the network, [H] of (i, f, g, o) each
-@group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [layers, D, B, H]: c_{t-1} in, c_t out
-@group(0) @binding(5) var<storage, read_write> h_next: array<f32>;   // [layers, D, B, STRIDE]: h_t, or o ∘ tanh c_t
+@group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [L, D, places, H]: c_{t-1} in, c_t out
+@group(0) @binding(5) var<storage, read_write> h_next: array<f32>;   // [L, D, places, STRIDE]: h_t, or o ∘ tanh c_t
 @group(0) @binding(6) var<storage, read_write> output: array<f32>;   // [rows, D, STRIDE]: h_t
 @group(0) @binding(7) var<storage, read> x: array<vec4f>;            // [rows, x_length]: what enters the layers
 

@@ -10,7 +10,7 @@ override REDUCTION: u32;   // M, the length of a row before it is projected, in 
 
 @group(0) @binding(0) var<uniform> time_step: TimeStep;
 @group(0) @binding(1) var<storage, read> weights: array<Weight>;       // [D, 4·M, N], or every matrix: w_hr, see Slot
-@group(0) @binding(2) var<storage, read> unprojected: array<vec4f>;    // [layers, D, B, M]: o ∘ tanh c_t
+@group(0) @binding(2) var<storage, read> unprojected: array<vec4f>;    // [L, D, places, M]: o ∘ tanh c_t
 @group(0) @binding(3) var<storage, read_write> h_next: array<vec4f>;   // [layers, D, B, N]: h_t
 @group(0) @binding(4) var<storage, read_write> output: array<vec4f>;   // [rows, D, N]: h_t
 

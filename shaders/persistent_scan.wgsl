@@ -20,9 +20,9 @@ override SHARED: u32;           // PARTS·WORKGROUP_SIZE
 
 @group(0) @binding(0) var<uniform> scan: Scan;
 @group(0) @binding(1) var<storage, read> weights: array<Weight>;     // [D, 4·M, H] of (i, f, g, o): w_hh
-@group(0) @binding(2) var<storage, read_write> h: array<f32>;        // [D, B, 4·M]: before and after
+@group(0) @binding(2) var<storage, read_write> h: array<f32>;        // [L, D, places, 4·M]: before and after
 @group(0) @binding(3) var<storage, read> gates_x: array<vec4f>;      // [D, rows, H] of (i, f, g, o)
-@group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [D, B, H]: before and after
+@group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [L, D, places, H]: before and after
 @group(0) @binding(5) var<storage, read_write> output: array<f32>;   // [rows, D, 4·M]: h_t
 
 var<workgroup> h_tile: array<f32, H_TILE>;          // [sequences, 4·M]: h_{t-1}, then h_t
@@ -33,7 +33,7 @@ fn persistent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocatio
     let direction = scan.direction + group.z;
     let first = group.y * scan.rows;
     let rows = min(scan.rows, scan.batch - first);
-    let state = direction * scan.batch + first;
+    let state = row_of_state(direction, first);
     let width = 4u * REDUCTION;
     let unit = local % COLUMNS;
     let part = local / COLUMNS;

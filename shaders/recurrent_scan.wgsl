@@ -14,9 +14,9 @@ override H_TILE: u32;       // ROWS·4·M
 
 @group(0) @binding(0) var<uniform> scan: Scan;
 @group(0) @binding(1) var<storage, read> weights: array<Weight>;     // [D, 4·M, H] of (i, f, g, o): w_hh
-@group(0) @binding(2) var<storage, read_write> h: array<f32>;        // [D, B, 4·M]: before and after
+@group(0) @binding(2) var<storage, read_write> h: array<f32>;        // [L, D, places, 4·M]: before and after
 @group(0) @binding(3) var<storage, read> gates_x: array<vec4f>;      // [D, rows, H] of (i, f, g, o)
-@group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [D, B, H]: before and after
+@group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [L, D, places, H]: before and after
 @group(0) @binding(5) var<storage, read_write> output: array<f32>;   // [rows, D, 4·M]: h_t
 
 var<workgroup> h_tile: array<f32, H_TILE>;   // [ROWS, 4·M]
@@ -29,7 +29,7 @@ fn recurrent_scan(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
     let rows = min(ROWS, scan.batch - first);
     let me = invocation_of(0u, local);
     let width = 4u * REDUCTION;
-    let h_row = (direction * scan.batch + first) * width;
+    let h_row = row_of_state(direction, first) * width;
     for (var i = local; i < rows * width; i += WORKGROUP_SIZE) {   // the padding is copied too: it is zero
         h_tile[i] = h[h_row + i];
     }
@@ -67,7 +67,7 @@ fn operand_at(product: Product, i: u32) -> vec4f {
 }
 
 fn state_row(place: Place, row: u32) -> u32 {
-    return place.slot * scan.batch + row;
+    return row_of_state(place.slot, row);
 }
 
 fn store_h(place: Place, me: Invocation, row: u32, h_t: f32) {

@@ -13,10 +13,10 @@ override PROJECTED: bool;  // hidden_projection comes next: h_next holds o ∘ t
 
 @group(0) @binding(0) var<uniform> time_step: TimeStep;
 @group(0) @binding(1) var<storage, read> weights: array<Weight>;     // [D, 4·M, H] of (i, f, g, o): w_hh
-@group(0) @binding(2) var<storage, read> h: array<vec4f>;            // [D, B, M]: h_{t-1}
+@group(0) @binding(2) var<storage, read> h: array<vec4f>;            // [L, D, places, M]: h_{t-1}
 @group(0) @binding(3) var<storage, read> gates_x: array<vec4f>;      // [D, rows, H] of (i, f, g, o)
-@group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [D, B, H]: c_{t-1} in, c_t out
-@group(0) @binding(5) var<storage, read_write> h_next: array<f32>;   // [D, B, STRIDE]: h_t, or o ∘ tanh c_t
+@group(0) @binding(4) var<storage, read_write> c: array<f32>;        // [L, D, places, H]: c_{t-1} in, c_t out
+@group(0) @binding(5) var<storage, read_write> h_next: array<f32>;   // [L, D, places, STRIDE]: h_t, or o ∘ tanh c_t
 @group(0) @binding(6) var<storage, read_write> output: array<f32>;   // [rows, D, STRIDE]: h_t
 
 @compute @workgroup_size(WORKGROUP_SIZE)

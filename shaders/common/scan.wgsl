@@ -17,8 +17,13 @@ struct Scan {
     count: u32,       // time steps
     rows: u32,        // sequences of a workgroup: for persistent_scan and private_scan
     slabs: u32,       // blocks that M takes, for private_scan; a uniform, so that no compiler unrolls a loop over them
-    unused_0: u32,
-    unused_1: u32,
-    unused_2: u32,
+    state: u32,       // row of sequence 0 in the states, [L, D, places, ·], in direction 0
+    places: u32,      // sequences that the states have place for, in a direction
+    unused: u32,
     steps: array<array<Moment, 2>, 127>,   // [time steps, directions]
+}
+
+// The row of a sequence in the states.
+fn row_of_state(direction: u32, sequence: u32) -> u32 {
+    return scan.state + direction * scan.places + sequence;
 }

@@ -8,7 +8,7 @@ override DIRECTIONS: u32;   // D
 
 struct Slot {
     running: u32,      // sequences that have this time step
-    state: u32,        // row of sequence 0 in the states, [layers, D, B, ·]
+    state: u32,        // row of sequence 0 in the states, [L, D, places, ·]
     gates_row: u32,    // row of sequence 0 in gates_x
     output_row: u32,   // row of sequence 0 in output, [rows·D, ·], or NO_OUTPUT
     w_ih: u32,         // where the matrices begin in the weights, and the biases in theirs
@@ -38,7 +38,7 @@ fn place_in_step(group: vec3u) -> Place {
     return Place(group.z, group.y * ROWS, time_step.slots[group.z].running);
 }
 
-// The row of a sequence in a state, [layers, D, B, ·].
+// The row of a sequence in a state, [L, D, places, ·].
 fn state_row(place: Place, row: u32) -> u32 {
     return time_step.slots[place.slot].state + row;
 }

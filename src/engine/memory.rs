@@ -7,7 +7,7 @@ use crate::batch::{Packing, SEQUENCE_BYTES};
 use crate::call::Sequences;
 use crate::error::Error;
 use crate::host_memory::{check_memory, host_out_of_memory};
-use crate::plan::{list_bytes, schedule};
+use crate::plan::{Request, list_bytes, schedule};
 use crate::program::Program;
 
 /// Bytes that a call takes, as computed by [`Lstm::memory`](crate::Lstm::memory).
@@ -123,7 +123,8 @@ impl GpuEngine {
                 Some(memory) => memory,
                 None => {
                     let admitted = self.chosen(&packing, options);
-                    let program = schedule(&self.planner.network, &packing, budget, admitted, keep)?;
+                    let program =
+                        schedule(&self.planner.network, Request::call(&packing, budget), admitted, keep)?;
                     Memory::of(&program, keep, !self.gpu.maps_directly())
                 }
             };

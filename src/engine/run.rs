@@ -7,7 +7,7 @@ use crate::batch::Packing;
 use crate::call::{Call, Results, Sequences};
 use crate::error::Error;
 use crate::gpu::{Prepared, Wait};
-use crate::plan::{Admitted, Scheduler, most_sequences, schedule};
+use crate::plan::{Admitted, Request, Scheduler, most_sequences, schedule};
 use crate::program::Program;
 use crate::tuning::Tuning;
 
@@ -66,6 +66,7 @@ impl GpuEngine {
         let Self { gpu, planner, pipelines, weights, cache, .. } = self;
         let network = &planner.network;
         let budget = options.memory_budget;
+        let request = Request::call(packing, budget);
         let key = Key::new(packing, budget, options.tuning);
         let mut ready = match cache.take(&key) {
             Some(ready) => ready,
@@ -73,7 +74,7 @@ impl GpuEngine {
                 self.check_lists(options, packing)?;
                 let admitted = self.chosen(packing, options);
                 let keep = kept_lists(budget);
-                let program = schedule(network, packing, budget, admitted.clone(), keep)?;
+                let program = schedule(network, request, admitted.clone(), keep)?;
                 let prepared = match gpu.prepare(&program, pipelines, weights).await {
                     // Free the buffers that are kept for other shapes, and try again.
                     Err(Error::OutOfMemory { .. }) if cache.clear() => {
@@ -91,7 +92,7 @@ impl GpuEngine {
             gpu.run(prepared, program.submissions.iter(), pipelines, &mut host, wait).await?;
         } else {
             self.check_lists(options, packing)?;
-            let submissions = Scheduler::new(network, packing, budget, admitted.clone())?;
+            let submissions = Scheduler::new(network, request, admitted.clone())?;
             gpu.run(prepared, submissions, pipelines, &mut host, wait).await?;
         }
         cache.put(key, ready, budget.saturating_mul(2));

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::host_memory::zeros;
 use crate::layout::{States, put_flushed};
 use crate::plan::Network;
-use crate::program::{Contents, Held, Host, Turn};
+use crate::program::{Contents, Held, Host};
 
 /// The arrays that a call was given, and those that it returns.
 pub(super) struct Arrays<'a> {
@@ -63,8 +63,8 @@ impl Host for BatchPart<'_> {
         let (h, c) = self.state.as_ref().map(|(h, c)| (h.view(), c.view())).unzip();
         match contents {
             Contents::Input { steps } => self.put_input(steps, put),
-            Contents::Hidden { layers, .. } => self.put_state(h, self.layouts().0, layers, put),
-            Contents::Cell { layers } => self.put_state(c, self.layouts().1, layers, put),
+            Contents::Hidden { .. } => self.put_state(h, self.layouts().0, put),
+            Contents::Cell => self.put_state(c, self.layouts().1, put),
             Contents::Output { .. } => {} // only ever downloaded
         }
     }
@@ -72,10 +72,10 @@ impl Host for BatchPart<'_> {
     fn download(&mut self, contents: &Contents, data: &[f32]) {
         match contents {
             Contents::Output { steps } => self.take_output(steps, data),
-            Contents::Hidden { layers, held } => self.take_hidden(layers, *held, data),
-            Contents::Cell { layers } => {
+            Contents::Hidden { held } => self.take_hidden(*held, data),
+            Contents::Cell => {
                 let layout = self.layouts().1;
-                take_state(self.packing, layout, &mut self.c, layers, data, |_, _, _| true);
+                take_state(self.packing, layout, &mut self.c, data, |_, _, _| true);
             }
             Contents::Input { .. } => {} // only ever uploaded
         }
@@ -104,18 +104,12 @@ impl BatchPart<'_> {
     }
 
     /// Zeros where no state was given.
-    fn put_state(
-        &self,
-        state: Option<ArrayView3<'_, f32>>,
-        layout: States,
-        layers: &Range<usize>,
-        put: &mut dyn FnMut(&[f32]),
-    ) {
+    fn put_state(&self, state: Option<ArrayView3<'_, f32>>, layout: States, put: &mut dyn FnMut(&[f32])) {
         let Some(state) = state else { return };
         let mut scratch = [0.0; 1024];
-        for (layer, d) in layout.of_layers(layers) {
+        for slot in state.outer_iter() {
             for (b, _) in self.packing.sequences() {
-                layout.put(state.slice(s![layer * layout.directions + d, b, ..]), &mut scratch, put);
+                layout.put(slot.slice(s![b, ..]), &mut scratch, put);
             }
         }
     }
@@ -130,17 +124,14 @@ impl BatchPart<'_> {
     /// Of two buffers that take turns, each has the last state of the sequences that ended at its turn: forwards a
     /// sequence ends after its own length, backwards all end after the longest. A layer on a diagonal is one turn
     /// behind the layer below.
-    fn take_hidden(&mut self, layers: &Range<usize>, held: Held, data: &[f32]) {
-        let (steps, first) = (self.packing.steps(), layers.start);
-        let ended_here = |layer: usize, d: usize, length: usize| {
-            let done = if d == 0 { length } else { steps };
-            match held {
-                Held::All => true,
-                Held::Turn(turn) => Turn::after(done + layer - first) == turn,
-            }
+    fn take_hidden(&mut self, held: Held, data: &[f32]) {
+        let steps = self.packing.steps();
+        let ended_here = |layer: usize, d: usize, length: usize| match held {
+            Held::All => true,
+            Held::At { turn, turns } => turns.of(layer, if d == 0 { length } else { steps }) == turn,
         };
         let layout = self.layouts().0;
-        take_state(self.packing, layout, &mut self.h, layers, data, ended_here);
+        take_state(self.packing, layout, &mut self.h, data, ended_here);
     }
 }
 
@@ -149,15 +140,15 @@ fn take_state(
     packing: &Packing,
     layout: States,
     state: &mut ArrayViewMut3<'_, f32>,
-    layers: &Range<usize>,
     data: &[f32],
     counts: impl Fn(usize, usize, usize) -> bool,
 ) {
     let mut rows = data.chunks_exact(layout.stride);
-    for (layer, d) in layout.of_layers(layers) {
+    for (slot, mut state) in state.outer_iter_mut().enumerate() {
+        let (layer, d) = (slot / layout.directions, slot % layout.directions);
         for ((b, length), row) in packing.sequences().zip(&mut rows) {
             if counts(layer, d, length) {
-                layout.take(state.slice_mut(s![layer * layout.directions + d, b, ..]), row);
+                layout.take(state.slice_mut(s![b, ..]), row);
             }
         }
     }

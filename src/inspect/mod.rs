@@ -23,7 +23,7 @@ use crate::call::Sequences;
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::host_memory::{check_memory, host_out_of_memory};
-use crate::plan::{Planner, costs, list_bytes, most_sequences, schedule};
+use crate::plan::{Planner, Request, costs, list_bytes, most_sequences, schedule};
 use crate::program::{DeviceLimits, SubgroupSizes};
 use crate::tuning::{Cost, DEFAULT_MEMORY_BUDGET, Schedule};
 use crate::weights::Precision;
@@ -179,7 +179,8 @@ impl Inspection {
             what: "this schedule for this network",
             reason: "Inspection::costs lists those that can compute it",
         })?;
-        let program = schedule(&self.planner.network, &packing, self.memory_budget, admitted, u64::MAX)?;
+        let program =
+            schedule(&self.planner.network, Request::call(&packing, self.memory_budget), admitted, u64::MAX)?;
         Ok(text::of_program(self.class, &self.planner.network, &program, wanted, (steps, batch)))
     }
 

@@ -58,7 +58,7 @@ pub(super) fn of_program(
 fn line_of_buffer(text: &mut String, index: &str, buffer: &BufferSpec) {
     let owner = match buffer.owner {
         Owner::Network => "network",
-        Owner::State => "state",
+        Owner::State(_) => "state",
         Owner::Caller => "caller",
         Owner::Scratch => "scratch",
     };
@@ -69,15 +69,12 @@ fn transfer(program: &Program, transfer: &Transfer) -> String {
     let contents = match &transfer.contents {
         Contents::Input { steps } => format!("input of steps {steps:?}"),
         Contents::Output { steps } => format!("output of steps {steps:?}"),
-        Contents::Hidden { layers, held } => {
-            let held = match held {
-                Held::All => "",
-                Held::Turn(Turn::First) => ", first turn",
-                Held::Turn(Turn::Second) => ", second turn",
-            };
-            format!("h of layers {layers:?}{held}")
-        }
-        Contents::Cell { layers } => format!("c of layers {layers:?}"),
+        Contents::Hidden { held } => match held {
+            Held::All => "h".to_owned(),
+            Held::At { turn: Turn::First, .. } => "h, first turn".to_owned(),
+            Held::At { turn: Turn::Second, .. } => "h, second turn".to_owned(),
+        },
+        Contents::Cell => "c".to_owned(),
     };
     let name = &program.buffers[transfer.buffer].name;
     format!("b{} {name}: {contents}, {} bytes", transfer.buffer, transfer.bytes())

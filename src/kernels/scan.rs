@@ -22,7 +22,11 @@ pub(crate) struct Scan {
     pub rows: u32,
     /// Slabs of eight `vec4f` in a row of h.
     pub slabs: u32,
-    pub unused: [u32; 3],
+    /// Row of sequence 0 in the states, in direction 0.
+    pub state: u32,
+    /// Sequences that the states have place for, in a direction.
+    pub places: u32,
+    pub unused: u32,
     /// Of each time step, in each direction.
     pub steps: [[Moment; 2]; SCAN_STEPS],
 }
@@ -43,9 +47,11 @@ pub(crate) struct Moment {
 impl Scan {
     /// As lines of text: the head, then the first and the last step in each of the dispatch's directions.
     pub(super) fn describe(&self, directions: usize) -> Vec<String> {
-        let Self { batch, direction, count, rows, slabs, .. } = self;
-        let head =
-            format!("batch: {batch}, direction: {direction}, count: {count}, rows: {rows}, slabs: {slabs}");
+        let Self { batch, direction, count, rows, slabs, state, places, .. } = self;
+        let head = format!(
+            "batch: {batch}, direction: {direction}, count: {count}, rows: {rows}, slabs: {slabs}, state: {state}, \
+             places: {places}"
+        );
         let mut lines = vec![head];
         let first = *direction as usize;
         for d in (first..first + directions).filter(|&d| d < 2) {

@@ -1,12 +1,10 @@
 //! States: h and c of the sequences of a batch, and h before its projection.
 
-use std::ops::Range;
-
 use ndarray::{ArrayView1, ArrayViewMut1};
 
 use super::rows::{Scratch, put_row, take_row};
 
-/// [layers, D, B, stride]: the layers are those that share a buffer.
+/// [L, D, B, stride]; B are the sequences that there is place for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct States {
     pub directions: usize,
@@ -21,15 +19,9 @@ impl States {
         layers * self.directions * self.batch * self.stride
     }
 
-    /// Index of the first sequence's row, of a layer of the buffer (0 its first) and a direction.
+    /// Index of the first sequence's row, of a layer and a direction.
     pub fn row(&self, layer: usize, direction: usize) -> usize {
         (layer * self.directions + direction) * self.batch
-    }
-
-    /// The layer and direction of each [B, stride] of a buffer, in order.
-    pub fn of_layers(&self, layers: &Range<usize>) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let directions = self.directions;
-        layers.clone().flat_map(move |layer| (0..directions).map(move |direction| (layer, direction)))
     }
 
     /// Hands a row to `put`, padded. Subnormal numbers become zeros.

@@ -4,14 +4,17 @@ use std::ops::Range;
 
 use super::limits::SUBMISSION;
 use super::network::Network;
+use super::request::{Keeper, Request};
 use crate::batch::Packing;
 use crate::error::{Error, ON_CPU};
-use crate::kernels::{SLOTS, TileShape};
+use crate::kernels::TileShape;
 use crate::program::padded;
 
 /// Steps of a block at most: bounds the uniforms, of which each step has one.
 const MAX_STEPS: usize = 16_384;
 
+const FEWER_STEPS: &str =
+    "prepare fewer steps, and record the pass several times: it carries on from its state";
 const RAISE_BUDGET: &str = "Lstm::with_memory_budget raises it";
 
 /// A call's time, cut into blocks.
@@ -25,14 +28,21 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    /// One block for both directions where the call fits one; else the directions run apart.
-    pub fn new(network: &Network, packing: &Packing, budget: u64) -> Result<Self, Error> {
-        let most = BlockRows::new(network, budget)?;
-        let fits = packing.first_row(packing.steps()) <= most.together && packing.steps() <= MAX_STEPS;
+    /// One block for both directions where the call fits one; else the directions run apart. A pass is one block, or
+    /// refused.
+    pub fn new(network: &Network, request: &Request<'_>) -> Result<Self, Error> {
+        let packing = request.packing;
+        let most = BlockRows::new(network, request.budget)?;
+        let max_steps = if request.keeper == Keeper::Pass { usize::MAX } else { MAX_STEPS };
+        let all = packing.first_row(packing.steps());
+        let fits = all <= most.together.rows && packing.steps() <= max_steps;
         let directions_together =
             network.config.num_directions() == 1 || (fits && network.limits.max_workgroups >= 2); // z: directions
-        let rows = if directions_together { most.together } else { most.apart };
-        let steps = packing.blocks(rows, MAX_STEPS);
+        let most = if directions_together { most.together } else { most.apart };
+        if request.keeper == Keeper::Pass {
+            most.check_pass(packing, all)?;
+        }
+        let steps = packing.blocks(most.rows, max_steps);
         let first_rows = steps.iter().map(|steps| packing.first_row(steps.start)).collect();
         Ok(Self { steps, first_rows, directions_together })
     }
@@ -42,9 +52,36 @@ impl Blocks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct BlockRows {
     /// Where both directions share a dispatch, and so need their gates at the same time.
-    together: usize,
+    together: MostRows,
     /// Where the directions run one after the other.
-    apart: usize,
+    apart: MostRows,
+}
+
+/// The most rows, and what bounds them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct MostRows {
+    rows: usize,
+    limit_name: &'static str,
+    limit: u64,
+    /// Of the limit, by a row.
+    needed: u64,
+}
+
+impl MostRows {
+    /// Refuses a pass of more rows.
+    fn check_pass(&self, packing: &Packing, rows: usize) -> Result<(), Error> {
+        if rows <= self.rows {
+            return Ok(());
+        }
+        let (steps, batch) = (packing.steps(), packing.batch());
+        Err(Error::LimitExceeded {
+            what: format!("a pass over {steps} time steps of {batch} sequences"),
+            needed: self.needed.saturating_mul(rows as u64),
+            limit_name: self.limit_name,
+            limit: self.limit,
+            advice: Some(FEWER_STEPS),
+        })
+    }
 }
 
 impl BlockRows {
@@ -56,7 +93,7 @@ impl BlockRows {
     }
 }
 
-fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<usize, Error> {
+fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<MostRows, Error> {
     let config = &network.config;
     let limits = &network.limits;
     let input = 4 * network.layouts.input(0).stride() as u64;
@@ -64,9 +101,9 @@ fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<u
     let output = 4 * network.layouts.output().stride() as u64;
     let layers = config.num_layers().min(2) as u64;
     let working_set = 2 * input + gates + (layers + 1) * output;
-    // A sequence's states have bindings of their own: D·B rows of h or c, or those of several layers.
-    let slots = config.num_directions().max(config.num_layers().min(SLOTS));
-    let state = 4 * (slots * padded(config.hidden_size())) as u64;
+    // The states of all layers have one binding for h and one for c.
+    let slots = (config.num_directions() as u64).saturating_mul(config.num_layers() as u64);
+    let state = slots.saturating_mul(4 * padded(config.hidden_size()) as u64);
     let row = input.max(gates).max(output).max(state);
     let tallest = u64::from(network.tiling.rows_of_many());
     let bounds = [
@@ -75,7 +112,8 @@ fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<u
         ("max_buffer_size", limits.max_buffer, row),
         ("max_compute_workgroups_per_dimension", u64::from(limits.max_workgroups) * tallest, 1),
     ];
-    let mut most = u64::from(u32::MAX);
+    let mut most =
+        MostRows { rows: u32::MAX as usize, limit_name: "u32", limit: u64::from(u32::MAX), needed: 1 };
     for (limit_name, limit, needed) in bounds {
         if needed > limit {
             return Err(Error::LimitExceeded {
@@ -86,9 +124,12 @@ fn most_rows(network: &Network, budget: u64, gate_directions: usize) -> Result<u
                 advice: Some(if limit_name == "memory_budget" { RAISE_BUDGET } else { ON_CPU }),
             });
         }
-        most = most.min(limit / needed);
+        let rows = usize::try_from(limit / needed).unwrap_or(usize::MAX);
+        if rows < most.rows {
+            most = MostRows { rows, limit_name, limit, needed };
+        }
     }
-    Ok(most as usize)
+    Ok(most)
 }
 
 /// Bytes that a dispatch takes on the host while it is listed and recorded: 40 in the program, up to 256 for its
@@ -114,7 +155,7 @@ pub(crate) fn list_bytes(network: &Network, budget: u64, keep: u64, (steps, batc
 
 /// Blocks that a call is cut into at most.
 fn most_blocks(network: &Network, budget: u64, steps: usize, batch: usize) -> usize {
-    let rows = BlockRows::new(network, budget).map_or(1, |rows| rows.apart);
+    let rows = BlockRows::new(network, budget).map_or(1, |most| most.apart.rows);
     // Each is more than half full, or has one step.
     let full = steps.saturating_mul(batch).div_ceil(rows).saturating_mul(2);
     full.saturating_add(steps / MAX_STEPS + 2).min(steps)
@@ -126,5 +167,5 @@ pub(crate) fn most_sequences(network: &Network, budget: u64) -> Result<usize, Er
     let directions = network.config.num_directions() as u64;
     let operations = TileShape::of(&network.layouts.w_hh()).operations(1) * directions;
     let in_a_step = usize::try_from(SUBMISSION.operations / operations).unwrap_or(usize::MAX).max(1);
-    BlockRows::new(network, budget).map(|rows| rows.apart.min(in_a_step))
+    BlockRows::new(network, budget).map(|most| most.apart.rows.min(in_a_step))
 }

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::blocks::Blocks;
 use super::network::Network;
-use crate::batch::Packing;
+use super::request::Request;
 use crate::layout::GateRows;
-use crate::program::{BufferRef, Owner, Turn};
+use crate::program::{BufferRef, Owner, State, Turn, Turns};
 
 /// Which buffers a schedule needs.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +31,12 @@ pub(crate) struct Buffers {
     gates: Option<usize>,
     /// The layout of `gates_x`.
     pub gate_rows: GateRows,
-    /// The states.
-    pub groups: Vec<Group>,
+    /// The layers that one dispatch may compute, of each group.
+    pub groups: Vec<Range<usize>>,
+    /// h of every layer.
+    pub hidden: Hidden,
+    /// c of every layer.
+    pub cell: usize,
     /// Scratch: o ∘ tanh(c), where there is a projection.
     pub unprojected: Option<usize>,
 }
@@ -50,20 +54,13 @@ impl PerBlock {
     }
 }
 
-/// Layers whose states are in the same buffers.
-pub(crate) struct Group {
-    pub layers: Range<usize>,
-    pub hidden: Hidden,
-    pub cell: usize,
-}
-
 /// The buffers of h.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Hidden {
     /// One, which a dispatch reads and writes.
     InPlace(usize),
     /// Two: a step reads one and writes the other.
-    InTurns { first: usize, second: usize },
+    InTurns { first: usize, second: usize, turns: Turns },
 }
 
 impl Hidden {
@@ -75,11 +72,11 @@ impl Hidden {
         }
     }
 
-    /// The buffer that a step reads after `done` others, and the one that it writes.
+    /// The buffer that a step reads after `done` others of the group's lowest layer, and the one that it writes.
     pub fn read_and_write(self, done: usize) -> [BufferRef; 2] {
         let [read, write] = match self {
             Self::InPlace(buffer) => [buffer, buffer],
-            Self::InTurns { first, second } => match Turn::after(done) {
+            Self::InTurns { first, second, turns } => match turns.start.after(done) {
                 Turn::First => [first, second],
                 Turn::Second => [second, first],
             },
@@ -92,13 +89,14 @@ impl Buffers {
     /// `add` adds a buffer of so many f32 to the program, and returns its index.
     pub fn new(
         network: &Network,
-        packing: &Packing,
+        request: &Request<'_>,
         blocks: &Blocks,
         options: BufferOptions,
         mut add: impl FnMut(Owner, &str, usize) -> usize,
     ) -> Self {
         let (config, layouts) = (&network.config, &network.layouts);
         let (directions, layers) = (config.num_directions(), config.num_layers());
+        let (packing, places) = (request.packing, request.places());
         let in_group = options.layers_in_group.min(layers);
         let rows: Vec<usize> = blocks.steps.iter().map(|block| packing.rows(block)).collect();
         let most_rows = rows.iter().copied().max().unwrap_or(0);
@@ -115,21 +113,21 @@ impl Buffers {
         let gate_rows = layouts.gates(most_rows);
         let gate_directions = if blocks.directions_together { directions } else { 1 };
         let gates = options.gates.then(|| add(Owner::Scratch, "gates_x", gate_rows.len(gate_directions)));
-        let mut group = |first: usize| {
-            let layers = first..layers.min(first + in_group);
-            let mut state = |name, len| add(Owner::State, name, len);
-            let len = layouts.hidden(packing.batch()).len(layers.len());
-            let hidden = match options.hidden_in_place {
-                true => Hidden::InPlace(state("h", len)),
-                false => Hidden::InTurns { first: state("h", len), second: state("h", len) },
-            };
-            let cell = state("c", layouts.cell(packing.batch()).len(layers.len()));
-            Group { layers, hidden, cell }
+        let groups = (0..layers).step_by(in_group).map(|first| first..layers.min(first + in_group)).collect();
+        let len = layouts.hidden(places).len(layers);
+        let mut h = |turn| add(Owner::State(State::Hidden(turn)), "h", len);
+        let hidden = match options.hidden_in_place {
+            true => Hidden::InPlace(h(request.start())),
+            false => Hidden::InTurns {
+                first: h(Turn::First),
+                second: h(Turn::Second),
+                turns: Turns { start: request.start(), layers_in_group: in_group },
+            },
         };
-        let groups = (0..layers).step_by(in_group).map(&mut group).collect();
-        let unprojected = layouts.unprojected(packing.batch()).len(in_group);
+        let cell = add(Owner::State(State::Cell), "c", layouts.cell(places).len(layers));
+        let unprojected = layouts.unprojected(places).len(layers);
         let unprojected = (config.proj_size() > 0).then(|| add(Owner::Scratch, "o ∘ tanh(c)", unprojected));
-        Self { input, output, between, gates, gate_rows, groups, unprojected }
+        Self { input, output, between, gates, gate_rows, groups, hidden, cell, unprojected }
     }
 
     /// The buffer that a group reads its input from in a block.

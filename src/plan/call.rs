@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::blocks::Blocks;
 use super::buffers::{BufferOptions, Buffers};
 use super::network::Network;
+use super::request::Request;
 use crate::batch::Packing;
 use crate::error::Error;
 use crate::program::{BufferRef, Owner};
@@ -12,6 +13,7 @@ use crate::program::{BufferRef, Owner};
 pub(crate) struct CallPlan<'a> {
     pub network: &'a Network,
     pub packing: &'a Packing,
+    pub request: Request<'a>,
     pub blocks: Blocks,
     pub buffers: Buffers,
 }
@@ -28,14 +30,13 @@ impl<'a> CallPlan<'a> {
     /// `add` adds a buffer of so many f32 to the program, and returns its index.
     pub fn new(
         network: &'a Network,
-        packing: &'a Packing,
-        budget: u64,
+        request: Request<'a>,
         options: BufferOptions,
         add: impl FnMut(Owner, &str, usize) -> usize,
     ) -> Result<Self, Error> {
-        let blocks = Blocks::new(network, packing, budget)?;
-        let buffers = Buffers::new(network, packing, &blocks, options, add);
-        Ok(Self { network, packing, blocks, buffers })
+        let blocks = Blocks::new(network, &request)?;
+        let buffers = Buffers::new(network, &request, &blocks, options, add);
+        Ok(Self { network, packing: request.packing, request, blocks, buffers })
     }
 
     /// The time steps of a span.
@@ -84,9 +85,9 @@ impl<'a> CallPlan<'a> {
         self.buffers.gate_rows.index(d, row)
     }
 
-    /// Row of the first sequence in the states of a group, of layer `k` of it (0 the lowest).
-    pub fn state_row(&self, k: usize, d: usize) -> usize {
-        self.network.layouts.hidden(self.packing.batch()).row(k, d)
+    /// Row of the first sequence in the states.
+    pub fn state_row(&self, layer: usize, d: usize) -> usize {
+        self.network.layouts.hidden(self.request.places()).row(layer, d)
     }
 
     pub fn input_of(&self, span: &Span) -> BufferRef {

@@ -4,6 +4,7 @@
 use super::call::CallPlan;
 use super::dispatcher::{Dispatcher, Planned, Sink, Steps};
 use super::network::Network;
+use super::request::Request;
 use super::schedule::{Admitted, Planner};
 use super::scheduler::compute;
 use crate::batch::Packing;
@@ -83,8 +84,7 @@ pub(super) struct Counted {
 pub(super) fn count(
     machine: &Machine,
     network: &Network,
-    packing: &Packing,
-    budget: u64,
+    request: Request<'_>,
     admitted: &Admitted,
 ) -> Result<Total, Error> {
     let mut buffers = 0;
@@ -92,7 +92,7 @@ pub(super) fn count(
         buffers += 1;
         buffers - 1
     };
-    let plan = CallPlan::new(network, packing, budget, admitted.buffers(), add)?;
+    let plan = CallPlan::new(network, request, admitted.buffers(), add)?;
     let element_bytes = 4 * network.element.words() as u64;
     let mut counter = Counter { machine: *machine, element_bytes, total: Total::default() };
     for span in compute(&plan) {
@@ -207,7 +207,7 @@ pub(crate) fn costs(planner: &Planner, packing: &Packing, budget: u64) -> Result
     let network = &planner.network;
     let machine = Machine::of(&network.limits);
     let cost = |admitted: Admitted| {
-        Ok(count(&machine, network, packing, budget, &admitted)?.cost(admitted.schedule()))
+        Ok(count(&machine, network, Request::call(packing, budget), &admitted)?.cost(admitted.schedule()))
     };
     let mut costs = planner.admitted(packing).map(cost).collect::<Result<Vec<Cost>, Error>>()?;
     costs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds)); // stable

@@ -23,6 +23,7 @@ mod dispatcher;
 mod edges;
 mod limits;
 mod network;
+mod request;
 mod schedule;
 mod scheduler;
 #[cfg(test)]
@@ -31,5 +32,6 @@ mod tests;
 pub(crate) use blocks::{list_bytes, most_sequences};
 pub(crate) use cost::costs;
 pub(crate) use network::Network;
+pub(crate) use request::{Keeper, Request};
 pub(crate) use schedule::{Admitted, Planner};
 pub(crate) use scheduler::{Scheduler, schedule};

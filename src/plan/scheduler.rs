@@ -5,8 +5,8 @@ use super::call::{CallPlan, Span};
 use super::dispatcher::Dispatcher;
 use super::limits::SUBMISSION;
 use super::network::Network;
+use super::request::{Keeper, Request};
 use super::schedule::Admitted;
-use crate::batch::Packing;
 use crate::error::Error;
 use crate::program::{Needs, Owner, Program, ProgramBuilder, Submission, SubmissionLimits};
 
@@ -14,12 +14,11 @@ use crate::program::{Needs, Owner, Program, ProgramBuilder, Submission, Submissi
 /// than `keep` bytes of the host's memory; else a [`Scheduler`] lists them again, one after the other.
 pub(crate) fn schedule(
     network: &Network,
-    packing: &Packing,
-    budget: u64,
+    request: Request<'_>,
     admitted: Admitted,
     keep: u64,
 ) -> Result<Program, Error> {
-    Scheduler::new(network, packing, budget, admitted).map(|scheduler| scheduler.into_program(keep))
+    Scheduler::new(network, request, admitted).map(|scheduler| scheduler.into_program(keep))
 }
 
 /// Lists what one call on the packed sequences does, submission by submission: an iterator. The same arguments
@@ -35,11 +34,11 @@ pub(crate) struct Scheduler<'a> {
 /// What is walked at once: no more than one block of time.
 #[derive(Clone, Debug)]
 enum Task {
-    UploadStates,
+    Begin,
     UploadInput { block: usize },
     Compute(Span),
     DownloadOutput { block: usize },
-    DownloadStates,
+    End,
 }
 
 impl Iterator for Scheduler<'_> {
@@ -62,20 +61,24 @@ impl Iterator for Scheduler<'_> {
 impl<'a> Scheduler<'a> {
     /// The sequences must be no more than [`most_sequences`](super::most_sequences), and the schedule one that was
     /// admitted for them.
-    pub fn new(
-        network: &'a Network,
-        packing: &'a Packing,
-        budget: u64,
-        admitted: Admitted,
-    ) -> Result<Self, Error> {
-        let bounds = SubmissionLimits {
-            transfers: SUBMISSION.transfers.min(network.limits.max_buffer), // one staging buffer each way
-            uniforms: SUBMISSION.uniforms.min(network.limits.max_buffer),
-            ..SUBMISSION
+    pub fn new(network: &'a Network, request: Request<'a>, admitted: Admitted) -> Result<Self, Error> {
+        let bounds = match request.keeper {
+            // The caller submits it, whatever it takes.
+            Keeper::Pass => SubmissionLimits {
+                operations: u64::MAX,
+                dispatches: usize::MAX,
+                transfers: u64::MAX,
+                uniforms: network.limits.max_buffer.min(u64::from(u32::MAX)),
+            },
+            Keeper::Caller | Keeper::Pool { .. } => SubmissionLimits {
+                transfers: SUBMISSION.transfers.min(network.limits.max_buffer), // one staging buffer each way
+                uniforms: SUBMISSION.uniforms.min(network.limits.max_buffer),
+                ..SUBMISSION
+            },
         };
         let mut builder = ProgramBuilder::new(network.limits.uniform_alignment, bounds);
         let add = |owner: Owner, name: &str, len: usize| builder.buffer(owner, name, len);
-        let plan = CallPlan::new(network, packing, budget, admitted.buffers(), add)?;
+        let plan = CallPlan::new(network, request, admitted.buffers(), add)?;
         Ok(Self { plan, builder, admitted, walked: 0 })
     }
 
@@ -99,11 +102,11 @@ impl<'a> Scheduler<'a> {
     fn walk(&mut self, task: Task) {
         let (plan, builder) = (&self.plan, &mut self.builder);
         match task {
-            Task::UploadStates => plan.upload_states(builder),
+            Task::Begin => plan.begin(builder),
             Task::UploadInput { block } => plan.upload_input(block, builder),
             Task::Compute(span) => self.admitted.dispatch(&mut Dispatcher::new(plan, builder), &span),
             Task::DownloadOutput { block } => plan.download_output(block, builder),
-            Task::DownloadStates => plan.download_states(builder),
+            Task::End => plan.end(builder),
         }
     }
 }
@@ -116,7 +119,7 @@ pub(super) fn compute(plan: &CallPlan<'_>) -> impl Iterator<Item = Span> {
 
 /// Task number `number` of a call: the states, then the blocks, then the states again.
 fn task(plan: &CallPlan<'_>, number: usize) -> Option<Task> {
-    let Some(number) = number.checked_sub(1) else { return Some(Task::UploadStates) };
+    let Some(number) = number.checked_sub(1) else { return Some(Task::Begin) };
     let (blocks, groups) = (plan.blocks.steps.len(), plan.buffers.groups.len());
     let (tasks, task): (usize, fn(&CallPlan<'_>, usize) -> Task) = match plan.network.config.num_directions()
     {
@@ -125,7 +128,7 @@ fn task(plan: &CallPlan<'_>, number: usize) -> Option<Task> {
     };
     match number {
         number if number < tasks => Some(task(plan, number)),
-        number if number == tasks => Some(Task::DownloadStates),
+        number if number == tasks => Some(Task::End),
         _ => None,
     }
 }

@@ -1,16 +1,26 @@
 //! Buffers: whose they are, how long, and how a dispatch refers to one.
 
+use super::Turn;
+
 /// Whose contents a buffer has, and how long they live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     /// The network's weights: as long as the network.
     Network,
-    /// The state of the sequences: from before the first step until after the last.
-    State,
+    /// The state of the sequences: from before the first step until after the last, or from one run to the next.
+    State(State),
     /// The caller's input and output.
     Caller,
     /// No owner: it is not read after the pass, or the next block of time overwrites it.
     Scratch,
+}
+
+/// A part of the state, of every layer and direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum State {
+    /// One of two buffers of h that take turns. Where h is updated in place, it is the one that holds h at first.
+    Hidden(Turn),
+    Cell,
 }
 
 /// A buffer; one of a program holds zeros at first.

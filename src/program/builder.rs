@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::{BindSet, BufferSpec, Contents, Dispatch, Owner, Submission, Transfer};
+use super::{BindSet, BufferSpec, Contents, Dispatch, Owner, StateCopy, Submission, Transfer};
 
 /// Puts a program together: interns what repeats, and cuts it into submissions.
 pub(crate) struct ProgramBuilder {
@@ -85,6 +85,16 @@ impl ProgramBuilder {
         let uniform = self.intern_uniform(uniform);
         self.operations += operations;
         self.open().pass.dispatches.push(Dispatch { pipeline, bind_set, uniform, grid, operations });
+    }
+
+    /// Copies before the dispatches of the submission that is being filled.
+    pub fn copy_before(&mut self, copy: StateCopy) {
+        self.open().pass.copies_before.push(copy);
+    }
+
+    /// Copies after its dispatches.
+    pub fn copy_after(&mut self, copy: StateCopy) {
+        self.open().pass.copies_after.push(copy);
     }
 
     pub fn download(&mut self, buffer: usize, len: usize, contents: Contents) {

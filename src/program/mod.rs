@@ -12,14 +12,14 @@ mod limits;
 mod pass;
 mod transfer;
 
-pub(crate) use buffer::{BufferRef, BufferSpec, Owner, ResidentRef};
+pub(crate) use buffer::{BufferRef, BufferSpec, Owner, ResidentRef, State};
 pub(crate) use builder::{ProgramBuilder, SubmissionLimits};
 pub(crate) use kernel::{
     Access, Binding, Element, KernelSpec, KernelTypes, Named, PipelineSpec, Text, Variant,
 };
 pub(crate) use limits::{DeviceLimits, SubgroupSizes};
-pub(crate) use pass::{BindSet, Dispatch, Pass};
-pub(crate) use transfer::{Contents, Held, Host, Transfer, Turn};
+pub(crate) use pass::{BindSet, Dispatch, Pass, StateCopy};
+pub(crate) use transfer::{Contents, Held, Host, Transfer, Turn, Turns};
 
 /// Lanes of a vec4f. Rows of every matrix on the device are padded to whole vec4f with zeros.
 pub(crate) const VEC4: usize = 4;

@@ -9,7 +9,21 @@ use super::KernelSpec;
 pub(crate) struct Pass {
     /// The dispatches' uniforms, each at a multiple of the device's alignment.
     pub uniforms: Vec<u8>,
+    /// Before the first dispatch.
+    pub copies_before: Vec<StateCopy>,
     pub dispatches: Vec<Dispatch>,
+    /// After the last dispatch.
+    pub copies_after: Vec<StateCopy>,
+}
+
+/// A copy of states between the same places of two of the program's buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StateCopy {
+    pub from: usize,
+    pub to: usize,
+    /// In f32, as is the length.
+    pub start: usize,
+    pub len: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

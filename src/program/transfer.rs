@@ -18,10 +18,10 @@ pub(crate) enum Contents {
     Input { steps: Range<usize> },
     /// The last layer's output of some time steps, [rows, D, O padded].
     Output { steps: Range<usize> },
-    /// h of some layers, [layers, D, B, O padded].
-    Hidden { layers: Range<usize>, held: Held },
-    /// c of some layers, [layers, D, B, H].
-    Cell { layers: Range<usize> },
+    /// h, [L, D, B, O padded].
+    Hidden { held: Held },
+    /// c, [L, D, B, H].
+    Cell,
 }
 
 /// The sequences whose last state is in a buffer of h.
@@ -29,15 +29,23 @@ pub(crate) enum Contents {
 pub(crate) enum Held {
     /// All: there is no other buffer of h.
     All,
-    /// Those whose last step wrote this buffer.
-    Turn(Turn),
+    /// Those whose last step wrote the buffer of this turn.
+    At { turn: Turn, turns: Turns },
 }
 
 /// Whose turn it is among two buffers that a step reads and writes alternately.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Turn {
     First,
     Second,
+}
+
+/// Which buffer of h holds a layer's state. Layers come in groups; in a group each is one turn behind the layer below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Turns {
+    /// That of the lowest layer of each group, before the first step.
+    pub start: Turn,
+    pub layers_in_group: usize,
 }
 
 /// The host's side of a program's transfers; a call that waits may move to another thread.
@@ -55,8 +63,19 @@ impl Transfer {
 }
 
 impl Turn {
-    /// The buffer that holds the state after so many steps. Before the first step it is the first.
-    pub fn after(steps: usize) -> Self {
-        if steps.is_multiple_of(2) { Self::First } else { Self::Second }
+    /// The turn so many steps later.
+    pub fn after(self, steps: usize) -> Self {
+        match (self, steps.is_multiple_of(2)) {
+            (turn, true) => turn,
+            (Self::First, false) => Self::Second,
+            (Self::Second, false) => Self::First,
+        }
+    }
+}
+
+impl Turns {
+    /// The buffer that holds a layer's state after so many steps of that layer.
+    pub fn of(&self, layer: usize, steps: usize) -> Turn {
+        self.start.after(steps + layer % self.layers_in_group)
     }
 }

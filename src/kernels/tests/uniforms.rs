@@ -59,9 +59,9 @@ fn uniforms_are_laid_out_alike_on_both_sides() {
             ("count".to_owned(), offset_of!(Scan, count)),
             ("rows".to_owned(), offset_of!(Scan, rows)),
             ("slabs".to_owned(), offset_of!(Scan, slabs)),
-            ("unused_0".to_owned(), offset_of!(Scan, unused)),
-            ("unused_1".to_owned(), offset_of!(Scan, unused) + 4),
-            ("unused_2".to_owned(), offset_of!(Scan, unused) + 8),
+            ("state".to_owned(), offset_of!(Scan, state)),
+            ("places".to_owned(), offset_of!(Scan, places)),
+            ("unused".to_owned(), offset_of!(Scan, unused)),
             ("steps".to_owned(), offset_of!(Scan, steps)),
         ];
         assert_eq!(members(&scan, "Scan"), of_scan);

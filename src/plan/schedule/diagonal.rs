@@ -42,11 +42,11 @@ impl NetworkSchedule for DiagonalSchedule {
     }
 
     fn dispatch(&self, dispatcher: &mut Dispatcher<'_>, span: &Span) {
-        let behind = dispatcher.plan.buffers.groups[span.group].layers.len() - 1;
+        let behind = dispatcher.plan.buffers.groups[span.group].len() - 1;
         dispatcher.for_each_chunk(span, (1, behind), |dispatcher, n| {
             let now = dispatcher.plan.steps(span).start + n.start;
             let plan = dispatcher.plan;
-            let layers = plan.buffers.groups[span.group].layers.len();
+            let layers = plan.buffers.groups[span.group].len();
             let slots = (0..layers).filter_map(|k| slot_at(plan, span, k, now));
             self.steps.dispatch(dispatcher, span, now, TimeStep::of(slots));
         });
@@ -55,17 +55,17 @@ impl NetworkSchedule for DiagonalSchedule {
 
 /// Layer `k` of a group (0 the lowest) at time `now` - k, if the block has it.
 fn slot_at(plan: &CallPlan<'_>, span: &Span, k: usize, now: usize) -> Option<Slot> {
-    let layers = &plan.buffers.groups[span.group].layers;
+    let layers = &plan.buffers.groups[span.group];
     let t = now.checked_sub(k).filter(|t| plan.steps(span).contains(t))?;
     let (running, row) = plan.rows_at(span, t);
     let (x_row, x_source) = match k.checked_sub(1) {
         None => (row, Slot::FROM_SEQUENCE),
-        Some(below) => (plan.state_row(below, 0), Slot::FROM_STATE),
+        Some(below) => (plan.state_row(layers.start + below, 0), Slot::FROM_STATE),
     };
     let is_last = k + 1 == layers.len();
     Some(Slot {
         running: running as u32,
-        state: plan.state_row(k, 0) as u32,
+        state: plan.state_row(layers.start + k, 0) as u32,
         output_row: if is_last { plan.output_row(row, 0) as u32 } else { Slot::NO_OUTPUT },
         x_row: x_row as u32,
         x_source,

@@ -49,13 +49,12 @@ impl FusedSteps {
         (step, slots): (TimeStep, usize),
     ) {
         let plan = dispatcher.plan;
-        let group = &plan.buffers.groups[span.group];
-        let [h, h_next] = group.hidden.read_and_write(done);
+        let [h, h_next] = plan.buffers.hidden.read_and_write(done);
         let buffers = FusedStepBuffers {
             weights: BufferRef::Resident(self.weights.matrices),
             h,
             bias: BufferRef::Resident(self.weights.biases),
-            c: BufferRef::Program(group.cell),
+            c: BufferRef::Program(plan.buffers.cell),
             h_next: plan.buffers.unprojected_or(h_next),
             output: plan.output_of(span),
             x: plan.input_of(span),

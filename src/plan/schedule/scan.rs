@@ -60,12 +60,11 @@ impl ScanSchedule {
     /// Some time steps of a layer in one dispatch.
     fn scan(&self, dispatcher: &mut Dispatcher<'_>, span: &Span, steps: Range<usize>) {
         let plan = dispatcher.plan;
-        let group = &plan.buffers.groups[span.group];
         let buffers = ScanBuffers {
             weights: BufferRef::Resident(plan.network.weights[span.group].w_hh),
-            h: group.hidden.in_place(),
+            h: plan.buffers.hidden.in_place(),
             gates_x: plan.buffers.gates(),
-            c: BufferRef::Program(group.cell),
+            c: BufferRef::Program(plan.buffers.cell),
             output: plan.output_of(span),
         };
         let (work, in_workgroup) = self.work(plan, span, &steps);
@@ -75,7 +74,9 @@ impl ScanSchedule {
             count: steps.len() as u32,
             rows: in_workgroup as u32,
             slabs: self.kernel.shape.blocks() as u32,
-            unused: [0; 3],
+            state: plan.state_row(span.group, 0) as u32,
+            places: plan.request.places() as u32,
+            unused: 0,
             steps: [[Moment::default(); 2]; SCAN_STEPS],
         };
         // What is counted does not depend on them.

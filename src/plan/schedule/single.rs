@@ -51,7 +51,7 @@ fn slot_at(plan: &CallPlan<'_>, span: &Span, d: usize, t: usize) -> Slot {
     let (running, row) = plan.rows_at(span, t);
     Slot {
         running: running as u32,
-        state: plan.state_row(0, d) as u32,
+        state: plan.state_row(span.group, d) as u32,
         output_row: plan.output_row(row, d) as u32,
         x_row: row as u32,
         x_source: Slot::FROM_SEQUENCE,

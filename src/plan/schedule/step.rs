@@ -60,7 +60,7 @@ impl StepSchedule {
             let (running, row) = plan.rows_at(span, times[d]);
             Slot {
                 running: running as u32,
-                state: plan.state_row(0, d) as u32,
+                state: plan.state_row(span.group, d) as u32,
                 gates_row: plan.gates_row(row, d) as u32,
                 output_row: plan.output_row(row, d) as u32,
                 w_hh: w_hh.first(d) as u32,
@@ -69,13 +69,12 @@ impl StepSchedule {
             }
         };
         let (step, slots) = TimeStep::of(span.directions.clone().map(slot));
-        let group = &plan.buffers.groups[span.group];
-        let [h, h_next] = group.hidden.read_and_write(plan.done(span, times));
+        let [h, h_next] = plan.buffers.hidden.read_and_write(plan.done(span, times));
         let buffers = RecurrentStepBuffers {
             weights: BufferRef::Resident(weights.w_hh),
             h,
             gates_x: plan.buffers.gates(),
-            c: BufferRef::Program(group.cell),
+            c: BufferRef::Program(plan.buffers.cell),
             h_next: plan.buffers.unprojected_or(h_next),
             output: plan.output_of(span),
         };

@@ -9,7 +9,7 @@ use crate::kernels::tests::limits;
 use crate::kernels::{Carrying, Scan, TileShape, Tiles, TimeStep};
 use crate::layout::Matrix;
 use crate::plan::cost::{Machine, costs, count};
-use crate::plan::{Admitted, Network, Planner, schedule};
+use crate::plan::{Admitted, Network, Planner, Request, schedule};
 use crate::program::Element;
 use crate::program::{DeviceLimits, Dispatch, SubgroupSizes, Submission, padded};
 use crate::tuning::Schedule;
@@ -23,8 +23,8 @@ proptest! {
         let Some((planner, packing, admitted)) = admitted(&case) else { return Ok(()) };
         let network = &planner.network;
         let machine = Machine::of(&case.limits);
-        let total = count(&machine, network, &packing, case.budget, &admitted).unwrap();
-        let program = schedule(network, &packing, case.budget, admitted, u64::MAX).unwrap();
+        let total = count(&machine, network, Request::call(&packing, case.budget), &admitted).unwrap();
+        let program = schedule(network, Request::call(&packing, case.budget), admitted, u64::MAX).unwrap();
         let dispatches = || {
             let of = |s| -> Vec<_> { let s: &Submission = s; s.pass.dispatches.iter().map(|d| (s, d)).collect() };
             program.submissions.iter().flat_map(of)
@@ -89,7 +89,7 @@ proptest! {
         let packing = Packing::equal(steps, batch);
         for admitted in planner.admitted(&packing) {
             let machine = Machine::of(&limits);
-            let total = count(&machine, &planner.network, &packing, 1 << 40, &admitted).unwrap();
+            let total = count(&machine, &planner.network, Request::call(&packing, 1 << 40), &admitted).unwrap();
             let counted = [total.dispatches as usize, total.weight_bytes as usize / 4];
             let [dispatches, words] = documented(&planner.network, admitted.schedule(), steps, batch);
             prop_assert_eq!(counted, [dispatches, words], "{}", admitted.schedule());
@@ -105,7 +105,7 @@ fn counting_leaps_over_what_is_alike() {
     for way in Schedule::ALL {
         let admitted = planner.admit_or_step(&packing, way);
         let machine = Machine::of(&network.limits);
-        let total = count(&machine, network, &packing, 1 << 40, &admitted).unwrap();
+        let total = count(&machine, network, Request::call(&packing, 1 << 40), &admitted).unwrap();
         let blocks = 1_000_000_u64.div_ceil(16_384);
         assert!(total.calls <= 6 * blocks, "{way}: {total:?} for 1,000,000 steps");
     }
@@ -119,8 +119,9 @@ fn a_scan_of_many_operations_costs_the_dispatches_that_it_takes() {
         let network = &planner.network;
         let packing = Packing::equal(200, 1000);
         let admitted = planner.admit_or_step(&packing, Schedule::Scan);
-        let total = count(&Machine::of(&roomy), network, &packing, 1 << 40, &admitted).unwrap();
-        let program = schedule(network, &packing, 1 << 40, admitted, u64::MAX).unwrap();
+        let total =
+            count(&Machine::of(&roomy), network, Request::call(&packing, 1 << 40), &admitted).unwrap();
+        let program = schedule(network, Request::call(&packing, 1 << 40), admitted, u64::MAX).unwrap();
         let all: usize = program.submissions.iter().map(|s| s.pass.dispatches.len()).sum();
         assert_eq!(total.dispatches, all as u64);
         let scans = all - dispatches_of(network, &program, "input_projection");
@@ -141,7 +142,7 @@ fn a_step_takes_its_latency_or_its_throughput() {
         let seconds = |steps| {
             let packing = Packing::equal(steps, batch);
             let admitted = planner.admit_or_step(&packing, Schedule::Step);
-            count(machine, &planner.network, &packing, 1 << 40, &admitted).unwrap().seconds
+            count(machine, &planner.network, Request::call(&packing, 1 << 40), &admitted).unwrap().seconds
         };
         seconds(3) - seconds(2)
     };
@@ -267,7 +268,7 @@ fn predictions() -> String {
             let planner = Planner::new(&config, &limits, Element::F32).unwrap();
             let network = &planner.network;
             let cost = |way: Admitted| {
-                let total = count(&machine, network, &packing, 256 << 20, &way).unwrap();
+                let total = count(&machine, network, Request::call(&packing, 256 << 20), &way).unwrap();
                 total.cost(way.schedule())
             };
             let costs: Vec<_> = planner.admitted(&packing).map(cost).collect();

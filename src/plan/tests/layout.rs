@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{admitted, cases};
 use crate::kernels::{Block, Slot, TimeStep};
 use crate::layout::Layouts;
-use crate::plan::{Network, schedule};
+use crate::plan::{Network, Request, schedule};
 use crate::program::{BufferRef, Dispatch, Program, Submission, VEC4};
 
 /// A dispatch with what it refers to.
@@ -145,7 +145,7 @@ proptest! {
     fn shaders_assume_the_layouts_of_their_buffers(case in cases()) {
         let Some((planner, packing, admitted)) = admitted(&case) else { return Ok(()) };
         let network = &planner.network;
-        let program = schedule(network, &packing, case.budget, admitted, u64::MAX).unwrap();
+        let program = schedule(network, Request::call(&packing, case.budget), admitted, u64::MAX).unwrap();
         for submission in &program.submissions {
             for dispatch in &submission.pass.dispatches {
                 let bound = Bound { network, program: &program, submission, dispatch };

@@ -7,7 +7,7 @@ mod walk;
 use proptest::prelude::*;
 
 use self::walk::Walk;
-use super::{Admitted, Network, Planner, most_sequences, schedule};
+use super::{Admitted, Network, Planner, Request, most_sequences, schedule};
 use crate::batch::Packing;
 use crate::config::LstmConfig;
 use crate::error::Error;
@@ -102,7 +102,7 @@ proptest! {
                 );
                 return Ok(());
             };
-            let program = schedule(network, &packing, case.budget, admitted, u64::MAX).unwrap();
+            let program = schedule(network, Request::call(&packing, case.budget), admitted, u64::MAX).unwrap();
             let dispatches = Walk::new(network, &packing, &program).run();
             if !case.config.bidirectional() {
                 let names = ["input", "gates_x", "output", "between layers"];
@@ -140,7 +140,7 @@ fn plan(config: &LstmConfig, batch: usize, steps: usize, budget: u64) -> (Networ
     let planner = Planner::new(config, &limits(false, None), Element::F32).unwrap();
     let packing = Packing::equal(steps, batch);
     let step = planner.admit_or_step(&packing, Schedule::Step);
-    let program = schedule(&planner.network, &packing, budget, step, u64::MAX).unwrap();
+    let program = schedule(&planner.network, Request::call(&packing, budget), step, u64::MAX).unwrap();
     (planner.network, program)
 }
 
@@ -167,12 +167,13 @@ fn a_call_of_ordinary_size_is_one_submission_of_the_documented_dispatches() {
 }
 
 #[test]
-fn layers_and_directions_share_uniforms() {
+fn directions_share_uniforms() {
     let config = LstmConfig::new(8, 8).with_num_layers(4).with_bidirectional(true);
     let (network, program) = plan(&config, 2, 50, 256 << 20);
     let alignment = network.limits.uniform_alignment as usize;
     let last = size_of::<crate::kernels::TimeStep>(); // with nothing after it to align
-    assert_eq!(program.needs.uniforms as usize, 50 * alignment + last, "one for the block, one a step");
+    // Of all layers one for the block, and of each one a step.
+    assert_eq!(program.needs.uniforms as usize, 4 * 50 * alignment + last);
 }
 
 #[test]
@@ -206,9 +207,13 @@ fn the_work_of_a_ragged_batch_grows_with_the_sum_of_its_lengths() {
     let network = &planner.network;
     let operations = |lengths: &[usize]| -> u64 {
         let packing = Packing::new(lengths.iter().copied().enumerate().collect());
-        let program =
-            schedule(network, &packing, 256 << 20, planner.admit_or_step(&packing, Schedule::Step), u64::MAX)
-                .unwrap();
+        let program = schedule(
+            network,
+            Request::call(&packing, 256 << 20),
+            planner.admit_or_step(&packing, Schedule::Step),
+            u64::MAX,
+        )
+        .unwrap();
         program.submissions.iter().flat_map(|s| &s.pass.dispatches).map(|d| d.operations).sum()
     };
     // One long sequence among many short ones: as if the short ones did not fill its steps.
@@ -279,7 +284,8 @@ fn programs_keep_to_the_lowest_limits() {
                     let packing = Packing::equal(300, batch.min(most));
                     for way in Schedule::ALL {
                         if let Some(way) = planner.admit(&packing, way) {
-                            let program = schedule(network, &packing, 256 << 20, way, u64::MAX).unwrap();
+                            let program =
+                                schedule(network, Request::call(&packing, 256 << 20), way, u64::MAX).unwrap();
                             Walk::new(network, &packing, &program).run();
                             planned += 1;
                         }

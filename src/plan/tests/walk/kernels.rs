@@ -107,7 +107,7 @@ impl Walk<'_> {
         self.covers(dispatch, directions.clone().map(running).max().unwrap());
         let [h, c, gates_x] = ["h", "c", "gates_x"].map(|name| self.buffer(dispatch, name));
         for d in directions {
-            let (rows, state) = (running(d), d * scan.batch as usize);
+            let (rows, state) = (running(d), scan.state as usize + d * scan.places as usize);
             self.read(h, state * output, rows * output);
             self.read(c, state * hidden, rows * hidden);
             for step in steps {
