@@ -66,6 +66,7 @@ use crate::weights::{LstmWeights, Precision};
 /// # assert!(output.iter().all(|y| y.is_finite()));
 /// # Ok::<(), wgpu_lstm::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct Lstm {
     config: LstmConfig,
     precision: Precision,
@@ -74,9 +75,10 @@ pub struct Lstm {
 }
 
 /// The network on its device.
+#[derive(Clone)]
 enum Engine {
-    Cpu(CpuEngine),
-    Gpu(Box<GpuEngine>),
+    Cpu(Arc<CpuEngine>),
+    Gpu(Arc<GpuEngine>),
 }
 
 impl Lstm {
@@ -110,11 +112,11 @@ impl Lstm {
     }
 
     fn on_cpu(weights: &LstmWeights) -> Result<Self, Error> {
-        Ok(Self::with(weights, Engine::Cpu(CpuEngine::new(weights)?)))
+        Ok(Self::with(weights, Engine::Cpu(Arc::new(CpuEngine::new(weights)?))))
     }
 
     async fn on_gpu(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
-        Ok(Self::with(weights, Engine::Gpu(Box::new(GpuEngine::new(gpu, weights).await?))))
+        Ok(Self::with(weights, Engine::Gpu(Arc::new(GpuEngine::new(gpu, weights).await?))))
     }
 
     fn with(weights: &LstmWeights, engine: Engine) -> Self {
@@ -158,6 +160,14 @@ impl Lstm {
     pub fn with_tuning(mut self, tuning: Tuning) -> Self {
         self.options.tuning = tuning;
         self
+    }
+
+    /// The engine and the options of a network on a GPU.
+    pub(crate) fn gpu_engine(&self) -> Option<(&Arc<GpuEngine>, Options)> {
+        match &self.engine {
+            Engine::Cpu(_) => None,
+            Engine::Gpu(engine) => Some((engine, self.options)),
+        }
     }
 
     /// The network's sizes.

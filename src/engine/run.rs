@@ -6,7 +6,7 @@ use super::{GpuEngine, Options};
 use crate::batch::Packing;
 use crate::call::{Call, Results, Sequences};
 use crate::error::Error;
-use crate::gpu::{Prepared, Wait};
+use crate::gpu::{Given, Prepared, Wait};
 use crate::plan::{Admitted, Request, Scheduler, most_sequences, schedule};
 use crate::program::Program;
 use crate::tuning::Tuning;
@@ -67,6 +67,7 @@ impl GpuEngine {
         let network = &planner.network;
         let budget = options.memory_budget;
         let request = Request::call(packing, budget);
+        let given = Given { resident: weights, states: None };
         let key = Key::new(packing, budget, options.tuning);
         let mut ready = match cache.take(&key) {
             Some(ready) => ready,
@@ -75,11 +76,11 @@ impl GpuEngine {
                 let admitted = self.chosen(packing, options);
                 let keep = kept_lists(budget);
                 let program = schedule(network, request, admitted.clone(), keep)?;
-                let prepared = match gpu.prepare(&program, pipelines, weights).await {
+                let prepared = match gpu.prepare(&program, pipelines, given).await {
                     // Free the buffers that are kept for other shapes, and try again.
                     Err(Error::OutOfMemory { .. }) if cache.clear() => {
                         gpu.poll();
-                        gpu.prepare(&program, pipelines, weights).await?
+                        gpu.prepare(&program, pipelines, given).await?
                     }
                     result => result?,
                 };

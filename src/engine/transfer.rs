@@ -65,7 +65,8 @@ impl Host for BatchPart<'_> {
             Contents::Input { steps } => self.put_input(steps, put),
             Contents::Hidden { .. } => self.put_state(h, self.layouts().0, put),
             Contents::Cell => self.put_state(c, self.layouts().1, put),
-            Contents::Output { .. } => {} // only ever downloaded
+            // Only ever downloaded, and those of a pool.
+            Contents::Output { .. } | Contents::Entries => {}
         }
     }
 
@@ -77,7 +78,7 @@ impl Host for BatchPart<'_> {
                 let layout = self.layouts().1;
                 take_state(self.packing, layout, &mut self.c, data, |_, _, _| true);
             }
-            Contents::Input { .. } => {} // only ever uploaded
+            Contents::Input { .. } | Contents::Entries => {} // only ever uploaded
         }
     }
 }

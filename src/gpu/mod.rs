@@ -8,6 +8,7 @@ mod prepared;
 mod run;
 mod scope;
 mod staging;
+mod states;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -20,8 +21,10 @@ use crate::program::{BufferSpec, DeviceLimits, ResidentRef};
 
 use pipelines::Kernels;
 pub(crate) use pipelines::Pipelines;
-pub(crate) use prepared::Prepared;
+pub(crate) use prepared::{Given, Prepared};
+pub(crate) use run::record;
 pub(crate) use staging::Wait;
+pub(crate) use states::StateBuffers;
 use turns::Turns;
 
 /// An open device.

@@ -6,7 +6,7 @@ use super::prepared::{Prepared, Transfers};
 use super::staging::{Mapping, Wait};
 use super::{Gpu, Pipelines};
 use crate::error::Error;
-use crate::program::{Host, Pass, Submission, Transfer};
+use crate::program::{Dispatch, Host, Pass, StateCopy, Submission, Transfer};
 
 impl Gpu {
     /// Runs the submissions of the program that was prepared, in order, and hands every download to `host`. After an
@@ -68,7 +68,7 @@ impl Gpu {
         submission: &Submission,
         prepared: &mut Prepared,
         pipelines: &Pipelines,
-        host: &dyn Host,
+        host: &mut dyn Host,
     ) -> Result<(), wgpu::MapRangeError> {
         let mut encoder = self.device.create_command_encoder(&Default::default());
         write_uploads(&mut encoder, submission, prepared, host)?;
@@ -108,6 +108,7 @@ impl Gpu {
                 *last = index;
             }
         }
+        host.submitted();
         Ok(())
     }
 
@@ -202,13 +203,36 @@ fn read_back(
 }
 
 /// Records a pass, into any encoder of the device.
-fn record(encoder: &mut wgpu::CommandEncoder, pass: &Pass, prepared: &Prepared, pipelines: &Pipelines) {
-    if pass.dispatches.is_empty() {
+pub(crate) fn record(
+    encoder: &mut wgpu::CommandEncoder,
+    pass: &Pass,
+    prepared: &Prepared,
+    pipelines: &Pipelines,
+) {
+    record_copies(encoder, &pass.copies_before, prepared);
+    record_dispatches(encoder, &pass.dispatches, prepared, pipelines);
+    record_copies(encoder, &pass.copies_after, prepared);
+}
+
+fn record_copies(encoder: &mut wgpu::CommandEncoder, copies: &[StateCopy], prepared: &Prepared) {
+    for &StateCopy { from, to, start, len } in copies {
+        let [start, bytes] = [start, len].map(|f32s| 4 * f32s as u64);
+        encoder.copy_buffer_to_buffer(&prepared.buffers[from], start, &prepared.buffers[to], start, bytes);
+    }
+}
+
+fn record_dispatches(
+    encoder: &mut wgpu::CommandEncoder,
+    dispatches: &[Dispatch],
+    prepared: &Prepared,
+    pipelines: &Pipelines,
+) {
+    if dispatches.is_empty() {
         return;
     }
     let mut compute = encoder.begin_compute_pass(&Default::default());
     let mut current = None;
-    for dispatch in &pass.dispatches {
+    for dispatch in dispatches {
         if current != Some(dispatch.pipeline) {
             compute.set_pipeline(&pipelines.get(dispatch.pipeline).pipeline);
             current = Some(dispatch.pipeline);

@@ -75,6 +75,7 @@ fn transfer(program: &Program, transfer: &Transfer) -> String {
             Held::At { turn: Turn::Second, .. } => "h, second turn".to_owned(),
         },
         Contents::Cell => "c".to_owned(),
+        Contents::Entries => "entries".to_owned(),
     };
     let name = &program.buffers[transfer.buffer].name;
     format!("b{} {name}: {contents}, {} bytes", transfer.buffer, transfer.bytes())

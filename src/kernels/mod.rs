@@ -3,9 +3,11 @@
 
 mod carrying;
 mod common;
+mod exchange_states;
 mod fused_step;
 mod hidden_projection;
 mod input_projection;
+mod join_directions;
 mod persistent_scan;
 mod private_scan;
 mod recurrent_scan;
@@ -15,9 +17,11 @@ mod tile;
 mod time_step;
 
 pub(crate) use carrying::Carrying;
+pub(crate) use exchange_states::{Entry, Exchange, ExchangeStates, ExchangeStatesBuffers};
 pub(crate) use fused_step::{FusedStep, FusedStepBuffers};
 pub(crate) use hidden_projection::{HiddenProjection, HiddenProjectionBuffers};
 pub(crate) use input_projection::{Block, InputProjection, InputProjectionBuffers};
+pub(crate) use join_directions::{Join, JoinDirections, JoinDirectionsBuffers};
 pub(crate) use persistent_scan::PersistentScan;
 pub(crate) use private_scan::PrivateScan;
 pub(crate) use recurrent_scan::RecurrentScan;
@@ -27,6 +31,9 @@ pub(crate) use tile::{Tile, TileShape, Tiles, Tiling};
 pub(crate) use time_step::{SLOTS, Slot, TimeStep};
 
 use crate::program::{Dispatch, KernelSpec, Pass};
+
+/// Invocations of a workgroup of the kernels that only copy: a wave of any GPU, or two.
+pub(crate) const COPY_INVOCATIONS: u32 = 64;
 
 /// The fields of a dispatch's uniform as lines of text.
 pub(crate) fn describe_uniform(kernel: &KernelSpec, pass: &Pass, dispatch: &Dispatch) -> Vec<String> {
@@ -40,13 +47,15 @@ pub(crate) fn describe_uniform(kernel: &KernelSpec, pass: &Pass, dispatch: &Disp
             let step = pass.uniform::<TimeStep>(dispatch);
             step.slots[..slots.min(SLOTS)].iter().map(|slot| slot.describe(kernel.name)).collect()
         }
+        "exchange_states" => vec![format!("{:?}", pass.uniform::<Exchange>(dispatch))],
+        "join_directions" => vec![format!("{:?}", pass.uniform::<Join>(dispatch))],
         other => panic!("{other} has a uniform that nothing describes"),
     }
 }
 
 /// Every kernel, in the order of `shaders/README.md`.
 #[cfg(test)]
-pub(crate) const KERNELS: [&KernelSpec; 7] = [
+pub(crate) const KERNELS: [&KernelSpec; 9] = [
     &input_projection::INPUT_PROJECTION,
     &recurrent_step::RECURRENT_STEP,
     &recurrent_scan::RECURRENT_SCAN,
@@ -54,6 +63,8 @@ pub(crate) const KERNELS: [&KernelSpec; 7] = [
     &private_scan::PRIVATE_SCAN,
     &fused_step::FUSED_STEP,
     &hidden_projection::HIDDEN_PROJECTION,
+    &exchange_states::EXCHANGE_STATES,
+    &join_directions::JOIN_DIRECTIONS,
 ];
 
 #[cfg(test)]

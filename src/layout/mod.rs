@@ -39,6 +39,11 @@ impl Layouts {
         Rows { directions: self.config.num_directions(), width: self.config.output_size() }
     }
 
+    /// The rows that leave the last layer, with the directions side by side: they count as one.
+    pub fn joined_output(&self) -> Rows {
+        Rows { directions: 1, width: self.config.num_directions() * self.config.output_size() }
+    }
+
     pub fn gates(&self, rows: usize) -> GateRows {
         GateRows { rows, hidden: self.config.hidden_size() }
     }

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::blocks::Blocks;
 use super::network::Network;
-use super::request::Request;
+use super::request::{Keeper, Request};
 use crate::layout::GateRows;
-use crate::program::{BufferRef, Owner, State, Turn, Turns};
+use crate::program::{BufferRef, Owner, State, Turn, Turns, VEC4};
 
 /// Which buffers a schedule needs.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,20 @@ pub(crate) struct Buffers {
     pub cell: usize,
     /// Scratch: o ∘ tanh(c), where there is a projection.
     pub unprojected: Option<usize>,
+    /// Of a pass: the output with its directions side by side, where they are not in `output`.
+    pub joined: Option<usize>,
+    /// Of a pool.
+    pub stored: Option<Stored>,
+}
+
+/// The buffers from which and to which a pool exchanges states.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stored {
+    pub entries: usize,
+    /// h of the batch at both turns.
+    pub turns: [usize; 2],
+    pub hidden: usize,
+    pub cell: usize,
 }
 
 /// A buffer for each block of time, or one that all blocks use in turn.
@@ -64,6 +78,14 @@ pub(crate) enum Hidden {
 }
 
 impl Hidden {
+    /// Which buffer holds each layer's state.
+    pub fn turns(self, start: Turn) -> Turns {
+        match self {
+            Self::InPlace(_) => Turns { start, layers_in_group: 1 },
+            Self::InTurns { turns, .. } => turns,
+        }
+    }
+
     /// The buffer of a schedule that updates h in place.
     pub fn in_place(self) -> BufferRef {
         match self {
@@ -115,19 +137,32 @@ impl Buffers {
         let gates = options.gates.then(|| add(Owner::Scratch, "gates_x", gate_rows.len(gate_directions)));
         let groups = (0..layers).step_by(in_group).map(|first| first..layers.min(first + in_group)).collect();
         let len = layouts.hidden(places).len(layers);
+        let is_pool = matches!(request.keeper, Keeper::Pool { .. });
         let mut h = |turn| add(Owner::State(State::Hidden(turn)), "h", len);
-        let hidden = match options.hidden_in_place {
-            true => Hidden::InPlace(h(request.start())),
-            false => Hidden::InTurns {
-                first: h(Turn::First),
-                second: h(Turn::Second),
-                turns: Turns { start: request.start(), layers_in_group: in_group },
-            },
+        let first = h(Turn::First);
+        let second = (is_pool || !options.hidden_in_place).then(|| h(Turn::Second));
+        let hidden = match (second, options.hidden_in_place) {
+            (Some(second), true) if request.start() == Turn::Second => Hidden::InPlace(second),
+            (Some(second), false) => {
+                let turns = Turns { start: request.start(), layers_in_group: in_group };
+                Hidden::InTurns { first, second, turns }
+            }
+            (_, _) => Hidden::InPlace(first),
         };
         let cell = add(Owner::State(State::Cell), "c", layouts.cell(places).len(layers));
         let unprojected = layouts.unprojected(places).len(layers);
         let unprojected = (config.proj_size() > 0).then(|| add(Owner::Scratch, "o ∘ tanh(c)", unprojected));
-        Self { input, output, between, gates, gate_rows, groups, hidden, cell, unprojected }
+        let is_pass = request.keeper == Keeper::Pass;
+        let joined = (is_pass && layouts.joined_output().stride() != layouts.output().stride())
+            .then(|| add(Owner::Caller, "joined output", layouts.joined_output().len(most_rows)));
+        let store = |second| Stored {
+            entries: add(Owner::Caller, "entries", VEC4 * places),
+            turns: [first, second],
+            hidden: add(Owner::State(State::StoredHidden), "stored h", len),
+            cell: add(Owner::State(State::StoredCell), "stored c", layouts.cell(places).len(layers)),
+        };
+        let stored = second.filter(|_| is_pool).map(store);
+        Self { input, output, between, gates, gate_rows, groups, hidden, cell, unprojected, joined, stored }
     }
 
     /// The buffer that a group reads its input from in a block.

@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 use super::limits::{AS_F16, check_binding, check_workgroups};
 use crate::config::LstmConfig;
 use crate::error::Error;
-use crate::kernels::{HiddenProjection, InputProjection, TileShape, Tiles, Tiling};
+use crate::kernels::{
+    ExchangeStates, HiddenProjection, InputProjection, JoinDirections, TileShape, Tiles, Tiling,
+};
 use crate::layout::{Layouts, Matrix, PerWeight};
 use crate::program::{BufferSpec, DeviceLimits, Element, Owner, PipelineSpec, ResidentRef, VEC4};
 
@@ -27,6 +29,9 @@ pub(crate) struct Network {
     /// The kernels that several schedules use: one a layer, and one for every layer.
     pub inputs: Vec<SizedKernel<InputProjection>>,
     pub projection: Option<SizedKernel<HiddenProjection>>,
+    /// The pipelines of the kernels that copy for a pool and for a pass.
+    pub exchange: usize,
+    pub join: usize,
 }
 
 /// Buffers of the weights of all layers.
@@ -75,6 +80,8 @@ impl Network {
             stacked: None,
             inputs: Vec::new(),
             projection: None,
+            exchange: 0,
+            join: 0,
         }
     }
 
@@ -172,7 +179,18 @@ impl Network {
             let pipelines = HiddenProjection::pipelines(shape, &tiles, self.config.num_directions());
             self.projection = Some(self.kernel(shape, tiles, pipelines)?);
         }
+        self.exchange = self.pipeline(ExchangeStates::pipeline());
+        self.join = self.pipeline(JoinDirections::pipeline());
         Ok(())
+    }
+
+    /// The index of a pipeline, which is added if it is new.
+    fn pipeline(&mut self, spec: PipelineSpec) -> usize {
+        let known = self.pipelines.iter().position(|other| *other == spec);
+        known.unwrap_or_else(|| {
+            self.pipelines.push(spec);
+            self.pipelines.len() - 1
+        })
     }
 
     /// A kernel at these sizes. Adds those of its pipelines that are new: layers of equal sizes share theirs.
@@ -184,16 +202,7 @@ impl Network {
     ) -> Result<SizedKernel<K>, Error> {
         let narrowest = tiles.list.iter().map(|tile| tile.width as usize).min().unwrap_or(1);
         check_workgroups(&self.limits, specs[0].kernel.name, shape.columns.div_ceil(narrowest))?;
-        let pipelines = specs
-            .into_iter()
-            .map(|spec| {
-                let known = self.pipelines.iter().position(|other| *other == spec);
-                known.unwrap_or_else(|| {
-                    self.pipelines.push(spec);
-                    self.pipelines.len() - 1
-                })
-            })
-            .collect();
+        let pipelines = specs.into_iter().map(|spec| self.pipeline(spec)).collect();
         Ok(SizedKernel { shape, tiles, pipelines, kernel: PhantomData })
     }
 }

@@ -19,8 +19,9 @@ pub(crate) enum Keeper {
     /// A pass that is recorded again and again: nothing is transferred. h begins and ends in the first of its buffers.
     Pass,
     /// A pool, which has `places` for sequences in every layer, and h in the buffer of a turn: the input is uploaded and
-    /// the output downloaded. Afterwards h is where the last step of each sequence left it.
-    Pool { places: usize, start: Turn },
+    /// the output downloaded. Afterwards h is where the last step of each sequence left it. If it `exchanges`, states are
+    /// first copied to the slots of their streams and from those of this program's.
+    Pool { places: usize, start: Turn, exchanges: bool },
 }
 
 impl<'a> Request<'a> {

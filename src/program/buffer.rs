@@ -21,6 +21,9 @@ pub(crate) enum State {
     /// One of two buffers of h that take turns. Where h is updated in place, it is the one that holds h at first.
     Hidden(Turn),
     Cell,
+    /// h and c of the streams of a pool, at their slots.
+    StoredHidden,
+    StoredCell,
 }
 
 /// A buffer; one of a program holds zeros at first.

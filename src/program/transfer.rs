@@ -22,6 +22,8 @@ pub(crate) enum Contents {
     Hidden { held: Held },
     /// c, [L, D, B, H].
     Cell,
+    /// What a pool copies from and to the slots of its streams: four words a place.
+    Entries,
 }
 
 /// The sequences whose last state is in a buffer of h.
@@ -54,6 +56,8 @@ pub(crate) trait Host: Send + Sync {
     fn upload(&self, contents: &Contents, put: &mut dyn FnMut(&[f32]));
     /// Takes what was downloaded.
     fn download(&mut self, contents: &Contents, data: &[f32]);
+    /// A submission was submitted, and nothing was awaited since.
+    fn submitted(&mut self) {}
 }
 
 impl Transfer {

@@ -6,8 +6,8 @@ use naga::{AddressSpace, Module, StorageAccess};
 
 use super::{parse, variants, wgsl_files};
 use crate::kernels::{
-    FusedStepBuffers, HiddenProjectionBuffers, InputProjectionBuffers, KERNELS, RecurrentStepBuffers,
-    ScanBuffers,
+    ExchangeStatesBuffers, FusedStepBuffers, HiddenProjectionBuffers, InputProjectionBuffers,
+    JoinDirectionsBuffers, KERNELS, RecurrentStepBuffers, ScanBuffers,
 };
 use crate::program::{Access, BufferRef, KernelSpec, Named};
 
@@ -92,6 +92,15 @@ fn buffers_are_bound_by_the_shaders_names() {
         "hidden_projection" => {
             names(&HiddenProjectionBuffers { weights: b(1), unprojected: b(2), h_next: b(3), output: b(4) })
         }
+        "exchange_states" => names(&ExchangeStatesBuffers {
+            entries: b(1),
+            h_first: b(2),
+            h_second: b(3),
+            c: b(4),
+            stored_h: b(5),
+            stored_c: b(6),
+        }),
+        "join_directions" => names(&JoinDirectionsBuffers { separate: b(1), joined: b(2) }),
         other => panic!("what does {other} bind?"),
     };
     for kernel in KERNELS {
