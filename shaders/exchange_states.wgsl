@@ -69,9 +69,9 @@ fn store(row: u32, to: u32, second: bool, local: u32) {
 // A slot of a stream that begins is not read: it may hold another stream's NaN.
 fn load(row: u32, first_slot: u32, slot: u32, second: bool, local: u32) {
     let begins = slot == ZEROS;
-    let from = first_slot + select(slot, 0u, begins);
+    let source = first_slot + select(slot, 0u, begins);
     for (var i = local; i < exchange.h_stride; i += WORKGROUP_SIZE) {
-        let h = select(stored_h[from * exchange.h_stride + i], 0.0, begins);
+        let h = select(stored_h[source * exchange.h_stride + i], 0.0, begins);
         if (second) {
             h_second[row * exchange.h_stride + i] = h;
         } else {
@@ -79,6 +79,6 @@ fn load(row: u32, first_slot: u32, slot: u32, second: bool, local: u32) {
         }
     }
     for (var i = local; i < exchange.c_stride; i += WORKGROUP_SIZE) {
-        c[row * exchange.c_stride + i] = select(stored_c[from * exchange.c_stride + i], 0.0, begins);
+        c[row * exchange.c_stride + i] = select(stored_c[source * exchange.c_stride + i], 0.0, begins);
     }
 }

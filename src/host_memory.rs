@@ -2,7 +2,7 @@
 
 use std::collections::TryReserveError;
 
-use ndarray::Array3;
+use ndarray::{Array, Dim, Dimension, IntoDimension};
 
 use crate::error::Error;
 
@@ -36,13 +36,17 @@ pub(crate) fn host_out_of_memory(shortage: impl Into<Shortage>) -> Error {
 }
 
 /// Allocates an array of zeros.
-pub(crate) fn zeros(shape: [usize; 3]) -> Result<Array3<f32>, Error> {
+pub(crate) fn zeros<const N: usize>(shape: [usize; N]) -> Result<Array<f32, Dim<[usize; N]>>, Error>
+where
+    Dim<[usize; N]>: Dimension,
+    [usize; N]: IntoDimension<Dim = Dim<[usize; N]>>,
+{
     let len = shape.iter().fold(1usize, |len, &size| len.saturating_mul(size));
     let mut data = Vec::new();
     let bytes = len.saturating_mul(size_of::<f32>());
     data.try_reserve_exact(len).map_err(|_| host_out_of_memory(Shortage { bytes: Some(bytes) }))?;
     data.resize(len, 0.0);
-    Ok(Array3::from_shape_vec(shape, data).expect("as many numbers as the shape has"))
+    Ok(Array::from_shape_vec(shape, data).expect("as many numbers as the shape has"))
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ extern crate self as wgpu_lstm; // tests/common names the crate as its users do
 
 mod batch;
 mod call;
+mod chunks;
 #[cfg(test)]
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -64,11 +65,13 @@ mod platform;
 mod program;
 pub mod reference;
 mod state;
+mod stream;
 mod subnormal;
 mod sum;
 mod tuning;
 mod weights;
 
+pub use chunks::StreamId;
 pub use config::LstmConfig;
 pub use device::Device;
 pub use engine::Memory;
@@ -76,6 +79,7 @@ pub use error::{Error, FoundLstm, StatePart};
 pub use lstm::Lstm;
 pub use pass::{LstmPass, Rows};
 pub use state::LstmState;
+pub use stream::{LstmStream, LstmStreamPool};
 pub use tuning::{Cost, DEFAULT_MEMORY_BUDGET, Schedule, Tuning};
 pub use weights::{LstmWeights, Precision};
 

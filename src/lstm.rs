@@ -76,7 +76,7 @@ pub struct Lstm {
 
 /// The network on its device.
 #[derive(Clone)]
-enum Engine {
+pub(crate) enum Engine {
     Cpu(Arc<CpuEngine>),
     Gpu(Arc<GpuEngine>),
 }
@@ -162,12 +162,9 @@ impl Lstm {
         self
     }
 
-    /// The engine and the options of a network on a GPU.
-    pub(crate) fn gpu_engine(&self) -> Option<(&Arc<GpuEngine>, Options)> {
-        match &self.engine {
-            Engine::Cpu(_) => None,
-            Engine::Gpu(engine) => Some((engine, self.options)),
-        }
+    /// What computes the network, and how.
+    pub(crate) fn engine(&self) -> (&Engine, Options) {
+        (&self.engine, self.options)
     }
 
     /// The network's sizes.

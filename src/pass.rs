@@ -5,7 +5,7 @@ use std::fmt;
 use crate::device::block_on;
 use crate::engine::{ResidentPass, RowsOf};
 use crate::error::Error;
-use crate::lstm::Lstm;
+use crate::lstm::{Engine, Lstm};
 
 /// A network for one shape, on the caller's side of a GPU: [`Lstm::prepare`] allocates all of it, and
 /// [`record`](Self::record) adds it to an encoder, between other work of the application.
@@ -115,11 +115,13 @@ impl Lstm {
     ///
     /// As for [`prepare`](Self::prepare), but `Unsupported` on the CPU alone.
     pub async fn prepare_async(&self, steps: usize, batch: usize) -> Result<LstmPass, Error> {
-        let (engine, options) = self.gpu_engine().ok_or(Error::Unsupported {
-            what: "Lstm::prepare on the CPU",
-            reason: "there are no buffers on a device: use Lstm::forward or LstmStream",
-        })?;
-        Ok(LstmPass(engine.resident(options, steps, batch).await?))
+        match self.engine() {
+            (Engine::Cpu(_), _) => Err(Error::Unsupported {
+                what: "Lstm::prepare on the CPU",
+                reason: "there are no buffers on a device: use Lstm::forward or LstmStream",
+            }),
+            (Engine::Gpu(engine), options) => Ok(LstmPass(engine.resident(options, steps, batch).await?)),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod ahead;
 mod ends;
 mod meeting;
 mod panels;
+mod pool;
 mod product;
 mod projector;
 mod shared;
@@ -32,6 +33,7 @@ use pulp::Arch;
 
 use self::ahead::{Ahead, BLOCK_ROWS_AHEAD, Projection};
 use self::panels::{Parameters, VECTORS, lanes, parameters_len};
+pub(crate) use self::pool::CpuPool;
 use self::shared::Shared;
 use self::team::Team;
 use self::walk::walk;

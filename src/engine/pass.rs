@@ -42,7 +42,12 @@ impl GpuEngine {
         }
         self.check_host(options, steps, batch)?;
         let packing = Packing::equal(steps, batch);
-        let request = Request { packing: &packing, budget: options.memory_budget, keeper: Keeper::Pass };
+        let request = Request {
+            packing: &packing,
+            budget: options.memory_budget,
+            keeper: Keeper::Pass,
+            bind_sets: &[],
+        };
         let admitted = self.chosen(&packing, options);
         let program = schedule(network, request, admitted, u64::MAX)?;
         if program.submissions.len() > 1 {

@@ -115,6 +115,26 @@ pub enum Error {
         steps: usize,
     },
 
+    // ---- streams --------------------------------------------------------------------------
+    /// A bidirectional network reads its input from both ends, so that it can't compute a sequence as it arrives.
+    #[error("a bidirectional network needs whole sequences, and can't compute a stream")]
+    Bidirectional,
+    /// Every slot of the pool has an open stream.
+    #[error("all {capacity} streams of the pool are open: close one, or make a larger pool")]
+    PoolFull {
+        /// Streams that the pool can have.
+        capacity: usize,
+    },
+    /// The stream was closed, or belongs to another pool.
+    #[error("the pool has no such stream: it was closed, or is another pool's")]
+    UnknownStream,
+    /// One push has two chunks of the same stream.
+    #[error("chunks[{index}] is the second one of its stream: a push takes one chunk of each")]
+    RepeatedStream {
+        /// Position in `chunks`.
+        index: usize,
+    },
+
     // ---- weights --------------------------------------------------------------------------
     /// A parameter of the network is missing.
     #[error("tensor {name:?} is missing")]

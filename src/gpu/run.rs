@@ -23,7 +23,13 @@ impl Gpu {
             let submission = submission.borrow();
             self.ready_to_write(submission, prepared, wait).await?;
             let submit = || self.submit(submission, prepared, pipelines, host);
-            self.scoped(submit).await?.map_err(|error| self.unmappable(&error))?;
+            match self.scoped(submit).await {
+                Ok(submitted) => submitted.map_err(|error| self.unmappable(&error))?,
+                Err(error) => {
+                    host.refused();
+                    return Err(error);
+                }
+            }
             if !submission.downloads.is_empty() {
                 while let Some(mapping) = prepared.mappings.pop() {
                     self.mapped(mapping, wait).await?;

@@ -1,6 +1,11 @@
 //! Buffers of states that are kept from one program to the next.
 
+use std::ops::Range;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use super::Gpu;
+use super::staging::{Mapping, Wait};
 use crate::error::Error;
 use crate::program::{State, Turn};
 
@@ -26,6 +31,50 @@ impl StateBuffers {
 }
 
 impl Gpu {
+    /// Uploads f32 to the buffers: which one, from which f32 on.
+    pub fn write_states(
+        &self,
+        states: &StateBuffers,
+        writes: &[(State, usize, Vec<f32>)],
+    ) -> Result<(), Error> {
+        let write = self.scoped(|| {
+            for (state, start, numbers) in writes {
+                self.queue.write_buffer(states.get(*state), 4 * *start as u64, bytemuck::cast_slice(numbers));
+            }
+        });
+        // Native wgpu knows at once whether it refuses the writes; a browser finds no fault with them.
+        match pin!(write).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Downloads f32 of the buffers, one part after the other.
+    pub async fn read_states(
+        &self,
+        states: &StateBuffers,
+        parts: &[(State, Range<usize>)],
+        wait: Wait,
+    ) -> Result<Vec<f32>, Error> {
+        let bytes = 4 * parts.iter().map(|(_, f32s)| f32s.len() as u64).sum::<u64>();
+        let copy = || {
+            let download = self.buffer("download", bytes, wgpu::BufferUsages::MAP_READ);
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            let mut at = 0;
+            for (state, f32s) in parts {
+                let [start, len] = [f32s.start, f32s.len()].map(|f32s| 4 * f32s as u64);
+                encoder.copy_buffer_to_buffer(states.get(*state), start, &download, at, len);
+                at += len;
+            }
+            let index = self.queue.submit([encoder.finish()]);
+            (Mapping::new(&download, wgpu::MapMode::Read, bytes, &index), download)
+        };
+        let (mapping, download) = self.scoped(copy).await?;
+        self.mapped(mapping, wait).await?;
+        let read = || download.get_mapped_range(..).map(|view| bytemuck::cast_slice(&view).to_vec());
+        self.scoped(read).await?.map_err(|error| self.unmappable(&error))
+    }
+
     /// Allocates the buffers of h and c, of so many f32 each, all zeros.
     pub async fn state_buffers(&self, hidden: usize, cell: usize) -> Result<StateBuffers, Error> {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;

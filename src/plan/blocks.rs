@@ -15,6 +15,7 @@ const MAX_STEPS: usize = 16_384;
 
 const FEWER_STEPS: &str =
     "prepare fewer steps, and record the pass several times: it carries on from its state";
+const FEWER_STREAMS: &str = "several pools of fewer streams are computed one after the other";
 const RAISE_BUDGET: &str = "Lstm::with_memory_budget raises it";
 
 /// A call's time, cut into blocks.
@@ -159,6 +160,21 @@ fn most_blocks(network: &Network, budget: u64, steps: usize, batch: usize) -> us
     // Each is more than half full, or has one step.
     let full = steps.saturating_mul(batch).div_ceil(rows).saturating_mul(2);
     full.saturating_add(steps / MAX_STEPS + 2).min(steps)
+}
+
+/// Refuses a pool of more streams than have place in the buffers of one time step.
+pub(crate) fn check_places(network: &Network, budget: u64, places: usize) -> Result<(), Error> {
+    let most = BlockRows::new(network, budget)?.apart;
+    if places <= most.rows {
+        return Ok(());
+    }
+    Err(Error::LimitExceeded {
+        what: format!("one time step of {places} streams"),
+        needed: most.needed.saturating_mul(places as u64),
+        limit_name: most.limit_name,
+        limit: most.limit,
+        advice: Some(FEWER_STREAMS),
+    })
 }
 
 /// Sequences that one program can take: all at once, or the batch goes through in parts. One time step of

@@ -29,7 +29,7 @@ mod scheduler;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use blocks::{list_bytes, most_sequences};
+pub(crate) use blocks::{check_places, list_bytes, most_sequences};
 pub(crate) use cost::costs;
 pub(crate) use network::Network;
 pub(crate) use request::{Keeper, Request};

@@ -1,7 +1,7 @@
 //! What a program is planned for: sequences, memory, and who keeps their states.
 
 use crate::batch::Packing;
-use crate::program::Turn;
+use crate::program::{BindSet, Turn};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request<'a> {
@@ -9,6 +9,8 @@ pub(crate) struct Request<'a> {
     /// Bytes that a block of time steps may take.
     pub budget: u64,
     pub keeper: Keeper,
+    /// Bind sets that the program's list begins with: those of programs with the same buffers.
+    pub bind_sets: &'a [BindSet],
 }
 
 /// Who keeps the states of the sequences, and so what a program transfers.
@@ -27,7 +29,7 @@ pub(crate) enum Keeper {
 impl<'a> Request<'a> {
     /// A call with arrays on the host.
     pub fn call(packing: &'a Packing, budget: u64) -> Self {
-        Self { packing, budget, keeper: Keeper::Caller }
+        Self { packing, budget, keeper: Keeper::Caller, bind_sets: &[] }
     }
 
     /// Sequences that the states have place for, in a layer and direction.

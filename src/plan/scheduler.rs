@@ -76,7 +76,7 @@ impl<'a> Scheduler<'a> {
                 ..SUBMISSION
             },
         };
-        let mut builder = ProgramBuilder::new(network.limits.uniform_alignment, bounds);
+        let mut builder = ProgramBuilder::new(network.limits.uniform_alignment, bounds, request.bind_sets);
         let add = |owner: Owner, name: &str, len: usize| builder.buffer(owner, name, len);
         let plan = CallPlan::new(network, request, admitted.buffers(), add)?;
         Ok(Self { plan, builder, admitted, walked: 0 })

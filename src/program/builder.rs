@@ -32,11 +32,12 @@ pub(crate) struct SubmissionLimits {
 }
 
 impl ProgramBuilder {
-    pub fn new(uniform_alignment: u32, limits: SubmissionLimits) -> Self {
+    /// The list of bind sets begins with `bind_sets`.
+    pub fn new(uniform_alignment: u32, limits: SubmissionLimits, bind_sets: &[BindSet]) -> Self {
         Self {
             buffers: Vec::new(),
-            bind_sets: Vec::new(),
-            known_bind_sets: HashMap::new(),
+            bind_sets: bind_sets.to_vec(),
+            known_bind_sets: bind_sets.iter().cloned().zip(0..).collect(),
             recent: [0; 2],
             submissions: VecDeque::new(),
             uniforms: HashMap::new(),

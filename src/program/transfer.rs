@@ -58,6 +58,8 @@ pub(crate) trait Host: Send + Sync {
     fn download(&mut self, contents: &Contents, data: &[f32]);
     /// A submission was submitted, and nothing was awaited since.
     fn submitted(&mut self) {}
+    /// wgpu refused the last submission: it is not executed.
+    fn refused(&mut self) {}
 }
 
 impl Transfer {

@@ -17,7 +17,7 @@ use crate::plan::buffers::BufferOptions;
 use crate::plan::call::Span;
 use crate::plan::dispatcher::Dispatcher;
 use crate::plan::network::Network;
-use crate::program::{DeviceLimits, Element};
+use crate::program::{DeviceLimits, Element, Turn, Turns};
 use crate::tuning::Schedule;
 
 /// A schedule with its kernels for a network.
@@ -83,6 +83,13 @@ impl Admitted {
 
     pub fn buffers(&self) -> BufferOptions {
         self.0.buffers()
+    }
+
+    /// Which buffers hold h before the first step, if that of the lowest layer is at `start`.
+    pub fn turns(&self, network: &Network, start: Turn) -> Turns {
+        let BufferOptions { layers_in_group, hidden_in_place, .. } = self.buffers();
+        let in_turns = layers_in_group.min(network.config.num_layers());
+        Turns { start, layers_in_group: if hidden_in_place { 1 } else { in_turns } }
     }
 
     /// Dispatches a span of the call.
