@@ -7,13 +7,13 @@ mod walk;
 use proptest::prelude::*;
 
 use self::walk::Walk;
-use super::{Admitted, Network, Planner, Request, most_sequences, schedule};
+use super::{Admitted, Keeper, Network, Planner, Request, most_sequences, schedule};
 use crate::batch::Packing;
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::kernels::tests::limits;
 use crate::program::Element;
-use crate::program::{DeviceLimits, Dispatch, Program, SubgroupSizes};
+use crate::program::{Contents, DeviceLimits, Dispatch, Program, SubgroupSizes, Turn};
 use crate::tuning::Schedule;
 
 #[derive(Clone, Debug)]
@@ -102,8 +102,10 @@ proptest! {
                 );
                 return Ok(());
             };
-            let program = schedule(network, Request::call(&packing, case.budget), admitted, u64::MAX).unwrap();
-            let dispatches = Walk::new(network, &packing, &program).run();
+            kept_states_are_where_they_are_read(network, &packing, case.budget, &admitted)?;
+            let request = Request::call(&packing, case.budget);
+            let program = schedule(network, request, admitted.clone(), u64::MAX).unwrap();
+            let dispatches = Walk::new(network, request, &program, &admitted).run();
             if !case.config.bidirectional() {
                 let names = ["input", "gates_x", "output", "between layers"];
                 let block = program.buffers.iter().filter(|b| names.contains(&b.name.as_str()));
@@ -121,6 +123,38 @@ proptest! {
             prop_assert_eq!(dispatches, layers * passes * (blocks + steps), "L·D'·(N + T·(1 + p))");
         }
     }
+}
+
+/// The programs of a pass, which is refused if it takes more than the budget, and of a pool's ticks, from both turns.
+fn kept_states_are_where_they_are_read(
+    network: &Network,
+    packing: &Packing,
+    budget: u64,
+    admitted: &Admitted,
+) -> Result<(), TestCaseError> {
+    let of = |keeper| Request { packing, budget, keeper, bind_sets: &[] };
+    if packing.has_equal_lengths() {
+        match schedule(network, of(Keeper::Pass), admitted.clone(), u64::MAX) {
+            Ok(program) => {
+                prop_assert_eq!(program.submissions.len(), 1);
+                let only = &program.submissions[0];
+                prop_assert!(only.uploads.is_empty() && only.downloads.is_empty());
+                Walk::new(network, of(Keeper::Pass), &program, admitted).run();
+            }
+            Err(Error::LimitExceeded { needed, limit, .. }) => prop_assert!(needed > limit),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    if network.config.num_directions() == 1 {
+        for (start, exchanges) in [(Turn::First, true), (Turn::First, false), (Turn::Second, false)] {
+            let keeper = Keeper::Pool { places: packing.batch() + 3, start, exchanges };
+            let Ok(program) = schedule(network, of(keeper), admitted.clone(), u64::MAX) else { continue };
+            let with_entries = program.submissions[0].uploads.iter().any(|u| u.contents == Contents::Entries);
+            prop_assert_eq!(with_entries, exchanges);
+            Walk::new(network, of(keeper), &program, admitted).run();
+        }
+    }
+    Ok(())
 }
 
 fn dispatches_of(network: &Network, program: &Program, name: &str) -> usize {
@@ -284,9 +318,9 @@ fn programs_keep_to_the_lowest_limits() {
                     let packing = Packing::equal(300, batch.min(most));
                     for way in Schedule::ALL {
                         if let Some(way) = planner.admit(&packing, way) {
-                            let program =
-                                schedule(network, Request::call(&packing, 256 << 20), way, u64::MAX).unwrap();
-                            Walk::new(network, &packing, &program).run();
+                            let request = Request::call(&packing, 256 << 20);
+                            let program = schedule(network, request, way.clone(), u64::MAX).unwrap();
+                            Walk::new(network, request, &program, &way).run();
                             planned += 1;
                         }
                     }

@@ -2,9 +2,13 @@
 
 mod kernels;
 
-use crate::batch::Packing;
-use crate::plan::Network;
-use crate::program::{Access, BufferRef, Contents, Dispatch, Pass, Program, padded};
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::plan::{Admitted, Keeper, Network, Request};
+use crate::program::{
+    Access, BufferRef, Contents, Dispatch, Owner, Pass, Program, State, StateCopy, Turn, Turns, padded,
+};
 
 /// What is known of one f32 on the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,22 +28,34 @@ enum Cell {
 /// Walks a program and panics where an invariant breaks.
 pub(super) struct Walk<'a> {
     network: &'a Network,
-    packing: &'a Packing,
+    request: Request<'a>,
     program: &'a Program,
+    /// Which buffers hold h before the first step.
+    turns: Turns,
+    in_place: bool,
     memory: Vec<Vec<Cell>>,
+    /// The buffer where each f32 of h was last written, of those that take turns.
+    newest: HashMap<usize, usize>,
     /// That of the submission that is walked.
     pass: &'a Pass,
 }
 
 impl<'a> Walk<'a> {
-    pub fn new(network: &'a Network, packing: &'a Packing, program: &'a Program) -> Self {
+    pub fn new(
+        network: &'a Network,
+        request: Request<'a>,
+        program: &'a Program,
+        admitted: &Admitted,
+    ) -> Self {
         let config = &network.config;
         let memory = program
             .buffers
             .iter()
             .map(|buffer| {
                 let (row, width) = match buffer.name.as_str() {
-                    "h" | "output" | "between layers" => (padded(config.output_size()), config.output_size()),
+                    "h" | "stored h" | "output" | "between layers" => {
+                        (padded(config.output_size()), config.output_size())
+                    }
                     "o ∘ tanh(c)" => (padded(config.hidden_size()), config.hidden_size()),
                     _ => (1, 1),
                 };
@@ -47,7 +63,87 @@ impl<'a> Walk<'a> {
                 (0..buffer.len).map(cell).collect()
             })
             .collect();
-        Self { network, packing, program, memory, pass: &program.submissions[0].pass }
+        let (turns, in_place) =
+            (admitted.turns(network, request.start()), admitted.buffers().hidden_in_place);
+        let mut walk = Self {
+            network,
+            request,
+            program,
+            turns,
+            in_place,
+            memory,
+            newest: HashMap::new(),
+            pass: &program.submissions[0].pass,
+        };
+        walk.begin();
+        walk
+    }
+
+    /// What is on the device before the program runs.
+    fn begin(&mut self) {
+        let keeper = self.request.keeper;
+        for (index, buffer) in self.program.buffers.iter().enumerate() {
+            let is_there = match (keeper, buffer.owner) {
+                (Keeper::Caller, _) | (_, Owner::Scratch | Owner::Network) => false,
+                (Keeper::Pass, Owner::Caller) => buffer.name == "input",
+                (Keeper::Pass, Owner::State(state)) => state != State::Hidden(Turn::Second),
+                (Keeper::Pool { .. }, Owner::Caller) => false,
+                (Keeper::Pool { exchanges, .. }, Owner::State(state)) => match state {
+                    State::StoredHidden | State::StoredCell => exchanges,
+                    State::Cell => !exchanges,
+                    State::Hidden(_) => false, // by layer, below
+                },
+            };
+            if is_there {
+                self.memory[index].iter_mut().filter(|c| **c == Cell::Empty).for_each(|c| *c = Cell::Used);
+            }
+        }
+        if let Keeper::Pool { exchanges: false, .. } = keeper {
+            for layer in 0..self.network.config.num_layers() {
+                let (buffer, cells) = self.hidden_of(layer, 0);
+                self.memory[buffer][cells].iter_mut().for_each(|c| {
+                    if *c == Cell::Empty {
+                        *c = Cell::Used;
+                    }
+                });
+            }
+        }
+    }
+
+    /// Where h of a layer's batch is after so many steps.
+    fn hidden_of(&self, layer: usize, steps: usize) -> (usize, Range<usize>) {
+        let turn = self.turns.of(layer, steps);
+        let is_it = |owner: Owner| owner == Owner::State(State::Hidden(turn));
+        let buffer = self.program.buffers.iter().position(|buffer| is_it(buffer.owner)).unwrap();
+        let layout = self.network.layouts.hidden(self.request.places());
+        let start = layout.row(layer, 0) * layout.stride;
+        (buffer, start..start + self.request.packing.batch() * layout.stride)
+    }
+
+    /// The states are where the next recording, or the next tick, reads them.
+    fn end(&self) {
+        let steps = self.request.packing.steps();
+        let newest = |buffer, mut cells: Range<usize>| cells.all(|i| self.newest.get(&i) == Some(&buffer));
+        match self.request.keeper {
+            Keeper::Caller => {}
+            Keeper::Pass => {
+                let first = Owner::State(State::Hidden(Turn::First));
+                let h = self.program.buffers.iter().position(|buffer| buffer.owner == first).unwrap();
+                assert!(newest(h, 0..self.memory[h].len()), "h_n of every layer is in the first buffer");
+            }
+            Keeper::Pool { .. } if self.request.packing.has_equal_lengths() => {
+                for layer in 0..self.network.config.num_layers() {
+                    let (buffer, cells) = self.hidden_of(layer, if self.in_place { 0 } else { steps });
+                    assert!(newest(buffer, cells), "layer {layer}");
+                }
+            }
+            Keeper::Pool { .. } => {}
+        }
+    }
+
+    fn copy(&mut self, copy: StateCopy) {
+        self.read(copy.from, copy.start, copy.len);
+        self.write(copy.to, copy.start, copy.len, Cell::Computed);
     }
 
     fn read(&mut self, buffer: usize, start: usize, len: usize) {
@@ -62,6 +158,9 @@ impl<'a> Walk<'a> {
 
     fn write(&mut self, buffer: usize, start: usize, len: usize, written: Cell) {
         let name = &self.program.buffers[buffer].name;
+        if let Owner::State(State::Hidden(_)) = self.program.buffers[buffer].owner {
+            self.newest.extend((start..start + len).map(|i| (i, buffer)));
+        }
         for cell in &mut self.memory[buffer][start..start + len] {
             assert_ne!(*cell, Cell::Computed, "{name} is overwritten before it is read");
             // Both turns of h are uploaded where some sequence starts at the second.
@@ -83,11 +182,13 @@ impl<'a> Walk<'a> {
             for upload in &submission.uploads {
                 self.write(upload.buffer, 0, upload.len, Cell::Uploaded);
             }
+            pass.copies_before.iter().for_each(|&copy| self.copy(copy));
             for dispatch in &pass.dispatches {
                 self.check(dispatch);
                 self.dispatch(dispatch);
                 dispatches += 1;
             }
+            pass.copies_after.iter().for_each(|&copy| self.copy(copy));
             for download in &submission.downloads {
                 match download.contents {
                     // Of a buffer of h only the rows of sequences that ended there matter.
@@ -96,8 +197,18 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+        self.end();
         for (buffer, cells) in self.program.buffers.iter().zip(&self.memory) {
-            assert!(!cells.contains(&Cell::Computed), "{} is computed in vain", buffer.name);
+            let stays = match self.request.keeper {
+                Keeper::Caller => false,
+                Keeper::Pass | Keeper::Pool { .. } => matches!(buffer.owner, Owner::State(_)),
+            };
+            let is_read_by_caller = self.request.keeper == Keeper::Pass && buffer.owner == Owner::Caller;
+            assert!(
+                stays || is_read_by_caller || !cells.contains(&Cell::Computed),
+                "{} is computed in vain",
+                buffer.name
+            );
         }
         dispatches
     }

@@ -1,7 +1,7 @@
 //! What each kernel reads and writes, by its uniform.
 
 use super::{Cell, Walk};
-use crate::kernels::{Block, Scan, Slot, TimeStep};
+use crate::kernels::{Block, Exchange, Join, Scan, Slot, TimeStep};
 use crate::program::{BufferRef, Dispatch, VEC4, padded};
 
 impl Walk<'_> {
@@ -11,6 +11,8 @@ impl Walk<'_> {
             "recurrent_step" | "fused_step" => self.step(dispatch),
             "recurrent_scan" | "persistent_scan" | "private_scan" => self.scan(dispatch),
             "hidden_projection" => self.hidden_projection(dispatch),
+            "exchange_states" => self.exchange_states(dispatch),
+            "join_directions" => self.join_directions(dispatch),
             other => panic!("what does {other} do?"),
         }
     }
@@ -98,7 +100,7 @@ impl Walk<'_> {
 
     fn scan(&mut self, dispatch: &Dispatch) {
         let scan: Scan = self.pass.uniform(dispatch);
-        assert_eq!(scan.batch as usize, self.packing.batch());
+        assert_eq!(scan.batch as usize, self.request.packing.batch());
         let config = &self.network.config;
         let (hidden, output) = (config.hidden_size(), padded(config.output_size()));
         let directions = scan.direction as usize..(scan.direction + dispatch.grid[2]) as usize;
@@ -133,6 +135,42 @@ impl Walk<'_> {
         for slot in slots {
             self.write_h(h_next, output, slot);
         }
+    }
+
+    /// Nothing is at the places before; all of the batch is loaded.
+    fn exchange_states(&mut self, dispatch: &Dispatch) {
+        let exchange: Exchange = self.pass.uniform(dispatch);
+        let layouts = &self.network.layouts;
+        let (places, batch) = (exchange.places as usize, self.request.packing.batch());
+        assert_eq!(places, self.request.places());
+        let (hidden, cell) = (layouts.hidden(places), layouts.cell(places));
+        assert_eq!([exchange.h_stride, exchange.c_stride], [hidden.stride, cell.stride].map(|s| s as u32));
+        let [h_first, h_second, c] = ["h_first", "h_second", "c"].map(|name| self.buffer(dispatch, name));
+        let [stored_h, stored_c] = ["stored_h", "stored_c"].map(|name| self.buffer(dispatch, name));
+        if exchange.to_places == 0 {
+            return;
+        }
+        for layer in 0..exchange.layers as usize {
+            let second = (exchange.turn as usize + layer % exchange.layers_in_group as usize) % 2 == 1;
+            let (h_row, c_row) = (hidden.row(layer, 0) * hidden.stride, cell.row(layer, 0) * cell.stride);
+            self.read(stored_h, h_row, places * hidden.stride);
+            self.read(stored_c, c_row, places * cell.stride);
+            let h = if second { h_second } else { h_first };
+            self.write(h, h_row, batch * hidden.stride, Cell::Computed);
+            self.write(c, c_row, batch * cell.stride, Cell::Computed);
+        }
+    }
+
+    fn join_directions(&mut self, dispatch: &Dispatch) {
+        let join: Join = self.pass.uniform(dispatch);
+        let [rows, directions, width, padded_width, stride] =
+            [join.rows, join.directions, join.width, join.padded, join.stride].map(|n| n as usize);
+        let config = &self.network.config;
+        assert_eq!([directions, width], [config.num_directions(), config.output_size()]);
+        assert_eq!([padded_width, stride], [padded(width), padded(directions * width)]);
+        let [separate, joined] = ["separate", "joined"].map(|name| self.buffer(dispatch, name));
+        self.read(separate, 0, rows * directions * padded_width);
+        self.write(joined, 0, rows * stride, Cell::Computed);
     }
 
     fn write_h(&mut self, h: usize, output: usize, slot: &Slot) {
