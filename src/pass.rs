@@ -83,7 +83,7 @@ pub struct LstmPass(ResidentPass);
 pub struct Rows<'a> {
     /// The buffer, of usage `STORAGE | COPY_SRC | COPY_DST`.
     pub buffer: &'a wgpu::Buffer,
-    /// Bytes before the first row.
+    /// Bytes before the first row: a multiple of what the device asks of the offset of a storage binding.
     pub offset: u64,
     /// How many rows there are.
     pub rows: usize,
