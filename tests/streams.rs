@@ -37,41 +37,44 @@ struct Open {
     outputs: Vec<Array2<f32>>,
 }
 
-/// `count` streams of random lengths arrive, push chunks of 0 to 6 steps in random company and order, move to another
-/// slot now and then, and close; each is then compared with one `forward`.
-fn company_changes_no_bit(lstm: &Lstm, capacity: usize, count: usize, seed: u64) {
-    let config = lstm.config().clone();
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut pool = LstmStreamPool::new(lstm, capacity).unwrap();
-    let mut open: Vec<Open> = Vec::new();
-    let (mut opened, mut closed) = (0, 0);
-    while closed < count {
-        while opened < count && open.len() < capacity && rng.random_bool(0.7) {
-            let steps = rng.random_range(1..30);
-            let input = random((steps, config.input_size()), &mut rng);
-            open.push(Open { id: pool.open().unwrap(), input, done: 0, outputs: Vec::new() });
-            opened += 1;
-        }
-        assert_eq!(pool.len(), open.len());
-        if rng.random_bool(0.3) && !open.is_empty() {
-            // A stream moves: its state through the host, to whichever slot is free.
-            let moved = rng.random_range(0..open.len());
-            let stream = &mut open[moved];
-            let state = pool.state(stream.id).unwrap();
-            pool.close(stream.id).unwrap();
-            assert!(matches!(pool.state(stream.id), Err(Error::UnknownStream)));
-            stream.id = pool.open_with(&state).unwrap();
-        }
-        open.shuffle(&mut rng);
-        // Often all with as many steps, as a steady application would.
+/// Streams of a pool that come and go at random.
+struct Company<'a> {
+    lstm: &'a Lstm,
+    pool: LstmStreamPool,
+    open: Vec<Open>,
+    rng: ChaCha8Rng,
+    closed: usize,
+}
+
+impl Company<'_> {
+    fn open(&mut self) {
+        let steps = self.rng.random_range(1..30);
+        let input = random((steps, self.lstm.config().input_size()), &mut self.rng);
+        let id = self.pool.open().unwrap();
+        self.open.push(Open { id, input, done: 0, outputs: Vec::new() });
+        assert_eq!(self.pool.len(), self.open.len());
+    }
+
+    /// A stream moves: its state goes through the host, to whichever slot is free.
+    fn move_one(&mut self) {
+        let moved = self.rng.random_range(0..self.open.len());
+        let stream = &mut self.open[moved];
+        let state = self.pool.state(stream.id).unwrap();
+        self.pool.close(stream.id).unwrap();
+        assert!(matches!(self.pool.state(stream.id), Err(Error::UnknownStream)));
+        stream.id = self.pool.open_with(&state).unwrap();
+    }
+
+    /// Some streams push 0 to 6 steps; or all as many, as in a steady application.
+    fn push(&mut self) {
+        let Self { pool, open, rng, .. } = self;
+        open.shuffle(rng);
         let same = rng.random_bool(0.5).then(|| rng.random_range(1..4));
         let pushing = if same.is_some() { open.len() } else { rng.random_range(0..=open.len()) };
-        let chunks: Vec<usize> = open[..pushing]
-            .iter()
-            .map(|stream| {
-                same.unwrap_or_else(|| rng.random_range(0..7)).min(stream.input.nrows() - stream.done)
-            })
-            .collect();
+        let steps_of = |stream: &Open| {
+            same.unwrap_or_else(|| rng.random_range(0..7)).min(stream.input.nrows() - stream.done)
+        };
+        let chunks: Vec<usize> = open[..pushing].iter().map(steps_of).collect();
         let views: Vec<_> = open
             .iter()
             .zip(&chunks)
@@ -80,27 +83,53 @@ fn company_changes_no_bit(lstm: &Lstm, capacity: usize, count: usize, seed: u64)
         let outputs = pool.push(&views).unwrap();
         assert_eq!(outputs.len(), pushing);
         for ((stream, steps), output) in open.iter_mut().zip(chunks).zip(outputs) {
-            assert_eq!(output.dim(), (steps, config.output_size()));
+            assert_eq!(output.nrows(), steps);
             stream.done += steps;
             stream.outputs.push(output);
         }
+    }
+
+    /// Those that have ended are compared with one `forward`, and closed.
+    fn close(&mut self) {
+        let open = std::mem::take(&mut self.open);
         let (ended, going): (Vec<_>, Vec<_>) =
             open.into_iter().partition(|stream| stream.done == stream.input.nrows());
-        open = going;
+        self.open = going;
         for stream in ended {
-            let (expected, last) = lstm.forward_unbatched(stream.input.view(), None).unwrap();
+            let (expected, last) = self.lstm.forward_unbatched(stream.input.view(), None).unwrap();
             let parts: Vec<ArrayView2<'_, f32>> = stream.outputs.iter().map(|part| part.view()).collect();
             let output = concatenate(Axis(0), &parts).unwrap();
-            let what = format!("{config:?}, stream {closed}");
+            let what = format!("{:?}, stream {}", self.lstm.config(), self.closed);
             assert_eq!(bits(&output), bits(&expected), "{what}: output");
-            let state = pool.state(stream.id).unwrap();
+            let state = self.pool.state(stream.id).unwrap();
             assert_eq!(bits(&state.h), bits(&last.h), "{what}: h");
             assert_eq!(bits(&state.c), bits(&last.c), "{what}: c");
-            pool.close(stream.id).unwrap();
-            closed += 1;
+            self.pool.close(stream.id).unwrap();
+            self.closed += 1;
         }
     }
-    assert!(pool.is_empty());
+}
+
+/// `count` streams of random lengths arrive, push chunks in random company and order, move to another slot now and then,
+/// and close.
+fn company_changes_no_bit(lstm: &Lstm, capacity: usize, count: usize, seed: u64) {
+    let pool = LstmStreamPool::new(lstm, capacity).unwrap();
+    let rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut company = Company { lstm, pool, open: Vec::new(), rng, closed: 0 };
+    while company.closed < count {
+        while company.closed + company.open.len() < count
+            && company.open.len() < capacity
+            && company.rng.random_bool(0.7)
+        {
+            company.open();
+        }
+        if !company.open.is_empty() && company.rng.random_bool(0.3) {
+            company.move_one();
+        }
+        company.push();
+        company.close();
+    }
+    assert!(company.pool.is_empty());
 }
 
 fn networks() -> [LstmConfig; 3] {
@@ -227,66 +256,78 @@ fn a_reused_slot_starts_from_zeros_on_the_cpu() {
     a_reused_slot_starts_from_zeros(&Device::cpu());
 }
 
+type Chunk<'a> = (StreamId, ArrayView2<'a, f32>);
+
+/// A pool of two streams, of which one was closed and opened again, and a stream of another pool.
+struct Two {
+    lstm: Lstm,
+    pool: LstmStreamPool,
+    open: [StreamId; 2],
+    gone: StreamId,
+    foreign: StreamId,
+    states: [LstmState; 2],
+    input: Array2<f32>,
+}
+
+impl Two {
+    fn new(device: &Device) -> Self {
+        let lstm = network(device, &LstmConfig::new(3, 10));
+        let input = random((4, 3), &mut ChaCha8Rng::seed_from_u64(4));
+        let mut pool = LstmStreamPool::new(&lstm, 2).unwrap();
+        let foreign = LstmStreamPool::new(&lstm, 2).unwrap().open().unwrap();
+        let (a, gone) = (pool.open().unwrap(), pool.open().unwrap());
+        assert!(matches!(pool.open(), Err(Error::PoolFull { capacity: 2 })));
+        pool.push(&[(a, input.view()), (gone, input.slice(s![..1, ..]))]).unwrap();
+        let states = [a, gone].map(|id| pool.state(id).unwrap());
+        pool.close(gone).unwrap();
+        let b = pool.open_with(&states[1]).unwrap();
+        Self { lstm, pool, open: [a, b], gone, foreign, states, input }
+    }
+
+    fn refuses(&mut self, chunks: &[Chunk<'_>], is_right: fn(&Error) -> bool) {
+        let error = self.pool.push(chunks).unwrap_err();
+        assert!(is_right(&error), "{error:?}");
+        assert!(!error.to_string().is_empty());
+        assert_eq!(self.open.map(|id| self.pool.state(id).unwrap()), self.states, "after {error}");
+    }
+}
+
 fn an_error_moves_no_state(device: &Device) {
-    let config = LstmConfig::new(3, 10);
-    let lstm = network(device, &config);
-    let input = random((4, 3), &mut ChaCha8Rng::seed_from_u64(4));
-    let wide = Array2::zeros((1, 4));
-    let mut pool = LstmStreamPool::new(&lstm, 2).unwrap();
-    let mut other_pool = LstmStreamPool::new(&lstm, 2).unwrap();
-    let (a, b) = (pool.open().unwrap(), pool.open().unwrap());
-    let foreign = other_pool.open().unwrap();
-    assert!(matches!(pool.open(), Err(Error::PoolFull { capacity: 2 })));
-    pool.push(&[(a, input.view()), (b, input.slice(s![..1, ..]))]).unwrap();
-    let before = [a, b].map(|id| pool.state(id).unwrap());
-    let gone = {
-        pool.close(b).unwrap();
-        let reopened = pool.open_with(&before[1]).unwrap();
-        (b, reopened)
-    };
-    let b = gone.1;
+    let mut two = Two::new(device);
+    let (input, wide) = (two.input.clone(), Array2::zeros((1, 4)));
     let vast = Array2::<f32>::zeros((1, 3));
     let vast = vast.broadcast((1 << 60, 3)).unwrap();
-    type Check = fn(&Error) -> bool;
-    let one = input.view();
-    let cases: [(&[(StreamId, ArrayView2<'_, f32>)], Check); 5] = [
-        (&[(a, one), (b, wide.view())], |e| matches!(e, Error::InputWidth { expected: 3, actual: 4 })),
-        (&[(a, one), (b, one), (a, one)], |e| matches!(e, Error::RepeatedStream { index: 2 })),
-        (&[(a, one), (gone.0, one)], |e| matches!(e, Error::UnknownStream)),
-        (&[(a, one), (foreign, one)], |e| matches!(e, Error::UnknownStream)),
-        (&[(a, one), (b, vast)], |e| matches!(e, Error::SizeOverflow { .. } | Error::OutOfMemory { .. })),
-    ];
-    for (number, (chunks, is_right)) in cases.into_iter().enumerate() {
-        let error = pool.push(chunks).unwrap_err();
-        assert!(is_right(&error), "case {number}: {error:?}");
-        assert!(!error.to_string().is_empty());
-        assert_eq!([a, b].map(|id| pool.state(id).unwrap()), before, "case {number}");
+    let ([a, b], one, gone, foreign) = (two.open, input.view(), two.gone, two.foreign);
+    two.refuses(&[(a, one), (b, wide.view())], |e| matches!(e, Error::InputWidth { expected: 3, actual: 4 }));
+    two.refuses(&[(a, one), (b, one), (a, one)], |e| matches!(e, Error::RepeatedStream { index: 2 }));
+    two.refuses(&[(a, one), (gone, one)], |e| matches!(e, Error::UnknownStream));
+    two.refuses(&[(a, one), (foreign, one)], |e| matches!(e, Error::UnknownStream));
+    two.refuses(&[(a, one), (b, vast)], |e| {
+        matches!(e, Error::SizeOverflow { .. } | Error::OutOfMemory { .. })
+    });
+    let Two { lstm, mut pool, states, .. } = two;
+    for id in [gone, foreign] {
+        let results =
+            [pool.close(id), pool.reset(id), pool.set_state(id, &states[0]), pool.state(id).map(drop)];
+        assert!(results.iter().all(|result| matches!(result, Err(Error::UnknownStream))), "{results:?}");
     }
-    for id in [gone.0, foreign] {
-        for result in
-            [pool.close(id), pool.reset(id), pool.set_state(id, &before[0]), pool.state(id).map(drop)]
-        {
-            assert!(matches!(result, Err(Error::UnknownStream)), "{result:?}");
-        }
-    }
-    let state = LstmState::zeros(&config, 2);
-    let shape = pool.set_state(a, &state);
-    assert!(
-        matches!(
-            shape,
-            Err(Error::StateShape { part: StatePart::Hidden, expected: [1, 1, 10], actual: [1, 2, 10] })
-        ),
-        "{shape:?}"
-    );
+    let of_two = LstmState::zeros(lstm.config(), 2);
+    let error = pool.set_state(a, &of_two).unwrap_err();
+    let (part, expected, actual) = (StatePart::Hidden, [1, 1, 10], [1, 2, 10]);
+    assert_eq!(error.to_string(), Error::StateShape { part, expected, actual }.to_string());
     pool.close(b).unwrap();
-    assert!(pool.open_with(&state).is_err());
+    assert!(pool.open_with(&of_two).is_err());
     assert_eq!(pool.len(), 1, "what can't be opened with its state is not open");
-    let (expected, _) = lstm.forward_unbatched(input.view(), Some(&before[0])).unwrap();
+    let (expected, _) = lstm.forward_unbatched(input.view(), Some(&states[0])).unwrap();
     assert_eq!(bits(&pool.push(&[(a, input.view())]).unwrap()[0]), bits(&expected));
     assert!(pool.push(&[]).unwrap().is_empty());
+}
 
+fn what_can_not_be_a_pool_is_refused(device: &Device) {
+    let config = LstmConfig::new(3, 10);
     let both = network(device, &config.clone().with_bidirectional(true));
     assert!(matches!(LstmStream::new(&both), Err(Error::Bidirectional)));
+    let lstm = network(device, &config);
     assert!(matches!(LstmStreamPool::new(&lstm, 0), Err(Error::ZeroSize { .. })));
     let vast = LstmStreamPool::new(&lstm, usize::MAX / 2);
     assert!(matches!(vast, Err(Error::SizeOverflow { .. })), "{vast:?}");
@@ -296,6 +337,7 @@ fn an_error_moves_no_state(device: &Device) {
 #[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
 fn an_error_moves_no_state_on_the_gpu() {
     an_error_moves_no_state(common::device::gpu());
+    what_can_not_be_a_pool_is_refused(common::device::gpu());
     let lstm = network(common::device::gpu(), &LstmConfig::new(3, 10)).with_memory_budget(10_000);
     assert!(LstmStreamPool::new(&lstm, 10).is_ok());
     let large = LstmStreamPool::new(&lstm, 1000);
@@ -308,6 +350,7 @@ fn an_error_moves_no_state_on_the_gpu() {
 #[test]
 fn an_error_moves_no_state_on_the_cpu() {
     an_error_moves_no_state(&Device::cpu());
+    what_can_not_be_a_pool_is_refused(&Device::cpu());
 }
 
 /// A push whose future is dropped has moved every state or none, and the pool goes on.

@@ -2,12 +2,14 @@
 
 mod cache;
 mod choice;
+mod company;
 mod measured;
 mod memory;
 mod pass;
 mod pool;
 mod record;
 mod run;
+mod sorted;
 mod tick;
 mod ticks;
 mod transfer;

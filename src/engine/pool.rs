@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use ndarray::Array2;
 
-use super::tick::{Company, Tick};
-use super::ticks::{Sorted, Ticks};
+use super::company::Company;
+use super::sorted::Sorted;
+use super::tick::Tick;
+use super::ticks::Ticks;
 use super::{GpuEngine, Options};
 use crate::chunks::Chunks;
 use crate::error::Error;

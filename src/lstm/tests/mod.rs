@@ -3,6 +3,7 @@
 mod device_loss;
 mod kept_programs;
 mod same_bits;
+mod wrong_copies;
 mod wrong_kernels;
 
 use std::sync::Arc;
