@@ -109,6 +109,16 @@ fn a_workgroup_carries_what_it_has_room_for() {
     assert!(matches!(carrying(64, hardware).unwrap().tiles.rule, Rule::Spread { .. }));
 }
 
+/// A turn that is not full is one.
+#[test]
+fn turns_are_counted() {
+    let turns =
+        |rows, split, lengths: [usize; 5]| lengths.map(|vec4s| Tile { rows, width: 64, split }.turns(vec4s));
+    assert_eq!(turns(1, 1, [1, 4, 5, 8, 64]), [1, 1, 2, 2, 16]);
+    assert_eq!(turns(1, 8, [1, 5, 64, 65, 128]), [1, 2, 2, 4, 4]);
+    assert_eq!(turns(8, 1, [1, 4, 5, 8, 64]), [1, 4, 5, 8, 64]);
+}
+
 #[test]
 fn operations_are_counted() {
     assert_eq!(TileShape { reduction: 3, columns: 33 }.operations(17), 2 * 12 * 132 * 17);
