@@ -46,7 +46,9 @@ fn add_product(start: Tile, place: Place, me: Invocation, product: Product) -> T
     return Tile(total_0, total_4, total_8, total_12);
 }
 
-// The sums of the block that begins at vec4f `first`. `rows` are where the lane's rows begin in the operand.
+// The sums of the block that begins at vec4f `first`. `rows` are where the lane's rows begin in the
+// operand. All loads come before all sums: a software adapter's load is some 250 instructions, and sums that live across
+// it do not stay in registers.
 fn block_sums(me: Invocation, product: Product, rows: vec2u, first: u32, length: u32) -> Tile {
     var sum_0: mat4x4f;
     var sum_4: mat4x4f;
@@ -56,19 +58,22 @@ fn block_sums(me: Invocation, product: Product, rows: vec2u, first: u32, length:
     for (var m = first; m < min(first + length, product.length); m += 1u) {
         let w = weights_at(i);
         i += 4u * COLUMNS;
-        let mine = operand_at(product, rows.x + m);
+        let low = operand_at(product, rows.x + m);
+        var high: vec4f;
+        if (ROWS > 8u) {
+            high = operand_at(product, rows.y + m);
+        }
         if (ROWS == 1u) {
-            sum_0[0] = chain(w, mine, sum_0[0]);
+            sum_0[0] = chain(w, low, sum_0[0]);
         } else {
-            sum_0 = chain_rows(w, rows_of_lanes_0(mine), sum_0);
+            sum_0 = chain_rows(w, rows_of_lanes_0(low), sum_0);
         }
         if (ROWS > 4u) {
-            sum_4 = chain_rows(w, rows_of_lanes_4(mine), sum_4);
+            sum_4 = chain_rows(w, rows_of_lanes_4(low), sum_4);
         }
         if (ROWS > 8u) {
-            let more = operand_at(product, rows.y + m);
-            sum_8 = chain_rows(w, rows_of_lanes_0(more), sum_8);
-            sum_12 = chain_rows(w, rows_of_lanes_4(more), sum_12);
+            sum_8 = chain_rows(w, rows_of_lanes_0(high), sum_8);
+            sum_12 = chain_rows(w, rows_of_lanes_4(high), sum_12);
         }
     }
     return Tile(sum_0, sum_4, sum_8, sum_12);

@@ -42,7 +42,7 @@ const WRONG_PORTABLE: [(&str, &str); 5] = [
     ("operand_row(place, product, r + 2u)", "operand_row(place, product, r)"),
     ("total_0 += sums.rows_0", "total_0 = sums.rows_0"),
 ];
-const WRONG_SUBGROUP: [(&str, &str); 5] = [
+const WRONG_SUBGROUP: [(&str, &str); 6] = [
     (
         "finish_rows(place, me, r + 2u, mat2x4f(y[2], y[3]))",
         "finish_rows(place, me, r + 2u, mat2x4f(y[0], y[3]))",
@@ -50,6 +50,7 @@ const WRONG_SUBGROUP: [(&str, &str); 5] = [
     ("product.length); m += 1u", "product.length - 1u); m += 1u"),
     ("i += 4u * COLUMNS;", "i += 3u * COLUMNS;"),
     ("subgroupBroadcast(x, 2u)", "subgroupBroadcast(x, 1u)"),
+    ("rows.x + m", "rows.x"),
     ("total_0 += sums.rows_0", "total_0 = sums.rows_0"),
 ];
 /// Where several invocations have a column; B is 9 and H 320, with 10 blocks.
