@@ -93,9 +93,12 @@ fn a_workgroup_carries_what_it_has_room_for() {
     assert_eq!(of(256, software), Some((true, tile(8, 256, 1))));
     assert_eq!(of(257, software), Some((false, tile(4, 288, 1))));
     assert!(carrying(256, software).unwrap().tiles.variant.subgroups);
-    assert!(!carrying(257, software).unwrap().tiles.variant.subgroups);
+    assert!(carrying(257, software).unwrap().tiles.variant.subgroups);
     let narrow = DeviceLimits { subgroups: lanes(4), ..software };
-    assert!(!carrying(8, narrow).unwrap().tiles.variant.subgroups);
+    assert!(!carrying(8, narrow).unwrap().tiles.variant.subgroups, "a lane for each vec4f of a block");
+    assert!(carrying(257, narrow).unwrap().tiles.variant.subgroups, "a lane for each of four rows");
+    let portable = DeviceLimits { subgroups: None, ..software };
+    assert!(!carrying(257, portable).unwrap().tiles.variant.subgroups);
 
     // Both units of the software adapter are kept busy, by the directions or by workgroups.
     let rows = |hidden, limits, n, d| carrying(hidden, limits).unwrap().tiles.choose(hidden, n, d).1;
