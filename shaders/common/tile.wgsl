@@ -15,7 +15,7 @@
 // sum_tile(..) and finish_tile(..) have two twins, which differ in what the invocations of a workgroup share:
 //
 //   common/tile_product.wgsl            a column's blocks, through workgroup memory: core WGSL
-//   common/tile_product_subgroup.wgsl   the operand's rows, through subgroup broadcasts: Features::SUBGROUP
+//   common/tile_product_subgroup.wgsl   the operand, through subgroup operations: Features::SUBGROUP
 //
 // Needs  common/sum.wgsl          Host  src/kernels/tile.rs
 override WORKGROUP_SIZE: u32;   // invocations of a workgroup: WIDTH for each of its parts

@@ -1,6 +1,6 @@
-// sum_tile and finish_tile through subgroup broadcasts: lane r holds row r of the tile, and row 8 + r of a tall one.
-// For adapters that emulate workgroup memory and pay for every load, as software ones do; needs
-// subgroups of min(ROWS, 8) lanes or more.
+// sum_tile and finish_tile through subgroup operations: lane r loads row r of the tile, and row 8 + r of a tall one, for
+// all lanes. The lanes load neighbouring vec4f of a tile's only row. For adapters that emulate workgroup memory and pay for
+// every load, as software ones do; needs subgroups of min(ROWS, 8) lanes or more.
 //
 // Needs  common/tile.wgsl, Features::SUBGROUP          Host  src/kernels/tile.rs
 fn sum_tile(place: Place, me: Invocation) -> Tile {
@@ -33,6 +33,10 @@ fn add_product(start: Tile, place: Place, me: Invocation, product: Product) -> T
     var total_8 = start.rows_8;
     var total_12 = start.rows_12;
     let lane = subgroupExclusiveAdd(1u);   // every invocation is active here: the lane's own number
+    if (ROWS == 1u) {
+        total_0[0] = add_row(total_0[0], place, me, product, lane);
+        return Tile(total_0, total_4, total_8, total_12);
+    }
     let row = operand_row(place, product, lane % min(ROWS, 8u));
     let row_8 = operand_row(place, product, 8u + lane % 8u);
     let length = block_of(product.length);
@@ -46,7 +50,32 @@ fn add_product(start: Tile, place: Place, me: Invocation, product: Product) -> T
     return Tile(total_0, total_4, total_8, total_12);
 }
 
-// The sums of the block that begins at vec4f `first`. `rows` are where the lane's rows begin in the operand.
+// Adds the product of one row. A load of the operand takes one vec4f a lane, up to a whole block; a shuffle with the same
+// lane's number in all lanes costs a software adapter a hundredth of a load.
+fn add_row(start: vec4f, place: Place, me: Invocation, product: Product, lane: u32) -> vec4f {
+    var total = start;
+    let lanes = min(subgroupAdd(1u), SUM_BLOCK);
+    let row = operand_row(place, product, 0u);
+    let length = block_of(product.length);
+    var i = weights_column(me, product);
+    for (var first = 0u; first < product.length; first += length) {
+        let end = min(first + length, product.length);
+        var sum: vec4f;
+        for (var m = first; m < end; m += lanes) {
+            let mine = operand_at(product, row + min(m + lane % lanes, end - 1u));
+            for (var k = 0u; k < min(lanes, end - m); k += 1u) {
+                sum = chain(weights_at(i), subgroupShuffle(mine, k), sum);
+                i += 4u * COLUMNS;
+            }
+        }
+        total += sum;
+    }
+    return total;
+}
+
+// The sums of the block that begins at vec4f `first`, of four rows or more. `rows` are where the lane's rows begin in the
+// operand. All loads come before all sums: a software adapter's load is some 250 instructions, and sums that live across
+// it do not stay in registers.
 fn block_sums(me: Invocation, product: Product, rows: vec2u, first: u32, length: u32) -> Tile {
     var sum_0: mat4x4f;
     var sum_4: mat4x4f;
@@ -56,19 +85,18 @@ fn block_sums(me: Invocation, product: Product, rows: vec2u, first: u32, length:
     for (var m = first; m < min(first + length, product.length); m += 1u) {
         let w = weights_at(i);
         i += 4u * COLUMNS;
-        let mine = operand_at(product, rows.x + m);
-        if (ROWS == 1u) {
-            sum_0[0] = chain(w, mine, sum_0[0]);
-        } else {
-            sum_0 = chain_rows(w, rows_of_lanes_0(mine), sum_0);
+        let low = operand_at(product, rows.x + m);
+        var high: vec4f;
+        if (ROWS > 8u) {
+            high = operand_at(product, rows.y + m);
         }
+        sum_0 = chain_rows(w, rows_of_lanes_0(low), sum_0);
         if (ROWS > 4u) {
-            sum_4 = chain_rows(w, rows_of_lanes_4(mine), sum_4);
+            sum_4 = chain_rows(w, rows_of_lanes_4(low), sum_4);
         }
         if (ROWS > 8u) {
-            let more = operand_at(product, rows.y + m);
-            sum_8 = chain_rows(w, rows_of_lanes_0(more), sum_8);
-            sum_12 = chain_rows(w, rows_of_lanes_4(more), sum_12);
+            sum_8 = chain_rows(w, rows_of_lanes_0(high), sum_8);
+            sum_12 = chain_rows(w, rows_of_lanes_4(high), sum_12);
         }
     }
     return Tile(sum_0, sum_4, sum_8, sum_12);

@@ -62,7 +62,7 @@ impl Carrying {
         }
         let list = Self::tiles_in_memory(tiling, shape, width, limits);
         let rule = Rule::Lowest { enough: 0 };
-        let tiles = Tiles { variant: portable, list, rule };
+        let tiles = Tiles { variant: tiling.variant, list, rule };
         (!tiles.list.is_empty()).then_some(Self { kernel: Kernel::Recurrent, tiles })
     }
 
@@ -78,8 +78,7 @@ impl Carrying {
             let split = split.map(|tile| Tile { width, ..tile });
             split.filter(fits).unwrap_or(Tile { rows, width, split: 1 })
         };
-        // With more rows Intel's compiler spills; software adapters split a kernel at every barrier, and compile a tall
-        // tile with barriers for seconds.
+        // With more rows Intel's compiler spills; software adapters keep all of a tile in memory at every barrier.
         let tallest = Tile::TALLEST_SPLIT;
         Tile::ROWS.iter().filter(|&&rows| rows <= tallest).map(tile).filter(fits).collect()
     }

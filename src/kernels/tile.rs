@@ -58,7 +58,7 @@ impl Tile {
     pub fn turns(&self, reduction: usize) -> u64 {
         let (block, of_turn) = (block_of(reduction), if self.rows == 1 { 4 } else { 1 });
         let rounds = reduction.div_ceil(block).div_ceil(self.split as usize);
-        (rounds * block.min(reduction) / of_turn) as u64
+        (rounds * block.min(reduction).div_ceil(of_turn)) as u64
     }
 
     /// Where few rows leave a GPU idle: as many invocations a column as the product has blocks, in rounds of equal size.

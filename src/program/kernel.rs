@@ -28,7 +28,7 @@ pub(crate) enum Text {
 /// Which twins a kernel is put together from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Variant {
-    /// Operands are shared by subgroup broadcasts.
+    /// Operands are shared by subgroup operations.
     pub subgroups: bool,
     /// How weights are stored.
     pub element: Element,

@@ -93,9 +93,12 @@ fn a_workgroup_carries_what_it_has_room_for() {
     assert_eq!(of(256, software), Some((true, tile(8, 256, 1))));
     assert_eq!(of(257, software), Some((false, tile(4, 288, 1))));
     assert!(carrying(256, software).unwrap().tiles.variant.subgroups);
-    assert!(!carrying(257, software).unwrap().tiles.variant.subgroups);
+    assert!(carrying(257, software).unwrap().tiles.variant.subgroups);
     let narrow = DeviceLimits { subgroups: lanes(4), ..software };
-    assert!(!carrying(8, narrow).unwrap().tiles.variant.subgroups);
+    assert!(!carrying(8, narrow).unwrap().tiles.variant.subgroups, "a lane for each vec4f of a block");
+    assert!(carrying(257, narrow).unwrap().tiles.variant.subgroups, "a lane for each of four rows");
+    let portable = DeviceLimits { subgroups: None, ..software };
+    assert!(!carrying(257, portable).unwrap().tiles.variant.subgroups);
 
     // Both units of the software adapter are kept busy, by the directions or by workgroups.
     let rows = |hidden, limits, n, d| carrying(hidden, limits).unwrap().tiles.choose(hidden, n, d).1;
@@ -107,6 +110,16 @@ fn a_workgroup_carries_what_it_has_room_for() {
     assert_eq!([1, 2, 3, 8, 16, 17, 40].map(|n| rows(256, software, n, 1)), [1, 1, 2, 4, 8, 5, 7]);
     assert_eq!([1, 2, 3, 8, 16, 17, 40].map(|n| rows(256, software, n, 2)), [1, 2, 3, 8, 8, 6, 8]);
     assert!(matches!(carrying(64, hardware).unwrap().tiles.rule, Rule::Spread { .. }));
+}
+
+/// A turn that is not full is one.
+#[test]
+fn turns_are_counted() {
+    let turns =
+        |rows, split, lengths: [usize; 5]| lengths.map(|vec4s| Tile { rows, width: 64, split }.turns(vec4s));
+    assert_eq!(turns(1, 1, [1, 4, 5, 8, 64]), [1, 1, 2, 2, 16]);
+    assert_eq!(turns(1, 8, [1, 5, 64, 65, 128]), [1, 2, 2, 4, 4]);
+    assert_eq!(turns(8, 1, [1, 4, 5, 8, 64]), [1, 4, 5, 8, 64]);
 }
 
 #[test]

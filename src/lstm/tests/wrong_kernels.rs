@@ -42,7 +42,7 @@ const WRONG_PORTABLE: [(&str, &str); 5] = [
     ("operand_row(place, product, r + 2u)", "operand_row(place, product, r)"),
     ("total_0 += sums.rows_0", "total_0 = sums.rows_0"),
 ];
-const WRONG_SUBGROUP: [(&str, &str); 5] = [
+const WRONG_SUBGROUP: [(&str, &str); 6] = [
     (
         "finish_rows(place, me, r + 2u, mat2x4f(y[2], y[3]))",
         "finish_rows(place, me, r + 2u, mat2x4f(y[0], y[3]))",
@@ -50,7 +50,17 @@ const WRONG_SUBGROUP: [(&str, &str); 5] = [
     ("product.length); m += 1u", "product.length - 1u); m += 1u"),
     ("i += 4u * COLUMNS;", "i += 3u * COLUMNS;"),
     ("subgroupBroadcast(x, 2u)", "subgroupBroadcast(x, 1u)"),
+    ("rows.x + m", "rows.x"),
     ("total_0 += sums.rows_0", "total_0 = sums.rows_0"),
+];
+/// One row, whose operand the lanes load together.
+const WRONG_ROW_SUBGROUP: [(&str, &str); 6] = [
+    ("min(m + lane % lanes, end - 1u)", "m"),
+    ("min(lanes, end - m)", "min(lanes, end - m) - 1u"),
+    ("subgroupShuffle(mine, k)", "subgroupShuffle(mine, 0u)"),
+    ("                i += 4u * COLUMNS;", "                i += 3u * COLUMNS;"),
+    ("total += sum;", "total = sum;"),
+    ("chain(weights_at(i), subgroupShuffle", "chain(weights_at(i + 1u), subgroupShuffle"),
 ];
 /// Where several invocations have a column; B is 9 and H 320, with 10 blocks.
 const WRONG_SPLIT: [(&str, &str); 8] = [
@@ -134,6 +144,7 @@ fn wrong_kernels_of_software_adapters_are_seen() {
     let projected = golden::load("packed_projection_batch_first");
     let stacked = golden::load("five_layers");
     let wide = golden::load("odd_sizes");
+    let alone = golden::load("long");
     for subgroups in [false, true] {
         let limits = |limits: DeviceLimits| DeviceLimits {
             subgroups: limits.subgroups.filter(|_| subgroups),
@@ -146,11 +157,16 @@ fn wrong_kernels_of_software_adapters_are_seen() {
         let has_subgroups = |name: &str| {
             pipelines.iter().any(|pipeline| pipeline.kernel.name == name && pipeline.variant.subgroups)
         };
-        let of_product = if has_subgroups("recurrent_step") { &WRONG_SUBGROUP } else { &WRONG_PORTABLE };
+        let (of_product, of_row) = if has_subgroups("recurrent_step") {
+            (&WRONG_SUBGROUP[..], &WRONG_ROW_SUBGROUP[..])
+        } else {
+            (&WRONG_PORTABLE[..], &WRONG_ROW[..])
+        };
         let of_slab = if has_subgroups("private_scan") { &WRONG_SLAB_SUBGROUP } else { &WRONG_SLAB };
         for (schedule, case, edits) in [
             (Schedule::Step, &layers, &WRONG[..]),
             (Schedule::Step, &layers, of_product),
+            (Schedule::Step, &alone, of_row),
             (Schedule::Step, &projected, &WRONG_PROJECTED),
             (Schedule::Scan, &wide, &WRONG_PRIVATE),
             (Schedule::Scan, &wide, of_slab),
