@@ -53,6 +53,7 @@ mod device;
 mod engine;
 mod error;
 mod gpu;
+pub mod guide;
 mod host_memory;
 pub mod inspect;
 mod kernels;
