@@ -30,6 +30,8 @@ impl Gpu {
                 }
                 let read = || read_back(prepared, submission, host);
                 self.scoped(read).await?.map_err(|error| self.unmappable(&error))?;
+                // What was mapped before a loss can be read after it.
+                self.check_there()?;
             }
         }
         Ok(())
