@@ -25,6 +25,10 @@ use crate::weights::{LstmWeights, Precision};
 /// Making one uploads the weights; shaders are compiled when a call first needs them. Calls take `&self` and
 /// may come from any thread.
 ///
+/// A clone is the same network with options of its own (`with_…`): it shares the weights, the pipelines, the buffers that
+/// are kept for later calls and the measured schedules, and cloning allocates nothing on the device. Which buffers are
+/// kept is decided when a call ends, by the memory budget of its clone.
+///
 /// Shapes are written with T time steps, B batch, I input size, H hidden size, P projection size,
 /// O = P or H, L layers and D directions.
 ///
@@ -66,6 +70,7 @@ use crate::weights::{LstmWeights, Precision};
 /// # assert!(output.iter().all(|y| y.is_finite()));
 /// # Ok::<(), wgpu_lstm::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct Lstm {
     config: LstmConfig,
     precision: Precision,
@@ -74,9 +79,10 @@ pub struct Lstm {
 }
 
 /// The network on its device.
+#[derive(Clone)]
 enum Engine {
-    Cpu(CpuEngine),
-    Gpu(Box<GpuEngine>),
+    Cpu(Arc<CpuEngine>),
+    Gpu(Arc<GpuEngine>),
 }
 
 impl Lstm {
@@ -110,11 +116,11 @@ impl Lstm {
     }
 
     fn on_cpu(weights: &LstmWeights) -> Result<Self, Error> {
-        Ok(Self::with(weights, Engine::Cpu(CpuEngine::new(weights)?)))
+        Ok(Self::with(weights, Engine::Cpu(Arc::new(CpuEngine::new(weights)?))))
     }
 
     async fn on_gpu(gpu: &Arc<Gpu>, weights: &LstmWeights) -> Result<Self, Error> {
-        Ok(Self::with(weights, Engine::Gpu(Box::new(GpuEngine::new(gpu, weights).await?))))
+        Ok(Self::with(weights, Engine::Gpu(Arc::new(GpuEngine::new(gpu, weights).await?))))
     }
 
     fn with(weights: &LstmWeights, engine: Engine) -> Self {

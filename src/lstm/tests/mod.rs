@@ -32,7 +32,7 @@ fn lstm(case: &Golden, limits: impl Fn(DeviceLimits) -> DeviceLimits, edit: impl
 
 fn lstm_of(gpu: &Arc<Gpu>, planner: Planner, weights: &LstmWeights) -> Lstm {
     let engine = pollster::block_on(GpuEngine::with_planner(gpu, planner, weights)).unwrap();
-    Lstm::with(weights, Engine::Gpu(Box::new(engine)))
+    Lstm::with(weights, Engine::Gpu(Arc::new(engine)))
 }
 
 fn forward(case: &Golden, lstm: &Lstm) -> (Array3<f32>, LstmState) {
