@@ -74,7 +74,7 @@ pub use engine::Memory;
 pub use error::{Error, FoundLstm, StatePart};
 pub use lstm::Lstm;
 pub use state::LstmState;
-pub use tuning::{Cost, DEFAULT_MEMORY_BUDGET, Schedule, Tuning};
+pub use tuning::{Cost, DEFAULT_CALLS_IN_FLIGHT, DEFAULT_MEMORY_BUDGET, Schedule, Tuning};
 pub use weights::{LstmWeights, Precision};
 
 pub use {ndarray, wgpu};

@@ -4,6 +4,7 @@ mod cache;
 mod choice;
 mod measured;
 mod memory;
+mod permits;
 mod record;
 mod run;
 mod transfer;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use self::cache::Cache;
 use self::measured::Measured;
 pub use self::memory::Memory;
+use self::permits::Permits;
 pub(crate) use self::record::{read_record, write_record};
 use self::run::Ready;
 use crate::error::Error;
@@ -30,6 +32,8 @@ pub(crate) struct GpuEngine {
     weights: Resident,
     cache: Cache<Ready>,
     measured: Measured,
+    /// For the calls that wait in their threads, and for the others: see [`GpuEngine::permit`].
+    permits: [Arc<Permits>; 2],
 }
 
 /// How a call runs, besides its arrays.
@@ -40,6 +44,7 @@ pub(crate) struct Options {
     /// Bytes.
     pub memory_budget: u64,
     pub tuning: Tuning,
+    pub calls_in_flight: usize,
 }
 
 impl GpuEngine {
@@ -67,6 +72,7 @@ impl GpuEngine {
             weights: resident,
             cache: Cache::new(),
             measured: Measured::default(),
+            permits: Default::default(),
         })
     }
 

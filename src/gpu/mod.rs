@@ -21,8 +21,9 @@ use crate::program::{BufferSpec, DeviceLimits, ResidentRef};
 use pipelines::Kernels;
 pub(crate) use pipelines::Pipelines;
 pub(crate) use prepared::Prepared;
-pub(crate) use staging::Wait;
+pub(crate) use staging::{Wait, Waiting};
 use turns::Turns;
+pub(crate) use turns::in_a_callback;
 
 /// An open device.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 
 use super::prepared::{Prepared, Transfers};
-use super::staging::{Mapping, Wait};
+use super::staging::{Mapping, Waiting};
 use super::{Gpu, Pipelines};
 use crate::error::Error;
 use crate::program::{Host, Pass, Submission, Transfer};
@@ -17,7 +17,7 @@ impl Gpu {
         submissions: impl Iterator<Item = impl Borrow<Submission>>,
         pipelines: &Pipelines,
         host: &mut dyn Host,
-        wait: Wait,
+        wait: &Waiting,
     ) -> Result<(), Error> {
         for submission in submissions {
             let submission = submission.borrow();
@@ -42,7 +42,7 @@ impl Gpu {
         &self,
         submission: &Submission,
         prepared: &mut Prepared,
-        wait: Wait,
+        wait: &Waiting,
     ) -> Result<(), Error> {
         if let Some(uniforms) = &mut prepared.uniforms_upload {
             self.writable(uniforms, wait).await?;
