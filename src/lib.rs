@@ -81,7 +81,7 @@ pub use lstm::Lstm;
 pub use pass::{LstmPass, Rows};
 pub use state::LstmState;
 pub use stream::{LstmStream, LstmStreamPool};
-pub use tuning::{Cost, DEFAULT_MEMORY_BUDGET, Schedule, Tuning};
+pub use tuning::{Cost, DEFAULT_CALLS_IN_FLIGHT, DEFAULT_MEMORY_BUDGET, Schedule, Tuning};
 pub use weights::{LstmWeights, Precision};
 
 pub use {ndarray, wgpu};

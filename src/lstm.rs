@@ -17,13 +17,17 @@ use crate::error::Error;
 use crate::gpu::{Gpu, Wait};
 use crate::host_memory::{check_memory, host_out_of_memory};
 use crate::state::LstmState;
-use crate::tuning::{Cost, DEFAULT_MEMORY_BUDGET, Tuning};
+use crate::tuning::{Cost, DEFAULT_CALLS_IN_FLIGHT, DEFAULT_MEMORY_BUDGET, Tuning};
 use crate::weights::{LstmWeights, Precision};
 
 /// An LSTM network on a device: `torch.nn.LSTM` in evaluation mode.
 ///
 /// Making one uploads the weights; shaders are compiled when a call first needs them. Calls take `&self` and
 /// may come from any thread.
+///
+/// A clone is the same network with options of its own (`with_…`): it shares the weights, the pipelines, the buffers that
+/// are kept for later calls and the measured schedules, and cloning allocates nothing on the device. Which buffers are
+/// kept is decided when a call ends, by the memory budget of its clone.
 ///
 /// Shapes are written with T time steps, B batch, I input size, H hidden size, P projection size,
 /// O = P or H, L layers and D directions.
@@ -40,6 +44,9 @@ use crate::weights::{LstmWeights, Precision};
 /// [`memory`](Self::memory) computes what a call takes on a GPU. A call of a recently used shape allocates nothing
 /// there, not even a staging buffer, if its buffers are within twice the [memory budget](Self::with_memory_budget).
 /// It submits once, unless it runs in blocks of time or parts of the batch.
+///
+/// Calls that run at the same time take as much each. So only a few run at once, of all clones together; the others
+/// wait for their turn, and take nothing meanwhile: see [`with_calls_in_flight`](Self::with_calls_in_flight).
 ///
 /// On the host a repeated call on a GPU allocates what it returns, and 12·B words to order the sequences and to find
 /// the shape; inputs and outputs are copied once, between the caller's arrays and mapped memory. (Batch first,
@@ -120,8 +127,12 @@ impl Lstm {
     }
 
     fn with(weights: &LstmWeights, engine: Engine) -> Self {
-        let options =
-            Options { batch_first: false, memory_budget: DEFAULT_MEMORY_BUDGET, tuning: Tuning::Model };
+        let options = Options {
+            batch_first: false,
+            memory_budget: DEFAULT_MEMORY_BUDGET,
+            tuning: Tuning::Model,
+            calls_in_flight: DEFAULT_CALLS_IN_FLIGHT,
+        };
         Self { config: weights.config().clone(), precision: weights.precision(), options, engine }
     }
 
@@ -140,7 +151,8 @@ impl Lstm {
     /// time step and layer and at most 16 MiB; and in a bidirectional network the whole sequence of a layer's input
     /// and output. [`memory`](Self::memory) counts all of these.
     ///
-    /// Each call has this budget: calls that run at the same time take as much each.
+    /// Each call has this budget: calls that run at the same time take as much each. How many do is bounded by
+    /// [`with_calls_in_flight`](Self::with_calls_in_flight).
     ///
     /// The buffers of recent calls are kept for calls of the same shape, up to twice the budget in all: if a call's
     /// buffers fit, the next call of its shape allocates none. A call's list of dispatches is kept with them if it
@@ -165,6 +177,29 @@ impl Lstm {
     /// What computes the network, and how.
     pub(crate) fn engine(&self) -> (&Engine, Options) {
         (&self.engine, self.options)
+    }
+
+    /// Bounds how many calls of the network run at once on a GPU: `calls` of those that block their thread, such as
+    /// [`forward`](Self::forward), and `calls` of those that do not, such as [`forward_async`](Self::forward_async). 0
+    /// counts as 1.
+    ///
+    /// Further calls wait, and start in the order in which they came. A call that waits has allocated nothing on the
+    /// device, nor the arrays that it returns. The calls of all clones count; each waits until fewer run than its own
+    /// clone allows. So calls in flight take at most `calls` times what [`memory`](Self::memory) returns for the largest
+    /// of them, and twice that if there are calls of both kinds.
+    ///
+    /// An async call runs from the poll that starts it until its future returns or is dropped, and the device has done
+    /// what was submitted. A future that has started and is not polled any more keeps its turn, so that other async
+    /// calls may wait for it: poll all of them, or drop them. Calls that block never wait for async ones.
+    ///
+    /// A call in a callback that wgpu runs while another call polls starts at once, and does not count: the call
+    /// that polls could not end before it.
+    ///
+    /// [`DEFAULT_CALLS_IN_FLIGHT`] unless set. It has no effect on the CPU, which computes in the calling thread.
+    #[must_use]
+    pub fn with_calls_in_flight(mut self, calls: usize) -> Self {
+        self.options.calls_in_flight = calls;
+        self
     }
 
     /// The network's sizes.
@@ -206,8 +241,8 @@ impl Lstm {
     /// As [`forward`](Self::forward), without waiting in the calling thread for a GPU. (The CPU device computes in
     /// the calling thread.)
     ///
-    /// Every call takes memory of its own until it ends, on a GPU as much as [`memory`](Self::memory) says: bound the
-    /// number of calls that are in flight at once.
+    /// On a GPU a few calls run at once, and the others wait for their turn without blocking a thread: see
+    /// [`with_calls_in_flight`](Self::with_calls_in_flight). Dropping the future ends the call, or gives its turn on.
     ///
     /// # Errors
     ///
@@ -283,7 +318,7 @@ impl Lstm {
     /// the weights.
     ///
     /// This does not include the buffers that are kept for calls of other shapes, up to twice the memory budget, nor
-    /// what other calls take that run at the same time.
+    /// what other calls take that run at the same time: see [`with_calls_in_flight`](Self::with_calls_in_flight).
     ///
     /// # Errors
     ///
@@ -431,6 +466,7 @@ impl fmt::Debug for Lstm {
             .field("batch_first", &self.options.batch_first)
             .field("memory_budget", &self.options.memory_budget)
             .field("tuning", &self.options.tuning)
+            .field("calls_in_flight", &self.options.calls_in_flight)
             .finish()
     }
 }

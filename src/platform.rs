@@ -32,8 +32,11 @@ mod here {
     pub(crate) async fn apart<R: Send + 'static>(wait: impl Fn() -> R + Clone + Send + 'static) -> Option<R> {
         let (done, result) = oneshot::channel();
         let work = wait.clone();
-        // Nobody receives the result if the call's future was dropped.
-        let thread = move || drop(done.send(work()));
+        let thread = move || {
+            let result = work();
+            drop(work); // and what it holds, before the caller goes on
+            let _ = done.send(result); // nobody receives it if the call's future was dropped
+        };
         match std::thread::Builder::new().spawn(thread) {
             Ok(_) => result.await.ok(),
             Err(_) => Some(wait()), // to block is better than to never wake up

@@ -44,6 +44,10 @@ impl fmt::Display for Schedule {
 /// [`with_memory_budget`](crate::Lstm::with_memory_budget) says otherwise: 256 MiB.
 pub const DEFAULT_MEMORY_BUDGET: u64 = 256 << 20;
 
+/// Calls of a network that run at once, unless [`with_calls_in_flight`](crate::Lstm::with_calls_in_flight) says
+/// otherwise: 4, so that some upload their inputs and read their results while the GPU computes another.
+pub const DEFAULT_CALLS_IN_FLIGHT: usize = 4;
+
 /// How the schedule of a call is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -5,9 +5,15 @@ mod common;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use ndarray::Array3;
 use wgpu_lstm::{Device, Lstm, LstmConfig, LstmState, LstmWeights, wgpu};
+
+/// Far longer than the calls take: a watchdog against an endless wait, not a measurement.
+const DEADLINE: Duration = Duration::from_secs(300);
 
 const PANIC: &str = "the application's own";
 
@@ -95,7 +101,7 @@ fn a_panic_in_one_threads_call_leaves_other_threads_calls_alone() {
     let expected = shared.forward();
     for _ in 0..3 {
         let _mapped = shared.leave_a_panic();
-        let results = std::thread::scope(|scope| {
+        let results = thread::scope(|scope| {
             let call = || catch_unwind(AssertUnwindSafe(|| shared.forward()));
             let threads: Vec<_> = (0..6).map(|_| scope.spawn(call)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
@@ -111,5 +117,67 @@ fn a_panic_in_one_threads_call_leaves_other_threads_calls_alone() {
             }
         }
         assert_eq!(panics, 1, "the callback is called once, by whoever polls first");
+    }
+}
+
+/// If one call runs at a time, too, and it is the one that runs the callback.
+#[test]
+#[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+fn a_call_in_a_callback_does_not_wait_for_the_call_that_runs_it() {
+    let shared = Shared::new();
+    let expected = shared.forward();
+    let lstm = shared.lstm.with_calls_in_flight(1);
+    let run = |lstm: &Lstm, input: &Array3<f32>, blocks: bool| {
+        let result = match blocks {
+            true => lstm.forward(input.view(), None),
+            false => pollster::block_on(lstm.forward_async(input.view(), None)),
+        };
+        result.expect("the device is healthy")
+    };
+    for (outer_blocks, inner_blocks) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (done, results) = mpsc::channel();
+        let (inner, outer, input) = (lstm.clone(), lstm.clone(), shared.input.clone());
+        let (of_inner, of_outer) = (done.clone(), done);
+        shared.queue.on_submitted_work_done({
+            let input = input.clone();
+            move || of_inner.send(run(&inner, &input, inner_blocks)).unwrap()
+        });
+        thread::spawn(move || of_outer.send(run(&outer, &input, outer_blocks)).unwrap());
+        for which in ["inner", "outer"] {
+            let result = results.recv_timeout(DEADLINE);
+            assert_eq!(result.as_ref(), Ok(&expected), "{which}, {outer_blocks}, {inner_blocks}");
+        }
+    }
+}
+
+/// The application polls by itself, and calls in a callback: its poll may have found that another call's work is done,
+/// and not yet said so to that call.
+#[test]
+#[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+fn a_call_in_a_callback_of_the_applications_poll_waits_for_calls_that_go_on() {
+    const CALLS: usize = 100;
+    let shared = Shared::new();
+    let expected = shared.forward();
+    let lstm = shared.lstm.with_calls_in_flight(1);
+    let (done, results) = mpsc::channel();
+    let caller = || {
+        let (lstm, input, done) = (lstm.clone(), shared.input.clone(), done.clone());
+        move || done.send(lstm.forward(input.view(), None).expect("the device is healthy")).unwrap()
+    };
+    for _ in 0..3 {
+        let call = caller();
+        thread::spawn(move || (0..CALLS).for_each(|_| call()));
+    }
+    let callbacks: Vec<_> = (0..CALLS).map(|_| caller()).collect();
+    let (device, queue) = (shared.device.clone(), shared.queue.clone());
+    thread::spawn(move || {
+        for callback in callbacks {
+            queue.on_submitted_work_done(callback);
+            device.poll(wgpu::PollType::Poll).unwrap();
+        }
+        device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+    });
+    for _ in 0..4 * CALLS {
+        assert_eq!(results.recv_timeout(DEADLINE).as_ref(), Ok(&expected));
     }
 }

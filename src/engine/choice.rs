@@ -8,7 +8,7 @@ use super::{GpuEngine, Options};
 use crate::batch::Packing;
 use crate::call::Sequences;
 use crate::error::Error;
-use crate::gpu::Wait;
+use crate::gpu::Waiting;
 use crate::plan::{Admitted, costs, most_sequences};
 use crate::platform;
 use crate::program::Element;
@@ -38,7 +38,7 @@ impl GpuEngine {
         options: Options,
         packing: &Packing,
         arrays: &mut Arrays<'_>,
-        wait: Wait,
+        wait: &Waiting,
     ) -> Result<Schedule, Error> {
         let unsupported =
             Error::Unsupported { what: "Tuning::Measure in a browser", reason: "use Tuning::Model" };

@@ -6,6 +6,7 @@ mod company;
 mod measured;
 mod memory;
 mod pass;
+mod permits;
 mod pool;
 mod record;
 mod run;
@@ -20,6 +21,7 @@ use self::cache::Cache;
 use self::measured::Measured;
 pub use self::memory::Memory;
 pub(crate) use self::pass::{ResidentPass, RowsOf};
+use self::permits::Permits;
 pub(crate) use self::pool::GpuPool;
 pub(crate) use self::record::{read_record, write_record};
 use self::run::Ready;
@@ -38,6 +40,8 @@ pub(crate) struct GpuEngine {
     weights: Resident,
     cache: Cache<Ready>,
     measured: Measured,
+    /// For the calls that wait in their threads, and for the others: see [`GpuEngine::permit`].
+    permits: [Arc<Permits>; 2],
 }
 
 /// How a call runs, besides its arrays.
@@ -48,6 +52,7 @@ pub(crate) struct Options {
     /// Bytes.
     pub memory_budget: u64,
     pub tuning: Tuning,
+    pub calls_in_flight: usize,
 }
 
 impl GpuEngine {
@@ -75,6 +80,7 @@ impl GpuEngine {
             weights: resident,
             cache: Cache::new(),
             measured: Measured::default(),
+            permits: Default::default(),
         })
     }
 

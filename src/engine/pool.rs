@@ -16,7 +16,7 @@ use super::ticks::Ticks;
 use super::{GpuEngine, Options};
 use crate::chunks::Chunks;
 use crate::error::Error;
-use crate::gpu::{StateBuffers, Wait};
+use crate::gpu::{StateBuffers, Wait, Waiting};
 use crate::layout::put_flushed;
 use crate::plan::{Scheduler, check_places};
 use crate::program::{State, Turn};
@@ -131,6 +131,7 @@ impl GpuPool {
         let turns = (ticks.turns(engine), admitted.buffers().hidden_in_place);
         let mut host = Tick::new(network, program, turns, company, sorted, (chunks, outputs));
         let GpuEngine { gpu, pipelines, .. } = engine.as_ref();
+        let wait = &Waiting { wait, holds: None }; // a pool has buffers of its own, for one tick at a time
         if program.is_kept() {
             gpu.run(&mut prepared, program.submissions.iter(), pipelines, &mut host, wait).await?;
         } else {

@@ -1,12 +1,18 @@
 //! A call on a GPU: cut into parts, each with a program that is planned, or kept from an earlier call, and run.
 
+use std::any::Any;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
 use super::cache::{Bytes, Key};
 use super::transfer::Arrays;
 use super::{GpuEngine, Options};
 use crate::batch::Packing;
 use crate::call::{Call, Results, Sequences};
 use crate::error::Error;
-use crate::gpu::{Given, Prepared, Wait};
+use crate::gpu::{Given, Prepared, Wait, Waiting, in_a_callback};
 use crate::plan::{Admitted, Request, Scheduler, most_sequences, schedule};
 use crate::program::Program;
 use crate::tuning::Tuning;
@@ -40,19 +46,52 @@ impl GpuEngine {
         wait: Wait,
     ) -> Result<Results<f32>, Error> {
         let sequences = call.sequences();
+        if sequences.batch() == 0 {
+            return Ok(Arrays::new(call)?.finish());
+        }
+        let waiting = &Waiting { wait, holds: self.permit(options, wait).await? };
         self.check_arrays(options, sequences.steps(), sequences.batch())?;
         let mut arrays = Arrays::new(call)?;
-        if sequences.batch() == 0 {
-            return Ok(arrays.finish());
-        }
         for packing in self.parts(options, sequences)? {
             let tuning = match options.tuning {
-                Tuning::Measure => Tuning::Fixed(self.measure(options, &packing, &mut arrays, wait).await?),
+                Tuning::Measure => {
+                    Tuning::Fixed(self.measure(options, &packing, &mut arrays, waiting).await?)
+                }
                 tuning => tuning,
             };
-            self.run_part(Options { tuning, ..options }, &packing, &mut arrays, wait).await?;
+            self.run_part(Options { tuning, ..options }, &packing, &mut arrays, waiting).await?;
         }
         Ok(arrays.finish())
+    }
+
+    /// Waits until the call may run. It then holds the result until it ends, and until the device has done its work.
+    ///
+    /// A thread that waits for its turn polls no futures. They may be those that hold the permits: so calls that wait
+    /// in their threads and calls that do not have permits of their own, and the former wait for each other alone.
+    ///
+    /// A call in a callback of the application needs no permit: wgpu runs the callback in a thread that waits for another
+    /// call, and that one may hold the last permit.
+    async fn permit(
+        &self,
+        options: Options,
+        wait: Wait,
+    ) -> Result<Option<Arc<dyn Any + Send + Sync>>, Error> {
+        if in_a_callback() {
+            return Ok(None);
+        }
+        let permits = match wait {
+            Wait::Block => &self.permits[0],
+            Wait::Async => &self.permits[1],
+        };
+        let mut acquired = pin!(permits.acquire(options.calls_in_flight));
+        poll_fn(|context| match acquired.as_mut().poll(context) {
+            Poll::Ready(permit) => Poll::Ready(Ok(Some(Arc::new(permit) as _))),
+            // Those that run may never be polled again.
+            Poll::Pending => {
+                self.gpu.check_there().map_or_else(|lost| Poll::Ready(Err(lost)), |()| Poll::Pending)
+            }
+        })
+        .await
     }
 
     /// Runs one part of the batch.
@@ -61,7 +100,7 @@ impl GpuEngine {
         options: Options,
         packing: &Packing,
         arrays: &mut Arrays<'_>,
-        wait: Wait,
+        wait: &Waiting,
     ) -> Result<(), Error> {
         let Self { gpu, planner, pipelines, weights, cache, .. } = self;
         let network = &planner.network;

@@ -1,7 +1,7 @@
 //! Whether buffers have memory, where wgpu does not say.
 
 use super::Gpu;
-use super::staging::{Mapping, Wait};
+use super::staging::{Mapping, Wait, Waiting};
 use crate::error::Error;
 
 /// What is written to a buffer's last word; anything but the zero that a new buffer holds.
@@ -30,7 +30,8 @@ impl Gpu {
             (Mapping::new(&probe, wgpu::MapMode::Read, bytes, &index), probe)
         };
         let (mapping, probe) = self.scoped(write).await?;
-        self.mapped(mapping, Wait::Block).await?; // there is no OpenGL with compute shaders in a browser
+        // There is no OpenGL with compute shaders in a browser.
+        self.mapped(mapping, &Waiting { wait: Wait::Block, holds: None }).await?;
         let read = || {
             let view = probe.get_mapped_range(..)?;
             let marks: &[u32] = bytemuck::cast_slice(&view);

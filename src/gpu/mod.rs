@@ -23,9 +23,10 @@ use pipelines::Kernels;
 pub(crate) use pipelines::Pipelines;
 pub(crate) use prepared::{Given, Prepared};
 pub(crate) use run::record;
-pub(crate) use staging::Wait;
+pub(crate) use staging::{Wait, Waiting};
 pub(crate) use states::StateBuffers;
 use turns::Turns;
+pub(crate) use turns::in_a_callback;
 
 /// An open device.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 
 use super::prepared::{Prepared, Transfers};
-use super::staging::{Mapping, Wait};
+use super::staging::{Mapping, Waiting};
 use super::{Gpu, Pipelines};
 use crate::error::Error;
 use crate::program::{Dispatch, Host, Pass, StateCopy, Submission, Transfer};
@@ -17,7 +17,7 @@ impl Gpu {
         submissions: impl Iterator<Item = impl Borrow<Submission>>,
         pipelines: &Pipelines,
         host: &mut dyn Host,
-        wait: Wait,
+        wait: &Waiting,
     ) -> Result<(), Error> {
         for submission in submissions {
             let submission = submission.borrow();
@@ -36,6 +36,8 @@ impl Gpu {
                 }
                 let read = || read_back(prepared, submission, host);
                 self.scoped(read).await?.map_err(|error| self.unmappable(&error))?;
+                // What was mapped before a loss can be read after it.
+                self.check_there()?;
             }
         }
         Ok(())
@@ -46,7 +48,7 @@ impl Gpu {
         &self,
         submission: &Submission,
         prepared: &mut Prepared,
-        wait: Wait,
+        wait: &Waiting,
     ) -> Result<(), Error> {
         if let Some(uniforms) = &mut prepared.uniforms_upload {
             self.writable(uniforms, wait).await?;

@@ -1,7 +1,7 @@
 //! wgpu's errors as values: by default they panic.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use super::Gpu;
 use crate::error::Error;
@@ -34,19 +34,31 @@ impl Gpu {
         }
     }
 
-    /// Whether the device is lost. The caller's device has no callback of ours. A lost device creates invalid
-    /// buffers without an error; the probe detects this when it maps one.
+    /// Whether the device is lost. The caller's device has no callback of ours, and ours calls back only once its queue
+    /// is empty.
+    ///
+    /// wgpu refuses an empty query set as invalid, and raises no error at all if the device is lost: so nothing is
+    /// created in either case. In a browser the answer would come too late, and a lost device fails what is awaited.
     pub(super) fn is_lost(&self) -> bool {
         if self.lost.get().is_some() {
             return true;
         }
-        let _turn = self.turns.take();
-        let _quiet = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let probe = self.buffer("probe", 4, wgpu::BufferUsages::MAP_READ);
-        let refused = Arc::new(AtomicBool::new(false));
-        let noted = Arc::clone(&refused);
-        probe.map_async(wgpu::MapMode::Read, .., move |result| noted.store(result.is_err(), Relaxed));
-        refused.load(Relaxed)
+        if self.info.backend == wgpu::Backend::BrowserWebGpu {
+            return false;
+        }
+        let errors = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let _refused = self.device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("probe"),
+            ty: wgpu::QueryType::Occlusion,
+            count: 0,
+        });
+        let error = pin!(errors.pop()).poll(&mut Context::from_waker(Waker::noop()));
+        matches!(error, Poll::Ready(None))
+    }
+
+    /// Returns an error if the device is lost, also if nothing has shown this yet.
+    pub fn check_there(&self) -> Result<(), Error> {
+        if self.is_lost() { Err(self.set_lost("nothing can be made on it")) } else { Ok(()) }
     }
 
     /// Returns an error if the device is known to be lost.

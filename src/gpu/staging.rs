@@ -24,6 +24,13 @@ pub(crate) enum Wait {
     Async,
 }
 
+/// How a call waits, and what it holds until the device has done its work, also if the call's future is dropped before.
+#[derive(Clone)]
+pub(crate) struct Waiting {
+    pub wait: Wait,
+    pub holds: Option<Arc<dyn Any + Send + Sync>>,
+}
+
 /// A buffer that is being mapped: it is mapped once a submission no longer uses it.
 #[derive(Debug)]
 pub(super) struct Mapping {
@@ -95,22 +102,29 @@ impl Gpu {
     }
 
     /// Waits until the buffer is mapped. It usually is: a call that read its results back has waited already.
-    pub(super) async fn writable(&self, upload: &mut Upload, wait: Wait) -> Result<(), Error> {
+    pub(super) async fn writable(&self, upload: &mut Upload, wait: &Waiting) -> Result<(), Error> {
         match upload.mapping.take() {
             Some(mapping) => self.mapped(mapping, wait).await,
             None => Ok(()),
         }
     }
 
-    pub(super) async fn mapped(&self, mapping: Mapping, wait: Wait) -> Result<(), Error> {
+    pub(super) async fn mapped(&self, mapping: Mapping, wait: &Waiting) -> Result<(), Error> {
         let Mapping { buffer, answered, mapped, submission } = mapping;
         if !answered.load(Relaxed) {
             let polled = self.poll_until(submission, wait).await.unwrap_or_else(|panic| resume_unwind(panic));
-            if polled == Polled::Failed && !answered.load(Relaxed) {
-                // wgpu leaves the callback pending if the device is lost while it waits. Unmapping calls it.
-                let _turn = self.turns.take();
-                let _ = catch_unwind(AssertUnwindSafe(|| buffer.unmap()));
-                return Err(self.set_lost("it was lost in a call"));
+            match polled {
+                _ if answered.load(Relaxed) => {}
+                // The buffer is mapped. Another thread's poll has our callback, and first runs one of the application's,
+                // which may wait for this call to end.
+                Polled::Done => return Ok(()),
+                Polled::Failed => {
+                    // wgpu leaves the callback pending if the device is lost while it waits. Unmapping calls it.
+                    let _turn = self.turns.take();
+                    let _ = catch_unwind(AssertUnwindSafe(|| buffer.unmap()));
+                    return Err(self.set_lost("it was lost in a call"));
+                }
+                Polled::Elsewhere => {}
             }
         }
         match mapped.await {
@@ -125,17 +139,22 @@ impl Gpu {
 
     /// Polls until the submission is done, in this thread or in a new one, which runs the callbacks of all users of
     /// the device. The error is a panic of one of these callbacks.
-    async fn poll_until(&self, submission: wgpu::SubmissionIndex, wait: Wait) -> Result<Polled, Panic> {
+    async fn poll_until(
+        &self,
+        submission: wgpu::SubmissionIndex,
+        waiting: &Waiting,
+    ) -> Result<Polled, Panic> {
         let (device, turns) = (self.device.clone(), self.turns.clone());
+        let Waiting { wait, holds } = waiting.clone();
         let until = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
         let poll = move || {
+            let _held = &holds; // by the thread, until the work is done
             let _turn = turns.take();
             poll(&device, &until)
         };
         match wait {
             Wait::Block => poll(),
-            // A browser calls back by itself.
-            Wait::Async => platform::apart(poll).await.unwrap_or(Ok(Polled::Done)),
+            Wait::Async => platform::apart(poll).await.unwrap_or(Ok(Polled::Elsewhere)),
         }
     }
 
@@ -154,6 +173,8 @@ enum Polled {
     Done,
     /// The device failed.
     Failed,
+    /// A browser calls back by itself.
+    Elsewhere,
 }
 
 /// Polls the device. The error is a panic of a callback that it ran.
@@ -191,11 +212,62 @@ fn message_of(panic: &(dyn Any + Send)) -> &str {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::mpsc;
+    use std::task::{Context, Poll, Waker};
+    use std::thread;
     use std::time::Duration;
 
+    use futures_channel::oneshot;
     use wgpu::{PollError, PollStatus};
 
-    use super::{Polled, patiently};
+    use super::{Gpu, Mapping, Polled, Wait, Waiting, patiently};
+    use crate::common::noop;
+
+    #[test]
+    fn a_buffer_is_mapped_after_the_poll_even_if_another_thread_is_yet_to_call_back() {
+        let (device, queue) = noop::open(wgpu::Limits::default(), wgpu::DeviceType::DiscreteGpu);
+        let gpu = Gpu::from_wgpu(device, queue.clone()).unwrap();
+        let buffer = gpu.buffer("download", 4, wgpu::BufferUsages::MAP_READ);
+        let (_later, mapped) = oneshot::channel();
+        buffer.map_async(wgpu::MapMode::Read, .., |_| ()); // the other thread would send
+        let answered = Arc::new(AtomicBool::new(false));
+        let mapping = Mapping { buffer: buffer.clone(), answered, mapped, submission: queue.submit([]) };
+        let waiting = Waiting { wait: Wait::Block, holds: None };
+        let polled = pin!(gpu.mapped(mapping, &waiting)).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Ready(Ok(()))), "{polled:?}");
+        assert_eq!(buffer.get_mapped_range(..).unwrap().len(), 4);
+    }
+
+    /// A dropped call's memory is freed when the device has done its work.
+    #[test]
+    fn the_thread_that_waits_holds_what_the_call_held_if_the_call_is_dropped() {
+        let (device, queue) = noop::open(wgpu::Limits::default(), wgpu::DeviceType::DiscreteGpu);
+        let gpu = Gpu::from_wgpu(device, queue.clone()).unwrap();
+        let buffer = gpu.buffer("download", 4, wgpu::BufferUsages::MAP_READ);
+        let submission = queue.submit([]);
+        // A callback of the application's that keeps the thread in its poll.
+        let ((here, in_poll), (go, wait)) = (mpsc::channel(), mpsc::channel::<()>());
+        queue.on_submitted_work_done(move || {
+            here.send(()).unwrap();
+            wait.recv().unwrap();
+        });
+        let held = Arc::new(());
+        {
+            let mapping = Mapping::new(&buffer, wgpu::MapMode::Read, 4, &submission);
+            let waiting = Waiting { wait: Wait::Async, holds: Some(held.clone()) };
+            let mut call = pin!(gpu.mapped(mapping, &waiting));
+            assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            in_poll.recv().unwrap();
+        }
+        assert_eq!(Arc::strong_count(&held), 2, "the thread's");
+        go.send(()).unwrap();
+        while Arc::strong_count(&held) > 1 {
+            thread::yield_now(); // until the thread ends
+        }
+    }
 
     #[test]
     fn a_wait_that_ends_after_two_seconds_goes_on_and_one_that_fails_at_once_does_not() {

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use super::Gpu;
-use super::staging::{Mapping, Wait};
+use super::staging::{Mapping, Wait, Waiting};
 use crate::error::Error;
 use crate::program::{State, Turn};
 
@@ -70,7 +70,7 @@ impl Gpu {
             (Mapping::new(&download, wgpu::MapMode::Read, bytes, &index), download)
         };
         let (mapping, download) = self.scoped(copy).await?;
-        self.mapped(mapping, wait).await?;
+        self.mapped(mapping, &Waiting { wait, holds: None }).await?;
         let read = || download.get_mapped_range(..).map(|view| bytemuck::cast_slice(&view).to_vec());
         self.scoped(read).await?.map_err(|error| self.unmappable(&error))
     }
