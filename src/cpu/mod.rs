@@ -13,6 +13,7 @@ mod ahead;
 mod ends;
 mod meeting;
 mod panels;
+mod placement;
 mod product;
 mod projector;
 mod shared;
