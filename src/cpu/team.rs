@@ -84,7 +84,7 @@ impl Team {
 
     /// Runs `work` on the calling thread, and `help` on one that sleeps, if there is one that no other call uses: a
     /// thread of its own would cost more than it gains. Does not wait for `help`, which may even start after the end.
-    pub(super) fn run_with_help(help: impl FnOnce() + Send + 'static, work: impl FnOnce(&Member<'_>)) {
+    pub(super) fn run_with_help(help: impl FnOnce() + Send + 'static, work: impl FnOnce()) {
         let sleepers = Sleepers::free(2);
         if let Some(Some(sleepers)) = sleepers.as_deref() {
             sleepers.seats.keep_off_this_core();
@@ -95,8 +95,7 @@ impl Team {
                 drop(catch_unwind(AssertUnwindSafe(help)));
             });
         }
-        let team = Self { size: AtomicUsize::new(1), meeting: Meeting::new() };
-        work(&Member::new(&team, 0));
+        work();
     }
 
     fn run_on_sleepers(&self, wanted: usize, sleepers: &Sleepers, work: impl Fn(&Member<'_>) + Sync) {
