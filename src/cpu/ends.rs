@@ -5,7 +5,6 @@ use pulp::Simd;
 use super::activation::{sigmoid, tanh};
 use super::panels::{GUARD, Panels, VECTORS};
 use super::product::{Ends, Sums};
-use super::shared::Shared;
 
 #[inline(always)]
 fn load<S: Simd>(numbers: &[f32]) -> Sums<S> {
@@ -100,15 +99,12 @@ impl Cells<'_> {
     }
 }
 
-/// Where a step's h goes: to the next step, and to the layer above.
+/// Where a step's outputs go.
 pub(super) struct Outputs<'a> {
     /// Numbers in a row; a panel's outputs beyond it are dropped.
     pub(super) width: usize,
-    /// [B, width].
-    pub(super) h: &'a mut [f32],
-    /// The layer's output, where the first sequence's row starts in it, the numbers from one to the
-    /// next, and which sequence each row is.
-    pub(super) above: Option<(&'a Shared, usize, usize, &'a [usize])>,
+    /// [rows, width].
+    pub(super) to: &'a mut [f32],
 }
 
 impl Outputs<'_> {
@@ -118,14 +114,11 @@ impl Outputs<'_> {
         if len == 0 {
             return;
         }
-        let h = &mut self.h[row * self.width + column..][..len];
+        let to = &mut self.to[row * self.width + column..][..len];
         if len == values.len() {
-            h.copy_from_slice(values); // a constant length: no call
+            to.copy_from_slice(values); // a constant length: no call
         } else {
-            h.copy_from_slice(&values[..len]);
-        }
-        if let Some((to, first, stride, order)) = self.above {
-            to.write(first + order[row] * stride + column, &values[..len]);
+            to.copy_from_slice(&values[..len]);
         }
     }
 }

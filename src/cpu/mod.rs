@@ -1,18 +1,20 @@
 //! The CPU device: the equations of [`reference`](crate::reference) in f32, for speed.
 //!
 //! The sequences of a batch are dealt into shares, and one thread computes a share in one direction. Within a layer
-//! threads do not wait for each other, so a thread that the system suspends does not stall the others. One sequence in
-//! one direction is one share: there a second thread, if it is free, computes products with W_ih ahead (`ahead.rs`).
+//! threads do not wait for each other, so a thread that the system suspends does not stall the others. Of few sequences
+//! a second thread, if it is free, computes half of every step (`together.rs`, `pair.rs`).
 //!
 //! Every sum is the same operations in the same order, blocks of 32 products (`product.rs`): a gate is the bias, then the
 //! blocks of x in ascending order, then those of h. The order does not depend on the number of rows or threads, on the
 //! place in the batch, or on a cut of time, so none of these changes a bit.
 
 mod activation;
-mod ahead;
 mod ends;
 mod meeting;
+mod network;
+mod pair;
 mod panels;
+mod placement;
 mod pool;
 mod product;
 mod projector;
@@ -23,6 +25,7 @@ mod sync;
 mod team;
 #[cfg(test)]
 mod tests;
+mod together;
 mod walk;
 mod work;
 
@@ -31,11 +34,13 @@ use std::sync::Arc;
 use ndarray::Array3;
 use pulp::Arch;
 
-use self::ahead::{Ahead, BLOCK_ROWS_AHEAD, Projection};
-use self::panels::{Parameters, VECTORS, lanes, parameters_len};
+use self::network::Network;
+use self::pair::Pair;
+use self::panels::{Parameters, lanes, parameters_len};
 pub(crate) use self::pool::CpuPool;
 use self::shared::Shared;
 use self::team::Team;
+use self::together::walk_together;
 use self::walk::walk;
 use self::work::Work;
 use crate::batch::Packing;
@@ -50,11 +55,7 @@ use crate::weights::LstmWeights;
 /// [`GpuEngine`](crate::engine::GpuEngine)'s.
 pub(crate) struct CpuEngine {
     config: LstmConfig,
-    arch: Arch,
-    /// f32 in a vector.
-    lanes: usize,
-    /// Index layer · D + direction.
-    layers: Arc<[Parameters]>,
+    network: Network,
     /// Threads that a call may take, the caller's among them.
     threads: usize,
 }
@@ -71,8 +72,8 @@ impl CpuEngine {
         check_memory::<f32>(parameters_len(&config, lanes)).map_err(host_out_of_memory)?;
         let slots = (0..config.num_layers()).flat_map(|l| (0..config.num_directions()).map(move |d| (l, d)));
         let layers = slots.map(|(l, d)| Parameters::new(weights.layer(l, d), lanes)).collect();
-        let threads = platform::parallelism();
-        Ok(Self { config, arch, lanes, layers, threads })
+        let network = Network::new(&config, arch, lanes, layers);
+        Ok(Self { config, network, threads: platform::parallelism() })
     }
 
     /// As [`reference::forward`](crate::reference::forward).
@@ -88,7 +89,9 @@ impl CpuEngine {
         check_memory::<f32>(self.memory(batch, lens)).map_err(host_out_of_memory)?;
 
         let threads = self.useful_threads(steps, batch);
+        let is_together = threads == 2 && self.network.panels() > 1 && batch < SHARE_ROWS;
         let shares = match config.num_directions() {
+            _ if is_together => 1,
             // Two a thread, so that a thread that starts late takes fewer; a tile's height at least.
             1 if threads > 1 => (2 * threads).min(batch / SHARE_ROWS).max(threads),
             directions => threads.div_ceil(directions),
@@ -99,26 +102,19 @@ impl CpuEngine {
         let deal = |share| Packing::new(sequences.iter().copied().skip(share).step_by(shares).collect());
         let shares: Vec<_> = (0..shares).map(deal).collect();
         let walkers = shares.len() * config.num_directions();
-        let is_helped = walkers == 1 && threads > 1 && steps > BLOCK_ROWS_AHEAD;
-        let ahead = is_helped.then(|| Arc::new(Ahead::new()));
-        let work = Work::new(self, call, shares, ahead.clone(), lens);
-        match ahead {
-            Some(ahead) => {
-                let projection = self.projection();
-                Team::run_with_help(move || ahead.help(&projection), |member| walk(&work, member));
-            }
-            None => Team::run(threads.min(walkers), |member| walk(&work, member)),
+        let work = Work::new(self, call, shares, lens);
+        if is_together {
+            let pair = Arc::new(Pair::new(self.network.clone(), batch));
+            let helped = Arc::clone(&pair);
+            Team::run_with_help(move || helped.help(), || walk_together(&work, &pair));
+        } else {
+            Team::run(threads.min(walkers), |member| walk(&work, member));
         }
         let [output, h, c] = work.finish();
         let array = |shape: [usize; 3], numbers: Shared| {
             Array3::from_shape_vec(shape, numbers.into_vec()).expect("as many numbers as the shape has")
         };
         Ok((array(output_shape, output), array(h_shape, h), array(c_shape, c)))
-    }
-
-    fn projection(&self) -> Projection {
-        let gates_len = VECTORS * self.config.hidden_size().next_multiple_of(self.lanes);
-        Projection { arch: self.arch, parameters: Arc::clone(&self.layers), gates_len }
     }
 
     /// The index of a layer and direction.
@@ -129,15 +125,15 @@ impl CpuEngine {
     /// The most f32 that a call allocates.
     fn memory(&self, batch: usize, [output, h, c]: [usize; 3]) -> usize {
         let config = &self.config;
-        let units = config.hidden_size().next_multiple_of(self.lanes);
+        let units = config.hidden_size().next_multiple_of(self.network.lanes);
         let directions = config.num_directions();
         let shares = self.threads.max(directions);
         let width = config.input_size().max(directions * config.output_size());
-        // Each share's block of gates has `BLOCK_ROWS` rows, or one step of its sequences. Ahead of
-        // the walker there are fewer.
+        // Each share's block of gates has `BLOCK_ROWS` rows, or one step of its sequences; those of a pair fewer.
         let gates = (directions * batch).saturating_add(work::BLOCK_ROWS * shares).saturating_mul(4 * units);
-        // h and its copy, c, and h before the projection.
-        let states = (directions * batch).saturating_mul(4 * units);
+        // h, c, and h before the projection; of few sequences those of two threads, of two jobs, and what is exchanged.
+        let together = if batch < SHARE_ROWS { 13 * batch } else { 0 };
+        let states = (directions * batch).saturating_mul(4).saturating_add(together).saturating_mul(units);
         let block = gates.saturating_add(projector::ROWS_AT_ONCE * width * shares);
         // Index and length of a sequence, sorted and packed: words of two f32.
         let sequences = batch.saturating_mul(16);
@@ -145,7 +141,7 @@ impl CpuEngine {
     }
 
     /// The number of threads for a call: one for each [`THREAD_WORK`], and no more than there are shares of the
-    /// batch; two for one share, of which one computes ahead.
+    /// batch; two for one share, of which each computes half.
     fn useful_threads(&self, steps: usize, batch: usize) -> usize {
         let config = &self.config;
         let shares = batch.saturating_mul(config.num_directions());
@@ -156,7 +152,7 @@ impl CpuEngine {
 }
 
 /// The fewest sequences of a share if there are several shares a thread: a product of so many rows is nearly as fast
-/// as one of more.
+/// as one of more. A step of fewer is computed by two threads: each then keeps half of the weights in its cache.
 const SHARE_ROWS: usize = 4;
 
 /// Multiply-adds that occupy a thread: at some 20 a ns they take 0.1 ms, several times what it takes to start the

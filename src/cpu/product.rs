@@ -5,6 +5,8 @@
 //! one after the other. So errors grow with the length of a block and the number of blocks, not with their product.
 //! The order is the same for every number of rows, so the grouping of rows changes no bit.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 
 use super::panels::{GUARD, Panels, VECTORS};
@@ -30,6 +32,8 @@ pub(super) trait Ends {
 /// sums\[row\]\[panel\] = start + rows · panels.
 pub(super) struct Product<'a, E> {
     pub(super) weights: &'a Panels,
+    /// Those of the weights that are multiplied.
+    pub(super) panels: Range<usize>,
     /// [rows, depth].
     pub(super) rows: &'a [f32],
     pub(super) depth: usize,
@@ -55,9 +59,9 @@ impl<E: Ends> WithSimd for Product<'_, E> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let most = if S::REGISTER_COUNT >= 32 { MOST_ROWS } else { MOST_ROWS_OF_16_REGISTERS };
         let rows = self.rows.len() / self.depth;
-        let count = self.weights.count();
-        let (mut panel, next) = if self.backwards { (count - 1, usize::MAX) } else { (0, 1) };
-        for _ in 0..count {
+        let Range { start, end } = self.panels;
+        let (mut panel, next) = if self.backwards { (end.wrapping_sub(1), usize::MAX) } else { (start, 1) };
+        for _ in start..end {
             let mut row = 0;
             while row < rows {
                 // Heights are as equal as possible: 6 rows are 3 and 3, not 4 and 2.

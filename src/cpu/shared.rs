@@ -11,6 +11,10 @@ impl Shared {
         Self(std::iter::repeat_with(|| AtomicU32::new(0)).take(len).collect())
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Writes `values` from index `at` on.
     #[inline(always)]
     pub(super) fn write(&self, at: usize, values: &[f32]) {
@@ -22,6 +26,13 @@ impl Shared {
     /// Appends the `len` numbers from index `at` on.
     pub(super) fn read(&self, at: usize, len: usize, to: &mut Vec<f32>) {
         to.extend(self.0[at..][..len].iter().map(|x| f32::from_bits(x.load(Ordering::Relaxed))));
+    }
+
+    /// Reads the numbers from index `at` on.
+    pub(super) fn read_to(&self, at: usize, to: &mut [f32]) {
+        for (from, to) in self.0[at..][..to.len()].iter().zip(to) {
+            *to = f32::from_bits(from.load(Ordering::Relaxed));
+        }
     }
 
     /// The numbers themselves, in the same memory.

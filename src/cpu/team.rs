@@ -6,12 +6,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
 use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
 use super::meeting::Meeting;
+use super::placement::Seats;
 use crate::lock::try_lock;
 use crate::platform::parallelism;
 
@@ -26,6 +27,7 @@ pub(super) struct Team {
 /// that started it for some ms, longer than most calls take; a thread that wakes up gets an idle core.
 struct Sleepers {
     pool: ThreadPool,
+    seats: Arc<Seats>,
     /// The process that started them: `fork` copies this value, but no thread.
     process: u32,
 }
@@ -37,8 +39,13 @@ impl Sleepers {
     fn start() -> Option<Self> {
         let others = Some(parallelism() - 1).filter(|&others| others > 0)?;
         let name = |index| format!("wgpu-lstm {index}");
-        let pool = ThreadPoolBuilder::new().num_threads(others).thread_name(name).build().ok()?;
-        Some(Self { pool, process: std::process::id() })
+        let seats = Arc::new(Seats::new(others));
+        let register = {
+            let seats = Arc::clone(&seats);
+            move |index| seats.register(index)
+        };
+        let threads = ThreadPoolBuilder::new().num_threads(others).thread_name(name).start_handler(register);
+        Some(Self { pool: threads.build().ok()?, seats, process: std::process::id() })
     }
 
     /// The sleepers, if they suffice for a team of `wanted` threads and no other call uses them.
@@ -70,29 +77,37 @@ impl Team {
             return work(&Member::new(&team, 0));
         }
         match Sleepers::free(wanted).as_deref() {
-            Some(Some(sleepers)) => team.run_on_sleepers(wanted, &sleepers.pool, work),
+            Some(Some(sleepers)) => team.run_on_sleepers(wanted, sleepers, work),
             _ => team.run_on_new_threads(wanted, work),
         }
     }
 
     /// Runs `work` on the calling thread, and `help` on one that sleeps, if there is one that no other call uses: a
     /// thread of its own would cost more than it gains. Does not wait for `help`, which may even start after the end.
-    pub(super) fn run_with_help(help: impl FnOnce() + Send + 'static, work: impl FnOnce(&Member<'_>)) {
+    pub(super) fn run_with_help(help: impl FnOnce() + Send + 'static, work: impl FnOnce()) {
         let sleepers = Sleepers::free(2);
         if let Some(Some(sleepers)) = sleepers.as_deref() {
-            // A panic of a job that nobody waits for would abort the process. The work does not depend on help.
-            sleepers.pool.spawn(|| drop(catch_unwind(AssertUnwindSafe(help))));
+            sleepers.seats.keep_off_this_core();
+            let seats = Arc::clone(&sleepers.seats);
+            sleepers.pool.spawn(move || {
+                sit_down(&seats);
+                // A panic of a job that nobody waits for would abort the process. The work does not depend on help.
+                drop(catch_unwind(AssertUnwindSafe(help)));
+            });
         }
-        let team = Self { size: AtomicUsize::new(1), meeting: Meeting::new() };
-        work(&Member::new(&team, 0));
+        work();
     }
 
-    fn run_on_sleepers(&self, wanted: usize, pool: &ThreadPool, work: impl Fn(&Member<'_>) + Sync) {
-        let work = &work;
+    fn run_on_sleepers(&self, wanted: usize, sleepers: &Sleepers, work: impl Fn(&Member<'_>) + Sync) {
+        let (work, seats) = (&work, &*sleepers.seats);
         self.size.store(wanted, Ordering::Release);
-        pool.in_place_scope(|scope| {
+        seats.keep_off_this_core();
+        sleepers.pool.in_place_scope(|scope| {
             for index in 1..wanted {
-                scope.spawn(move |_| work(&Member::new(self, index)));
+                scope.spawn(move |_| {
+                    sit_down(seats);
+                    work(&Member::new(self, index));
+                });
             }
             work(&Member::new(self, 0));
         });
@@ -119,6 +134,13 @@ impl Team {
             self.size.store(size, Ordering::Release);
             work(&Member::new(self, 0));
         });
+    }
+}
+
+/// A sleeper's, before its work.
+fn sit_down(seats: &Seats) {
+    if let Some(index) = rayon_core::current_thread_index() {
+        seats.give_back(index);
     }
 }
 

@@ -140,6 +140,7 @@ fn help_changes_no_bit() {
         LstmConfig::new(33, 100),
         LstmConfig::new(20, 70).with_num_layers(3),
         LstmConfig::new(20, 100).with_num_layers(2).with_proj_size(40),
+        LstmConfig::new(20, 70).with_num_layers(2).with_bidirectional(true),
     ] {
         let weights = LstmWeights::uniform(&config, 3).unwrap();
         let mut engine = CpuEngine::new(&weights).unwrap();
@@ -160,7 +161,7 @@ fn every_width_of_vectors_is_right() {
     let weights = LstmWeights::uniform(&config, 5).unwrap();
     let input = input(9, 7, 19);
     let scalar = CpuEngine::for_arch(&weights, Arch::Scalar).unwrap();
-    assert_eq!(scalar.lanes, 1);
+    assert_eq!(scalar.network.lanes, 1);
     assert!(error(&scalar, &weights, input.view()) <= FLOOR);
     #[cfg(target_arch = "x86_64")]
     if let Some(v3) = pulp::x86::V3::try_new() {
@@ -185,8 +186,8 @@ fn exchanged_gates_are_seen() {
                 w_hh.swap([a * 37 + unit, m], [b * 37 + unit, m]);
             }
         }
-        let lanes = engine.lanes;
-        let layers = Arc::get_mut(&mut engine.layers).unwrap();
+        let lanes = engine.network.lanes;
+        let layers = Arc::get_mut(&mut engine.network.layers).unwrap();
         layers[0].w_hh = Panels::of_gates(w_hh.view(), lanes);
         let error = error(&engine, &weights, input.view());
         assert!(error > TIMES_WRONG * FLOOR, "gates {a} and {b} exchanged pass for right: {error}");

@@ -1,16 +1,15 @@
 //! A call's work, as all of its threads share it.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use ndarray::{ArrayView3, s};
 
 use super::CpuEngine;
-use super::ahead::{Ahead, BLOCK_ROWS_AHEAD};
+use super::network::Numbers;
 use super::shared::Shared;
 use crate::batch::Packing;
 use crate::call::{Call, StateViews};
-use crate::subnormal::flush_all;
+use crate::subnormal::{flush, flush_all};
 
 /// Rows of a block of time, if the batch has fewer: its gates stay in the L2 cache.
 pub(super) const BLOCK_ROWS: usize = 96;
@@ -24,10 +23,6 @@ pub(super) struct Work<'a> {
     pub(super) shares: Vec<Packing>,
     /// In one direction, how many of the shares threads have taken.
     pub(super) taken: AtomicUsize,
-    /// Where a second thread may help the only walker.
-    pub(super) ahead: Option<Arc<Ahead>>,
-    /// Time steps times sequences of a block.
-    pub(super) block_rows: usize,
     /// (T, B, D·O): what a layer reads and writes. One direction reads a block of time before it
     /// writes it, so that one is enough; two directions need two, which take turns.
     sequences: Vec<Shared>,
@@ -43,17 +38,15 @@ impl<'a> Work<'a> {
         engine: &'a CpuEngine,
         call: &'a Call<'_, f32>,
         shares: Vec<Packing>,
-        ahead: Option<Arc<Ahead>>,
         lens: [usize; 3],
     ) -> Self {
         let config = &engine.config;
-        let block_rows = if ahead.is_some() { BLOCK_ROWS_AHEAD } else { BLOCK_ROWS };
         let turns = if config.bidirectional() && config.num_layers() > 1 { 2 } else { 1 };
         let sequences = (0..turns).map(|_| Shared::zeros(lens[0])).collect();
         let (h_n, c_n) = (Shared::zeros(lens[1]), Shared::zeros(lens[2]));
         let (input, state) = (call.input(), call.state());
         let taken = AtomicUsize::new(0);
-        Self { engine, input, state, shares, taken, ahead, block_rows, sequences, h_n, c_n }
+        Self { engine, input, state, shares, taken, sequences, h_n, c_n }
     }
 
     /// The output, h_n and c_n.
@@ -69,6 +62,40 @@ impl<'a> Work<'a> {
     /// The output of `layer`: the layer above reads it, and the last one's is the call's output.
     pub(super) fn sequence_of(&self, layer: usize) -> &Shared {
         &self.sequences[(self.engine.config.num_layers() - 1 - layer) % self.sequences.len()]
+    }
+
+    /// Writes h of a time step, [B, O], to the layer's output.
+    pub(super) fn write_step(&self, layer: usize, direction: usize, t: usize, packing: &Packing, h: &[f32]) {
+        let config = &self.engine.config;
+        let (width, to) = (config.output_size(), self.sequence_of(layer));
+        for (&b, row) in packing.order()[..packing.running(t)].iter().zip(h.chunks_exact(width)) {
+            to.write(((t * self.batch() + b) * config.num_directions() + direction) * width, row);
+        }
+    }
+
+    /// h and c before the first step, in the order of the packing.
+    pub(super) fn start(&self, slot: usize, packing: &Packing, numbers: &mut Numbers) {
+        numbers.h.fill(0.0);
+        numbers.c.fill(0.0);
+        let Some((h, c)) = &self.state else { return };
+        for (array, rows) in [(h, &mut numbers.h), (c, &mut numbers.c)] {
+            let width = rows.len() / packing.batch();
+            for (&b, row) in packing.order().iter().zip(rows.chunks_exact_mut(width)) {
+                row.iter_mut().zip(array.slice(s![slot, b, ..])).for_each(|(to, &from)| *to = flush(from));
+            }
+        }
+    }
+
+    /// Writes h and c to the call's results.
+    pub(super) fn finish_layer(&self, slot: usize, packing: &Packing, numbers: &Numbers) {
+        let config = &self.engine.config;
+        let (output, hidden) = (config.output_size(), config.hidden_size());
+        let c_len = numbers.c.len() / packing.batch();
+        for (row, &b) in packing.order().iter().enumerate() {
+            let slot_row = slot * self.batch() + b;
+            self.h_n.write(slot_row * output, &numbers.h[row * output..][..output]);
+            self.c_n.write(slot_row * hidden, &numbers.c[row * c_len..][..hidden]);
+        }
     }
 
     /// The input of `layer` in some rows, each a time and a sequence.
