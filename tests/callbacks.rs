@@ -134,7 +134,12 @@ fn a_call_in_a_callback_does_not_wait_for_the_call_that_runs_it() {
         };
         result.expect("the device is healthy")
     };
+    let opengl = shared.device.adapter_info().backend == wgpu::Backend::Gl;
     for (outer_blocks, inner_blocks) in [(true, true), (true, false), (false, true), (false, false)] {
+        // On OpenGL one thread at a time uses the device, and an async call waits in another: see the crate's docs.
+        if opengl && !inner_blocks {
+            continue;
+        }
         let (done, results) = mpsc::channel();
         let (inner, outer, input) = (lstm.clone(), lstm.clone(), shared.input.clone());
         let (of_inner, of_outer) = (done.clone(), done);
