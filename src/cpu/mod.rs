@@ -42,9 +42,9 @@ use self::shared::Shared;
 use self::team::Team;
 use self::together::walk_together;
 use self::walk::walk;
-use self::work::Work;
+use self::work::{Input, Work};
 use crate::batch::Packing;
-use crate::call::{Call, Results};
+use crate::call::{Call, Results, StateViews};
 use crate::config::LstmConfig;
 use crate::error::Error;
 use crate::host_memory::{check_memory, host_out_of_memory};
@@ -78,7 +78,6 @@ impl CpuEngine {
 
     /// As [`reference::forward`](crate::reference::forward).
     pub(crate) fn forward(&self, call: &Call<'_, f32>) -> Result<Results<f32>, Error> {
-        let config = &self.config;
         let (steps, batch) = (call.sequences().steps(), call.sequences().batch());
         let (output_shape, [h_shape, c_shape]) = (call.output_shape(), call.state_shapes());
         if batch == 0 {
@@ -86,9 +85,27 @@ impl CpuEngine {
         }
         let lens =
             [output_shape, h_shape, c_shape].map(|shape| shape.into_iter().fold(1, usize::saturating_mul));
-        check_memory::<f32>(self.memory(batch, lens)).map_err(host_out_of_memory)?;
+        let rows = steps.saturating_mul(batch);
+        let sequences = call.sequences().longest_first();
+        let [output, h, c] = self.run(Input::Array(call.input()), call.state(), (&sequences, rows), lens)?;
+        let array = |shape: [usize; 3], numbers: Shared| {
+            Array3::from_shape_vec(shape, numbers.into_vec()).expect("as many numbers as the shape has")
+        };
+        Ok((array(output_shape, output), array(h_shape, h), array(c_shape, c)))
+    }
 
-        let threads = self.useful_threads(steps, batch);
+    /// Computes the sequences, (index in the batch, time steps) by falling length, of no more than `rows` time steps
+    /// together. Returns the output, h_n and c_n, of the lengths `lens`.
+    fn run<'a>(
+        &'a self,
+        input: Input<'a>,
+        state: Option<StateViews<'a, f32>>,
+        (sequences, rows): (&[(usize, usize)], usize),
+        lens: [usize; 3],
+    ) -> Result<[Shared; 3], Error> {
+        let (config, batch) = (&self.config, sequences.len());
+        check_memory::<f32>(self.memory(batch, lens)).map_err(host_out_of_memory)?;
+        let threads = self.useful_threads(rows, batch);
         let is_together = threads == 2 && self.network.panels() > 1 && batch < SHARE_ROWS;
         let shares = match config.num_directions() {
             _ if is_together => 1,
@@ -97,12 +114,11 @@ impl CpuEngine {
             directions => threads.div_ceil(directions),
         };
         let shares = shares.min(batch);
-        let sequences = call.sequences().longest_first();
         // Dealt by falling length: every share has long and short ones.
         let deal = |share| Packing::new(sequences.iter().copied().skip(share).step_by(shares).collect());
         let shares: Vec<_> = (0..shares).map(deal).collect();
         let walkers = shares.len() * config.num_directions();
-        let work = Work::new(self, call, shares, lens);
+        let work = Work::new(self, (input, state), shares, lens);
         if is_together {
             let pair = Arc::new(Pair::new(self.network.clone(), batch));
             let helped = Arc::clone(&pair);
@@ -110,11 +126,7 @@ impl CpuEngine {
         } else {
             Team::run(threads.min(walkers), |member| walk(&work, member));
         }
-        let [output, h, c] = work.finish();
-        let array = |shape: [usize; 3], numbers: Shared| {
-            Array3::from_shape_vec(shape, numbers.into_vec()).expect("as many numbers as the shape has")
-        };
-        Ok((array(output_shape, output), array(h_shape, h), array(c_shape, c)))
+        Ok(work.finish())
     }
 
     /// The index of a layer and direction.
@@ -142,10 +154,11 @@ impl CpuEngine {
 
     /// The number of threads for a call: one for each [`THREAD_WORK`], and no more than there are shares of the
     /// batch; two for one share, of which each computes half.
-    fn useful_threads(&self, steps: usize, batch: usize) -> usize {
+    fn useful_threads(&self, rows: usize, batch: usize) -> usize {
         let config = &self.config;
         let shares = batch.saturating_mul(config.num_directions());
-        let layer = steps.saturating_mul(shares).saturating_mul(8 * config.hidden_size());
+        let rows = rows.saturating_mul(config.num_directions());
+        let layer = rows.saturating_mul(8 * config.hidden_size());
         let work = layer.saturating_mul(config.output_size()).saturating_mul(config.num_layers());
         self.threads.min(work / THREAD_WORK).min(shares.max(2)).max(1)
     }

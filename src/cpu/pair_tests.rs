@@ -12,7 +12,7 @@ use crate::call::Call;
 use crate::config::LstmConfig;
 use crate::cpu::CpuEngine;
 use crate::cpu::together::walk_together;
-use crate::cpu::work::Work;
+use crate::cpu::work::{Input, Work};
 use crate::weights::LstmWeights;
 
 /// What a helper does with a job.
@@ -54,7 +54,12 @@ fn results(engine: &CpuEngine, call: &Call<'_, f32>, help: impl FnOnce(&Pair) + 
     let packing = Packing::new(call.sequences().longest_first().to_vec());
     let pair = Pair::new(engine.network.clone(), packing.batch());
     let lens = [call.output_shape(), call.state_shapes()[0], call.state_shapes()[1]];
-    let work = Work::new(engine, call, vec![packing], lens.map(|shape| shape.iter().product()));
+    let work = Work::new(
+        engine,
+        (Input::Array(call.input()), call.state()),
+        vec![packing],
+        lens.map(|shape| shape.iter().product()),
+    );
     thread::scope(|scope| {
         scope.spawn(|| help(&pair));
         while !pair.is_free() {

@@ -1,11 +1,12 @@
 //! Streams on the CPU: their states stay in arrays of the pool, and a tick computes a ragged batch of chunks.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use ndarray::{Array2, Array3, Axis, s};
 
 use super::CpuEngine;
-use crate::call::Call;
+use super::work::Input;
 use crate::chunks::Chunks;
 use crate::error::Error;
 use crate::host_memory::zeros;
@@ -16,12 +17,16 @@ pub(crate) struct CpuPool {
     engine: Arc<CpuEngine>,
     /// Of each slot.
     states: LstmState,
+    /// Of a push: the chunks by falling length, and the first row of each. Allocated once for many pushes.
+    sequences: Vec<(usize, usize)>,
+    first_rows: Vec<usize>,
 }
 
 impl CpuPool {
     pub fn new(engine: &Arc<CpuEngine>, capacity: usize) -> Result<Self, Error> {
         let [h, c] = LstmState::shapes(&engine.config, capacity);
-        Ok(Self { engine: Arc::clone(engine), states: LstmState { h: zeros(h)?, c: zeros(c)? } })
+        let states = LstmState { h: zeros(h)?, c: zeros(c)? };
+        Ok(Self { engine: Arc::clone(engine), states, sequences: Vec::new(), first_rows: Vec::new() })
     }
 
     /// Sets the state of the stream in a slot to zeros.
@@ -51,25 +56,35 @@ impl CpuPool {
 
     /// As [`GpuPool::tick`](crate::engine::GpuPool::tick).
     pub fn tick(&mut self, chunks: Chunks<'_>, outputs: &mut [Array2<f32>]) -> Result<(), Error> {
-        let config = &self.engine.config;
-        let some: Vec<usize> = (0..chunks.len()).filter(|&k| chunks[k].1.nrows() > 0).collect();
-        let lengths: Vec<usize> = some.iter().map(|&k| chunks[k].1.nrows()).collect();
-        let Some(&steps) = lengths.iter().max() else { return Ok(()) };
-        let slots: Vec<usize> = some.iter().map(|&k| chunks[k].0.slot).collect();
-        let mut input = zeros([steps, some.len(), config.input_size()])?;
-        for (b, &k) in some.iter().enumerate() {
-            input.slice_mut(s![..lengths[b], b, ..]).assign(&chunks[k].1);
+        let Self { engine, states, sequences, first_rows } = self;
+        let config = &engine.config;
+        let (mut rows, layers, batch) = (0, config.num_layers(), chunks.len());
+        first_rows.clear();
+        first_rows.extend(chunks.iter().map(|(_, chunk)| {
+            rows += chunk.nrows();
+            rows - chunk.nrows()
+        }));
+        sequences.clear();
+        sequences
+            .extend(chunks.iter().map(|(_, chunk)| chunk.nrows()).enumerate().filter(|&(_, len)| len > 0));
+        sequences.sort_by_key(|&(_, length)| Reverse(length));
+        if sequences.is_empty() {
+            return Ok(());
         }
-        let state = [&self.states.h, &self.states.c].map(|array| array.select(Axis(1), &slots));
-        let state = Some((state[0].view(), state[1].view()));
-        let call = Call::new(config, input.view(), Some(&lengths), state)?;
-        let (output, h, c) = self.engine.forward(&call)?;
-        for (b, &k) in some.iter().enumerate() {
-            outputs[k].assign(&output.slice(s![..lengths[b], b, ..]));
-        }
-        for (array, from) in [(&mut self.states.h, h), (&mut self.states.c, c)] {
-            for (b, &slot) in slots.iter().enumerate() {
-                array.index_axis_mut(Axis(1), slot).assign(&from.index_axis(Axis(1), b));
+        let (output, hidden) = (config.output_size(), config.hidden_size());
+        let lens = [rows * output, layers * batch * output, layers * batch * hidden];
+        let state = Some((states.h.view(), states.c.view()));
+        let input = Input::Chunks(chunks, first_rows);
+        let [y, h, c] = engine.run(input, state, (sequences, rows), lens)?;
+        for &(k, _) in sequences.iter() {
+            let to = outputs[k].as_slice_mut().expect("it was allocated in this order");
+            y.read_to(first_rows[k] * output, to);
+            for (array, last, width) in [(&mut states.h, &h, output), (&mut states.c, &c, hidden)] {
+                for layer in 0..layers {
+                    let mut to = array.slice_mut(s![layer, chunks[k].0.slot, ..]);
+                    let to = to.as_slice_mut().expect("it was allocated in this order");
+                    last.read_to((layer * batch + k) * width, to);
+                }
             }
         }
         Ok(())

@@ -8,22 +8,75 @@ use super::CpuEngine;
 use super::network::Numbers;
 use super::shared::Shared;
 use crate::batch::Packing;
-use crate::call::{Call, StateViews};
+use crate::call::StateViews;
+use crate::chunks::Chunks;
 use crate::subnormal::{flush, flush_all};
 
 /// Rows of a block of time, if the batch has fewer: its gates stay in the L2 cache.
 pub(super) const BLOCK_ROWS: usize = 96;
 
+/// The input, which says where the rows of a sequence are in everything that layers read and write.
+#[derive(Clone, Copy)]
+pub(super) enum Input<'a> {
+    /// (T, B, I): row t·B + b.
+    Array(ArrayView3<'a, f32>),
+    /// The chunks of a push, each with its first row: those of a sequence follow each other. Its state is in its slot.
+    Chunks(Chunks<'a>, &'a [usize]),
+}
+
+impl Input<'_> {
+    /// B.
+    fn batch(&self) -> usize {
+        match self {
+            Self::Array(input) => input.dim().1,
+            Self::Chunks(chunks, _) => chunks.len(),
+        }
+    }
+
+    /// The row of time step `t` of sequence `b`.
+    fn row(&self, t: usize, b: usize) -> usize {
+        match self {
+            Self::Array(input) => t * input.dim().1 + b,
+            Self::Chunks(_, first_rows) => first_rows[b] + t,
+        }
+    }
+
+    /// Where a sequence is in the state that is given.
+    fn place(&self, b: usize) -> usize {
+        match self {
+            Self::Array(_) => b,
+            Self::Chunks(chunks, _) => chunks[b].0.slot,
+        }
+    }
+
+    /// Appends a row of the input.
+    fn read(&self, t: usize, b: usize, to: &mut Vec<f32>) {
+        match self {
+            Self::Array(input) => match input.as_slice() {
+                Some(all) => {
+                    let width = input.dim().2;
+                    to.extend_from_slice(&all[(t * input.dim().1 + b) * width..][..width]);
+                }
+                None => to.extend(input.slice(s![t, b, ..])),
+            },
+            Self::Chunks(chunks, _) => match chunks[b].1.row(t).as_slice() {
+                Some(row) => to.extend_from_slice(row),
+                None => to.extend(chunks[b].1.row(t)),
+            },
+        }
+    }
+}
+
 pub(super) struct Work<'a> {
     pub(super) engine: &'a CpuEngine,
-    pub(super) input: ArrayView3<'a, f32>,
+    input: Input<'a>,
     /// h and c before the first step.
-    pub(super) state: Option<StateViews<'a, f32>>,
+    state: Option<StateViews<'a, f32>>,
     /// The batch, dealt into shares; in two directions one thread computes a share in one direction.
     pub(super) shares: Vec<Packing>,
     /// In one direction, how many of the shares threads have taken.
     pub(super) taken: AtomicUsize,
-    /// (T, B, D·O): what a layer reads and writes. One direction reads a block of time before it
+    /// (rows, D·O): what a layer reads and writes. One direction reads a block of time before it
     /// writes it, so that one is enough; two directions need two, which take turns.
     sequences: Vec<Shared>,
     /// (L·D, B, O).
@@ -36,7 +89,7 @@ impl<'a> Work<'a> {
     /// `lens` are those of the output, h_n and c_n.
     pub(super) fn new(
         engine: &'a CpuEngine,
-        call: &'a Call<'_, f32>,
+        (input, state): (Input<'a>, Option<StateViews<'a, f32>>),
         shares: Vec<Packing>,
         lens: [usize; 3],
     ) -> Self {
@@ -44,7 +97,6 @@ impl<'a> Work<'a> {
         let turns = if config.bidirectional() && config.num_layers() > 1 { 2 } else { 1 };
         let sequences = (0..turns).map(|_| Shared::zeros(lens[0])).collect();
         let (h_n, c_n) = (Shared::zeros(lens[1]), Shared::zeros(lens[2]));
-        let (input, state) = (call.input(), call.state());
         let taken = AtomicUsize::new(0);
         Self { engine, input, state, shares, taken, sequences, h_n, c_n }
     }
@@ -52,11 +104,6 @@ impl<'a> Work<'a> {
     /// The output, h_n and c_n.
     pub(super) fn finish(mut self) -> [Shared; 3] {
         [self.sequences.swap_remove(0), self.h_n, self.c_n]
-    }
-
-    /// B.
-    pub(super) fn batch(&self) -> usize {
-        self.input.dim().1
     }
 
     /// The output of `layer`: the layer above reads it, and the last one's is the call's output.
@@ -69,7 +116,7 @@ impl<'a> Work<'a> {
         let config = &self.engine.config;
         let (width, to) = (config.output_size(), self.sequence_of(layer));
         for (&b, row) in packing.order()[..packing.running(t)].iter().zip(h.chunks_exact(width)) {
-            to.write(((t * self.batch() + b) * config.num_directions() + direction) * width, row);
+            to.write((self.input.row(t, b) * config.num_directions() + direction) * width, row);
         }
     }
 
@@ -81,7 +128,8 @@ impl<'a> Work<'a> {
         for (array, rows) in [(h, &mut numbers.h), (c, &mut numbers.c)] {
             let width = rows.len() / packing.batch();
             for (&b, row) in packing.order().iter().zip(rows.chunks_exact_mut(width)) {
-                row.iter_mut().zip(array.slice(s![slot, b, ..])).for_each(|(to, &from)| *to = flush(from));
+                let from = array.slice(s![slot, self.input.place(b), ..]);
+                row.iter_mut().zip(from).for_each(|(to, &from)| *to = flush(from));
             }
         }
     }
@@ -92,7 +140,7 @@ impl<'a> Work<'a> {
         let (output, hidden) = (config.output_size(), config.hidden_size());
         let c_len = numbers.c.len() / packing.batch();
         for (row, &b) in packing.order().iter().enumerate() {
-            let slot_row = slot * self.batch() + b;
+            let slot_row = slot * self.input.batch() + b;
             self.h_n.write(slot_row * output, &numbers.h[row * output..][..output]);
             self.c_n.write(slot_row * hidden, &numbers.c[row * c_len..][..hidden]);
         }
@@ -116,14 +164,10 @@ impl<'a> Work<'a> {
 
     /// Appends the input of `layer` at time `t` in sequence `b`.
     fn read_row(&self, layer: usize, t: usize, b: usize, to: &mut Vec<f32>) {
-        if layer > 0 {
-            let width = self.engine.config.layer_input_size(layer);
-            return self.sequence_of(layer - 1).read((t * self.batch() + b) * width, width, to);
+        if layer == 0 {
+            return self.input.read(t, b, to);
         }
-        if let Some(all) = self.input.as_slice() {
-            let width = self.input.dim().2;
-            return to.extend_from_slice(&all[(t * self.batch() + b) * width..][..width]);
-        }
-        to.extend(self.input.slice(s![t, b, ..]));
+        let width = self.engine.config.layer_input_size(layer);
+        self.sequence_of(layer - 1).read(self.input.row(t, b) * width, width, to);
     }
 }
