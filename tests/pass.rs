@@ -89,9 +89,10 @@ fn every_recording_has_the_bits_of_forward_and_carries_on() {
     for (number, config) in networks().into_iter().enumerate() {
         let weights = LstmWeights::uniform(&config, 7).unwrap();
         let lstm = Lstm::new(device, &weights).unwrap();
-        for (schedule, (steps, batch)) in
-            Schedule::ALL.into_iter().flat_map(|way| [(1, 1), (2, 3), (5, 17)].map(|shape| (way, shape)))
-        {
+        // Each schedule with an even number of steps, at whose end h is where it began, and with an odd one.
+        let shapes = [[(1, 1), (2, 3)], [(5, 17), (4, 1)]];
+        let passes_of = |(k, way): (usize, Schedule)| shapes[(number + k) % 2].map(|shape| (way, shape));
+        for (schedule, (steps, batch)) in Schedule::ALL.into_iter().enumerate().flat_map(passes_of) {
             let lstm = lstm.clone().with_tuning(Tuning::Fixed(schedule));
             let mut pass = lstm.prepare(steps, batch).unwrap();
             let input = random((steps, batch, config.input_size()), number as u64);
@@ -114,7 +115,7 @@ fn every_recording_has_the_bits_of_forward_and_carries_on() {
             passes += 1;
         }
     }
-    assert_eq!(passes, networks().len() * 12);
+    assert_eq!(passes, networks().len() * 8);
 }
 
 /// An encoder that is dropped does not move the state, however many recordings it has: the classic fault is to count them.

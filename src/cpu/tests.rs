@@ -120,7 +120,7 @@ fn no_number_of_threads_changes_a_bit() {
         let input = input(20, 9, config.input_size());
         let lengths = [20, 3, 20, 1, 17, 9, 20, 20, 2];
         assert!(
-            CpuEngine { threads: 5, ..CpuEngine::new(&weights).unwrap() }.useful_threads(20, 9) == 5,
+            CpuEngine { threads: 5, ..CpuEngine::new(&weights).unwrap() }.useful_threads(20 * 9, 9) == 5,
             "too small to tell"
         );
         engine.threads = 1;
