@@ -78,7 +78,7 @@ use crate::lstm::{Engine, Lstm};
 pub struct LstmPass(ResidentPass);
 
 /// f32 rows in a buffer of a pass. Rows begin `stride` f32 apart; what is between `width` and `stride` is zero and stays
-/// so.
+/// so. All of them span 4·`rows`·`stride` bytes from `offset`, which a shader can bind.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
     /// The buffer, of usage `STORAGE | COPY_SRC | COPY_DST`.
