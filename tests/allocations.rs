@@ -7,8 +7,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use common::noop;
-use ndarray::Array3;
-use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights, Schedule, Tuning, wgpu};
+use ndarray::{Array2, Array3};
+use wgpu_lstm::{Device, Lstm, LstmConfig, LstmStreamPool, LstmWeights, Schedule, Tuning, wgpu};
 
 /// The system's allocator, which counts the allocations of all threads.
 struct Counting {
@@ -131,6 +131,32 @@ fn what_a_call_on_a_gpu_allocates_is_what_is_said() {
     }
 }
 
+/// A repeated push on a GPU allocates the outputs, and in wgpu as much as a call does.
+fn a_push_on_a_gpu_allocates_its_outputs() {
+    let device = noop::device(wgpu::Trace::Off);
+    for (streams, steps) in [(1, 1), (1, 40), (800, 1), (30, 10)] {
+        let config = LstmConfig::new(8, 16).with_num_layers(2);
+        let weights = LstmWeights::uniform(&config, 7).unwrap();
+        let lstm = Lstm::new(&device, &weights).unwrap().with_tuning(Tuning::Fixed(Schedule::Step));
+        let mut pool = LstmStreamPool::new(&lstm, streams).unwrap();
+        let chunk = Array2::from_elem((steps, 8), 0.5);
+        let chunks: Vec<_> = (0..streams).map(|_| (pool.open().unwrap(), chunk.view())).collect();
+        let mut push = || drop(pool.push(&chunks).unwrap());
+        (0..3).for_each(|_| push()); // the first exchanges states; two turns of h
+        let dispatches = 2 * (1 + steps);
+        let list = streams * size_of::<Array2<f32>>(); // once more, to check that there is memory
+        let outputs = streams * 4 * steps * 16 + 2 * list;
+        for allocated in [(); 4].map(|()| measure(&mut push)) {
+            let said = outputs + 400 * dispatches + (64 << 10);
+            assert!(
+                allocated.bytes <= said,
+                "{streams} streams of {steps} steps: {allocated:?}, said {said}"
+            );
+            assert_eq!(allocated.kept, 0, "{allocated:?}");
+        }
+    }
+}
+
 /// The lists of 400,000 dispatches would take 120 MB: a call lists one submission at a time, and keeps none.
 fn the_lists_of_a_long_call_are_bounded_by_its_budget() {
     const STEPS: usize = 400_000;
@@ -180,6 +206,7 @@ fn main() {
     let allocated = measure(|| drop(std::hint::black_box(vec![0_u8; 1_000])));
     assert_eq!((allocated.count, allocated.bytes, allocated.kept), (1, 1_000, 0), "it counts");
     what_a_call_on_a_gpu_allocates_is_what_is_said();
+    a_push_on_a_gpu_allocates_its_outputs();
     the_lists_of_a_long_call_are_bounded_by_its_budget();
     a_call_on_the_cpu_allocates_no_more_often_for_more_steps();
     println!("what a call allocates is what is said ... ok");

@@ -81,26 +81,32 @@ impl Sizes {
     /// Those that a program needs. Where the host maps them, the buffers of the transfers are mappable.
     fn of(program: &Program, maps_directly: bool) -> Self {
         let needs = &program.needs;
-        let usage = |index| {
-            let mut usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
-            usage.set(wgpu::BufferUsages::MAP_WRITE, maps_directly && needs.uploaded.contains(&index));
-            usage.set(wgpu::BufferUsages::MAP_READ, maps_directly && needs.downloaded.contains(&index));
-            usage
-        };
-        let buffers = program.buffers.iter().map(BufferSpec::bytes).enumerate();
         Self {
-            buffers: buffers.map(|(index, bytes)| (bytes, usage(index))).collect(),
+            buffers: Self::of_buffers(program, maps_directly).collect(),
             uniforms: needs.uniforms,
             uploads: needs.uploads,
             downloads: needs.downloads,
         }
     }
 
-    /// Whether buffers of these sizes serve a program that needs the others.
-    fn hold(&self, needed: &Self) -> bool {
-        let buffers = self.buffers.iter().zip(&needed.buffers);
-        self.buffers.len() == needed.buffers.len()
-            && { buffers }.all(|(has, needs)| has.0 >= needs.0 && has.1.contains(needs.1))
+    fn of_buffers(program: &Program, maps_directly: bool) -> impl Iterator<Item = (u64, wgpu::BufferUsages)> {
+        let needs = &program.needs;
+        let usage = move |index| {
+            let mut usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
+            usage.set(wgpu::BufferUsages::MAP_WRITE, maps_directly && needs.uploaded.contains(&index));
+            usage.set(wgpu::BufferUsages::MAP_READ, maps_directly && needs.downloaded.contains(&index));
+            usage
+        };
+        let buffers = program.buffers.iter().map(BufferSpec::bytes).enumerate();
+        buffers.map(move |(index, bytes)| (bytes, usage(index)))
+    }
+
+    /// Whether buffers of these sizes serve a program. It allocates nothing.
+    fn serve(&self, program: &Program, maps_directly: bool) -> bool {
+        let needed = &program.needs;
+        let mut buffers = self.buffers.iter().zip(Self::of_buffers(program, maps_directly));
+        self.buffers.len() == program.buffers.len()
+            && buffers.all(|(has, needs)| has.0 >= needs.0 && has.1.contains(needs.1))
             && self.uniforms >= needed.uniforms
             && self.uploads >= needed.uploads
             && self.downloads >= needed.downloads
@@ -145,10 +151,10 @@ impl Gpu {
         pipelines: &Pipelines,
         given: Given<'_>,
     ) -> Result<Prepared, Error> {
-        let needed = Sizes::of(program, self.maps_directly);
         let mut prepared = match prepared {
-            Some(prepared) if prepared.sizes.hold(&needed) => prepared,
+            Some(prepared) if prepared.sizes.serve(program, self.maps_directly) => prepared,
             other => {
+                let needed = Sizes::of(program, self.maps_directly);
                 let most = self.limits.max_binding.min(self.limits.max_buffer) / 4 * 4;
                 let sizes = other.map_or(needed.clone(), |prepared| prepared.sizes.grown(&needed, most));
                 self.allocate(sizes, program, given).await?

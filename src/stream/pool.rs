@@ -13,7 +13,7 @@ use crate::device::block_on;
 use crate::engine::GpuPool;
 use crate::error::{Error, StatePart};
 use crate::gpu::Wait;
-use crate::host_memory::zeros;
+use crate::host_memory::{check_memory, host_out_of_memory, zeros};
 use crate::lstm::{Engine, Lstm};
 use crate::state::LstmState;
 
@@ -252,8 +252,11 @@ impl LstmStreamPool {
     async fn push_and(&mut self, chunks: Chunks<'_>, wait: Wait) -> Result<Vec<Array2<f32>>, Error> {
         self.check(chunks)?;
         let width = self.config.output_size();
-        let output = |(_, chunk): &(StreamId, ArrayView2<'_, f32>)| zeros([chunk.nrows(), width]);
-        let mut outputs = chunks.iter().map(output).collect::<Result<Vec<_>, Error>>()?;
+        check_memory::<Array2<f32>>(chunks.len()).map_err(host_out_of_memory)?;
+        let mut outputs = Vec::with_capacity(chunks.len());
+        for (_, chunk) in chunks {
+            outputs.push(zeros([chunk.nrows(), width])?);
+        }
         match &mut self.pool {
             Pool::Cpu(pool) => pool.tick(chunks, &mut outputs)?,
             Pool::Gpu(pool) => pool.tick(chunks, &mut outputs, wait).await?,
