@@ -15,7 +15,8 @@ use std::time::Duration;
 use common::noop;
 use ndarray::Array3;
 use wgpu_lstm::{
-    DEFAULT_CALLS_IN_FLIGHT, Device, Error, Lstm, LstmConfig, LstmState, LstmWeights, Tuning, wgpu,
+    DEFAULT_CALLS_IN_FLIGHT, Device, Error, Lstm, LstmConfig, LstmState, LstmStreamPool, LstmWeights, Tuning,
+    wgpu,
 };
 
 const STEPS: usize = 60;
@@ -369,6 +370,43 @@ fn everything_may_be_dropped_while_the_device_works() {
             poll_once(&mut owned);
             drop(device);
             drop(owned);
+        });
+    }
+}
+
+/// A pass whose recording was just submitted, one that was recorded and is submitted later, and pools with a push under
+/// way.
+#[test]
+#[cfg_attr(feature = "skip-gpu-tests", ignore = "opted out with the feature skip-gpu-tests")]
+fn passes_and_pools_may_be_dropped_while_the_device_works() {
+    let (device, gpu, queue) = own_device();
+    let before = alive(&gpu, &queue);
+    for polls in 0..3 {
+        let (device, gpu, queue) = (device.clone(), gpu.clone(), queue.clone());
+        ends("dropping a pass and a pool", move || {
+            let lstm = network(&device);
+            let mut encoders = [(); 2].map(|()| gpu.create_command_encoder(&Default::default()));
+            let mut pass = lstm.prepare(STEPS, 2).unwrap();
+            encoders.iter_mut().for_each(|encoder| pass.record(encoder));
+            let [first, second] = encoders.map(wgpu::CommandEncoder::finish);
+            queue.submit([first]);
+            let mut pool = LstmStreamPool::new(&lstm, 2).unwrap();
+            let (id, whole) = (pool.open().unwrap(), input(0));
+            let chunk = whole.index_axis(ndarray::Axis(1), 0);
+            pool.push(&[(id, chunk)]).unwrap();
+            drop((lstm, device));
+            {
+                let chunks = [(id, chunk)];
+                let mut push = pin!(pool.push_async(&chunks));
+                for _ in 0..polls {
+                    let _ = push.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                }
+            }
+            drop((pool, pass));
+            queue.submit([second]);
+            while alive(&gpu, &queue) != before {
+                thread::yield_now();
+            }
         });
     }
 }
