@@ -62,7 +62,7 @@ fn a_kernel_is_valid_with_its_overrides_and_has_a_name_of_its_own() {
             }
         }
     }
-    assert_eq!(seen.len(), 7, "every kernel: {seen:?}");
+    assert_eq!(seen.len(), 9, "every kernel: {seen:?}");
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_class_has_every_kernel_once() {
         let names: HashSet<_> = kernels.iter().map(|kernel| &kernel.name).collect();
         assert_eq!(names.len(), kernels.len(), "{class:?}");
         let entry_points: HashSet<_> = names.iter().map(|name| name.split('-').next().unwrap()).collect();
-        assert_eq!(entry_points.len(), 6, "{class:?}: {entry_points:?}");
+        assert_eq!(entry_points.len(), 8, "{class:?}: {entry_points:?}");
         assert!(
             names.iter().any(|name| name.ends_with("-f16"))
                 && names.iter().any(|name| name.contains("-projected"))
