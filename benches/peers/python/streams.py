@@ -47,6 +47,7 @@ def measure(one: peer.Peer, folder: pathlib.Path, seconds: float) -> dict:
         _, h, c, alone, all_of_it = tick(one, chunks[0], h, c)
         run.append(alone)
         whole.append(all_of_it)
+    one.session = None  # its threads may spin for more work while another is timed
     return {"times": {"setting": setting, "run": run, "whole": whole}}
 
 
