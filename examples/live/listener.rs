@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use ndarray::{Array2, Axis, concatenate, s};
 use wgpu_lstm::{Device, Lstm, LstmStreamPool, LstmWeights, StreamId};
 
-use crate::network::{CHUNK, CONTEXT, Decoder, Encoder, FRAME, LSTM_PREFIX, fill_frame, load};
+use crate::network::{CHUNK, CONTEXT, Decoder, Encoder, FEATURES, FRAME, LSTM_PREFIX, fill_frame, load};
 use crate::sources::Chunk;
 
 /// Hears all sources.
@@ -29,7 +29,8 @@ impl Listener {
         let (encoder, decoder) = load(model)?;
         let weights = LstmWeights::from_safetensors(model, LSTM_PREFIX)?;
         let lstm = Lstm::new(device, &weights).context("cannot put the LSTM on the device")?;
-        let pool = LstmStreamPool::new(&lstm, sources).context("cannot have so many streams")?;
+        let mut pool = LstmStreamPool::new(&lstm, sources).context("cannot have so many streams")?;
+        warm_up(&mut pool).context("the LSTM cannot run")?;
         let ears = (0..sources).map(|_| Ear { stream: None, context: [0.0; CONTEXT] }).collect();
         Ok(Self { encoder, pool, decoder, ears })
     }
@@ -71,4 +72,23 @@ impl Listener {
         }
         frames
     }
+}
+
+/// Computes ticks of few streams and of many. A GPU's pipelines are compiled when a tick first needs them, and larger
+/// batches take others: no chunk should wait for that.
+fn warm_up(pool: &mut LstmStreamPool) -> Result<()> {
+    let streams = (0..pool.capacity()).map(|_| pool.open()).collect::<Result<Vec<_>, _>>()?;
+    for steps in [1, 2] {
+        let silence = Array2::zeros((steps, FEATURES));
+        let mut count = 1;
+        while count <= streams.len() {
+            let chunks: Vec<_> = streams[..count].iter().map(|&stream| (stream, silence.view())).collect();
+            pool.push(&chunks)?;
+            count += count.div_ceil(4);
+        }
+    }
+    for stream in streams {
+        pool.close(stream)?;
+    }
+    Ok(())
 }
