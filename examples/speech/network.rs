@@ -2,16 +2,16 @@
 //!
 //! ```text
 //! 512 samples a chunk ─ STFT ─ magnitude ─ 4 × (conv, ReLU) ─ LSTM ─ ReLU ─ conv ─ sigmoid ─ probability
-//! └──────────────── Encoder, all chunks at once ────────────┘       └────── Decoder ──────┘
+//! └─────────────── Encoder, many chunks at once ────────────┘       └────── Decoder ──────┘
 //! ```
 //!
 //! Both are small, and matrix products over many chunks on the CPU; only the LSTM carries state
-//! from chunk to chunk.
+//! from chunk to chunk. The chunks may be those of one recording, or of many sources (`live.rs`).
 
 use std::ops::Range;
 
 use anyhow::{Context, Result, ensure};
-use ndarray::{Array2, Array3, ArrayView3, Axis, Zip, s};
+use ndarray::{Array2, Array3, ArrayView3, ArrayViewMut1, Axis, Zip, s};
 use safetensors::SafeTensors;
 
 use crate::conv::{Conv, ConvSpec, expect_tensor};
@@ -24,11 +24,11 @@ pub const FEATURES: usize = 128;
 pub const LSTM_PREFIX: &str = "lstm_cell.";
 
 /// Samples of the previous chunk that the network gets once more.
-const CONTEXT: usize = 64;
+pub const CONTEXT: usize = 64;
 /// Samples mirrored at the end of a chunk, so that the last window of the STFT is full.
 const REFLECTED: usize = 64;
 /// A chunk as the STFT sees it.
-const FRAME: usize = CONTEXT + CHUNK + REFLECTED;
+pub const FRAME: usize = CONTEXT + CHUNK + REFLECTED;
 /// Frequencies of the STFT: 256 / 2 + 1.
 const BINS: usize = 129;
 /// Chunks encoded at once: 8 s of sound, some MiB of intermediate values.
@@ -101,16 +101,22 @@ impl Encoder {
         let mut features = Array3::zeros((chunks, 1, FEATURES));
         for start in (0..chunks).step_by(BLOCK) {
             let block = start..chunks.min(start + BLOCK);
-            let spectrum = self.stft.forward(frames(samples, block.clone()).view())?;
-            let mut values = magnitude(spectrum.view());
-            for layer in &self.layers {
-                values = layer.forward(values.view())?;
-                values.mapv_inplace(relu);
-            }
+            let values = self.encode_frames(frames(samples, block.clone()))?;
             features.slice_mut(s![block.clone(), .., ..]).assign(&values);
             done(block.len());
         }
         Ok(features)
+    }
+
+    /// Frames of [`fill_frame`], (F, 640), of any chunks → features (F, 1, 128).
+    pub fn encode_frames(&self, frames: Array2<f32>) -> Result<Array3<f32>> {
+        let spectrum = self.stft.forward(frames.insert_axis(Axis(2)).view())?;
+        let mut values = magnitude(spectrum.view());
+        for layer in &self.layers {
+            values = layer.forward(values.view())?;
+            values.mapv_inplace(relu);
+        }
+        Ok(values)
     }
 }
 
@@ -123,22 +129,30 @@ impl Decoder {
     }
 }
 
-/// The chunks of `block`, each with its context and mirrored end: (F, 640, 1).
-fn frames(samples: &[f32], block: Range<usize>) -> Array3<f32> {
+/// The chunks of `block`, each with its context and mirrored end: (F, 640).
+fn frames(samples: &[f32], block: Range<usize>) -> Array2<f32> {
     let mut frames = Array2::zeros((block.len(), FRAME));
-    for (chunk, mut frame) in block.zip(frames.rows_mut()) {
-        for (offset, value) in frame.iter_mut().enumerate().take(CONTEXT + CHUNK) {
+    for (chunk, frame) in block.zip(frames.rows_mut()) {
+        fill_frame(frame, |offset| {
             // silence before the recording and after it
             let at = (chunk * CHUNK + offset).checked_sub(CONTEXT);
-            *value = at.and_then(|at| samples.get(at)).copied().unwrap_or(0.0);
-        }
-        let end = CONTEXT + CHUNK;
-        for mirrored in 0..REFLECTED {
-            // mirrored about the last sample, which is not repeated
-            frame[end + mirrored] = frame[end - 2 - mirrored];
-        }
+            at.and_then(|at| samples.get(at)).copied().unwrap_or(0.0)
+        });
     }
-    frames.insert_axis(Axis(2))
+    frames
+}
+
+/// Makes the frame of a chunk: the 64 samples before it, its own 512, its end mirrored. `sample(n)` is the nth of the
+/// first 576.
+pub fn fill_frame(mut frame: ArrayViewMut1<f32>, sample: impl Fn(usize) -> f32) {
+    let end = CONTEXT + CHUNK;
+    for offset in 0..end {
+        frame[offset] = sample(offset);
+    }
+    for mirrored in 0..REFLECTED {
+        // mirrored about the last sample, which is not repeated
+        frame[end + mirrored] = frame[end - 2 - mirrored];
+    }
 }
 
 /// (F, 4, 2·129) → (F, 4, 129): √(re² + im²).
@@ -160,17 +174,17 @@ mod tests {
     fn a_frame_is_context_chunk_and_mirrored_end() {
         let samples: Vec<f32> = (1..=CHUNK as u16 + 100).map(f32::from).collect();
         let frames = frames(&samples, 0..chunk_count(samples.len()));
-        assert_eq!(frames.dim(), (2, FRAME, 1));
+        assert_eq!(frames.dim(), (2, FRAME));
         // the first chunk: nothing before it, samples 1 to 512, then 511 down to 448
-        assert_eq!(frames[[0, CONTEXT - 1, 0]], 0.0);
-        assert_eq!(frames[[0, CONTEXT, 0]], 1.0);
-        assert_eq!(frames[[0, CONTEXT + CHUNK - 1, 0]], 512.0);
-        assert_eq!(frames[[0, CONTEXT + CHUNK, 0]], 511.0);
-        assert_eq!(frames[[0, FRAME - 1, 0]], 448.0);
+        assert_eq!(frames[[0, CONTEXT - 1]], 0.0);
+        assert_eq!(frames[[0, CONTEXT]], 1.0);
+        assert_eq!(frames[[0, CONTEXT + CHUNK - 1]], 512.0);
+        assert_eq!(frames[[0, CONTEXT + CHUNK]], 511.0);
+        assert_eq!(frames[[0, FRAME - 1]], 448.0);
         // the second: the last 64 samples of the first, its own 100, silence
-        assert_eq!(frames[[1, 0, 0]], 449.0);
-        assert_eq!(frames[[1, CONTEXT + 99, 0]], 612.0);
-        assert_eq!(frames[[1, CONTEXT + 100, 0]], 0.0);
+        assert_eq!(frames[[1, 0]], 449.0);
+        assert_eq!(frames[[1, CONTEXT + 99]], 612.0);
+        assert_eq!(frames[[1, CONTEXT + 100]], 0.0);
     }
 
     #[test]

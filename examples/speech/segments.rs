@@ -47,28 +47,68 @@ pub fn find(probabilities: &[f32], threshold: f32, length: usize) -> Vec<Segment
 
 /// Segments on chunk borders, before they are padded.
 fn raw(probabilities: &[f32], threshold: f32, length: usize) -> Vec<Segment> {
-    let lower = lower_threshold(threshold);
-    let mut segments = Vec::new();
-    let mut speech: Option<usize> = None; // where the speech that goes on began
-    let mut silence: Option<usize> = None; // where the silence within it began
-    for (chunk, &probability) in probabilities.iter().enumerate() {
-        let now = chunk * CHUNK;
-        if probability >= threshold {
-            silence = None;
-            speech = speech.or(Some(now));
-        } else if let Some(start) = speech
-            && probability < lower
-        {
-            let end = *silence.get_or_insert(now);
-            if now - end >= MIN_SILENCE {
-                segments.push(Segment { start, end });
-                (speech, silence) = (None, None);
-            }
-        }
-    }
-    segments.extend(speech.map(|start| Segment { start, end: length }));
+    let mut voice = Voice::new(threshold);
+    let ended = |&probability: &f32| match voice.hear(probability) {
+        Some(Change::Ends(segment)) => Some(segment),
+        _ => None,
+    };
+    let mut segments: Vec<Segment> = probabilities.iter().filter_map(ended).collect();
+    segments.extend(voice.end(length));
     segments.retain(|s| s.end - s.start > MIN_SPEECH);
     segments
+}
+
+/// Whether somebody speaks, as the probabilities of one sequence come in.
+pub struct Voice {
+    threshold: f32,
+    /// Chunks so far.
+    chunks: usize,
+    /// Where the speech that goes on began.
+    speech: Option<usize>,
+    /// Where the silence within it began.
+    silence: Option<usize>,
+}
+
+/// What a chunk changes.
+pub enum Change {
+    /// Speech begins with this chunk.
+    Begins,
+    /// Speech has ended, some chunks ago: [`find`] would drop it if it was short.
+    Ends(Segment),
+}
+
+impl Voice {
+    pub fn new(threshold: f32) -> Self {
+        Self { threshold, chunks: 0, speech: None, silence: None }
+    }
+
+    /// Takes the probability of the next chunk.
+    pub fn hear(&mut self, probability: f32) -> Option<Change> {
+        let now = self.chunks * CHUNK;
+        self.chunks += 1;
+        if probability >= self.threshold {
+            self.silence = None;
+            let begins = self.speech.is_none();
+            self.speech.get_or_insert(now);
+            return begins.then_some(Change::Begins);
+        }
+        let start = self.speech?;
+        if probability >= lower_threshold(self.threshold) {
+            return None;
+        }
+        let end = *self.silence.get_or_insert(now);
+        if now - end < MIN_SILENCE {
+            return None;
+        }
+        (self.speech, self.silence) = (None, None);
+        Some(Change::Ends(Segment { start, end }))
+    }
+
+    /// The speech that goes on at the end of a sequence of so many samples.
+    pub fn end(&mut self, length: usize) -> Option<Segment> {
+        self.silence = None;
+        self.speech.take().map(|start| Segment { start, end: length })
+    }
 }
 
 fn pad(segments: &mut [Segment], length: usize) {

@@ -185,4 +185,5 @@ def main(name: str) -> None:
             say({"error": f"{type(error).__name__}: {error}"})
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])
