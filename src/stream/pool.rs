@@ -69,7 +69,7 @@ pub struct LstmStreamPool {
 
 /// The streams of a pool on its device.
 enum Pool {
-    Cpu(CpuPool),
+    Cpu(Box<CpuPool>),
     Gpu(Box<GpuPool>),
 }
 
@@ -108,7 +108,7 @@ impl LstmStreamPool {
         }
         Sequences::new(&config, 1, capacity, None)?;
         let pool = match lstm.engine() {
-            (Engine::Cpu(engine), _) => Pool::Cpu(CpuPool::new(engine, capacity)?),
+            (Engine::Cpu(engine), _) => Pool::Cpu(Box::new(CpuPool::new(engine, capacity)?)),
             (Engine::Gpu(engine), options) => {
                 Pool::Gpu(Box::new(GpuPool::new(engine, options, capacity).await?))
             }
