@@ -202,6 +202,11 @@ fn one_stream(device: &Device) {
         assert_eq!(stream.state().unwrap(), state);
         stream.reset().unwrap();
         assert_eq!(stream.state().unwrap(), LstmState::zeros(&config, 1));
+        let mut small = state.clone();
+        small.c[[0, 0, 0]] = f32::MIN_POSITIVE / 2.0;
+        stream.set_state(&small).unwrap();
+        small.c[[0, 0, 0]] = 0.0;
+        assert_eq!(stream.state().unwrap(), small, "subnormal numbers count as zero");
         stream.set_state(&state).unwrap();
         let chunk = random((3, config.input_size()), &mut rng);
         let (expected, _) = lstm.forward_unbatched(chunk.view(), Some(&state)).unwrap();

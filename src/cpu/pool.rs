@@ -11,6 +11,7 @@ use crate::chunks::Chunks;
 use crate::error::Error;
 use crate::host_memory::zeros;
 use crate::state::LstmState;
+use crate::subnormal::flush;
 
 /// The streams of a pool, by their slots. Its methods have the contract of [`GpuPool`](crate::engine::GpuPool)'s.
 pub(crate) struct CpuPool {
@@ -39,7 +40,8 @@ impl CpuPool {
     pub fn set_state(&mut self, slot: usize, state: &LstmState) {
         let LstmState { h, c } = &mut self.states;
         for (array, from) in [(h, &state.h), (c, &state.c)] {
-            array.index_axis_mut(Axis(1), slot).assign(&from.index_axis(Axis(1), 0));
+            let from = from.index_axis(Axis(1), 0);
+            array.index_axis_mut(Axis(1), slot).zip_mut_with(&from, |to, &from| *to = flush(from));
         }
     }
 

@@ -26,15 +26,17 @@ use crate::state::LstmState;
 /// # Time
 ///
 /// The streams of a push are one ragged batch, so that its cost grows far slower than their number: push for all
-/// streams that have data, not for each. If the same streams come as in the push before, in any order, with as many
-/// steps each, nothing is allocated but the outputs, and the network's dispatches are all that the device does. If the
-/// streams change, two more dispatches copy states within the device. `benches/streams.rs` measures ticks.
+/// streams that have data, not for each. If the streams are those of the push before, in any order, and all have equally
+/// many steps, the network's dispatches are all that the device does. Else two more dispatches copy states within the
+/// device. On a GPU a push of sizes that were pushed recently allocates nothing but the outputs (and what wgpu allocates
+/// to record it). `benches/streams.rs` measures pushes.
 ///
 /// # Memory
 ///
 /// A pool allocates the states of all its streams when it is created: on a GPU 4·L·C·(3·O + 2·H) bytes for a capacity of
-/// C, with O padded to a multiple of four. The buffers of a push grow to the largest push there was, within
-/// the [memory budget](Lstm::with_memory_budget) of the network that the pool was made from.
+/// C, with O padded to a multiple of four. The buffers of a push grow with the largest push there was, to at most
+/// twice what it takes; a push is computed within the [memory budget](Lstm::with_memory_budget) of the network that the
+/// pool was made from.
 ///
 /// # Errors
 ///
