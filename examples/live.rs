@@ -29,7 +29,7 @@ use listener::Listener;
 use network::CHUNK;
 use recording::{RATE, Recording};
 use segments::{Change, Voice};
-use sources::{Chunk, Play};
+use sources::{Chunk, Play, WAITING};
 
 #[path = "speech/clock.rs"]
 mod clock;
@@ -150,9 +150,10 @@ fn samples(path: &Path, seconds: Option<f64>) -> Result<Arc<[f32]>> {
 
 /// Computes chunks until every source has ended.
 fn listen(mut listener: Listener, chunks: &Receiver<Chunk>, report: &mut Report) -> Result<()> {
-    // Waits for one chunk, then takes all others that are there.
+    // Waits for one chunk, then takes the others that are there; no more, since sources that were full go on.
+    let most = WAITING * report.voices.len();
     while let Ok(first) = chunks.recv() {
-        let mut waiting: Vec<Chunk> = [first].into_iter().chain(chunks.try_iter()).collect();
+        let mut waiting: Vec<Chunk> = [first].into_iter().chain(chunks.try_iter()).take(most).collect();
         waiting.sort_by_key(|chunk| chunk.source); // one source's stay in order
         let probabilities = listener.hear(&waiting)?;
         let now = Instant::now();

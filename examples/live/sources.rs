@@ -11,7 +11,7 @@ use crate::network::CHUNK;
 use crate::recording::RATE;
 
 /// Chunks that may wait for the network, of one source on average: then sources wait, too.
-const WAITING: usize = 2;
+pub const WAITING: usize = 2;
 
 /// 32 ms of sound, as a source delivers it.
 pub struct Chunk {
