@@ -31,6 +31,10 @@ use crate::state::LstmState;
 /// device. On a GPU a push of sizes that were pushed recently allocates nothing but the outputs (and what wgpu allocates
 /// to record it). `benches/streams.rs` measures pushes.
 ///
+/// Pipelines are compiled when a push first needs them, and larger batches need others: that can take a GPU's driver
+/// some hundred milliseconds. Before the first deadline push zeros for one stream and for many, and
+/// [`reset`](Self::reset) these, as `examples/live.rs` does.
+///
 /// # Memory
 ///
 /// A pool allocates the states of all its streams when it is created: on a GPU 4·L·C·(3·O + 2·H) bytes for a capacity of
