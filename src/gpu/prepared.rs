@@ -181,7 +181,11 @@ impl Gpu {
             (uniforms, buffers)
         };
         let (uniforms, buffers) = self.scoped(create).await?;
-        self.check_backed(&buffers.iter().chain([&uniforms]).collect::<Vec<_>>()).await?;
+        // The check overwrites a word: those that are given keep theirs.
+        let is_new = |spec: &BufferSpec| given.states.is_none() || !matches!(spec.owner, Owner::State(_));
+        let new = program.buffers.iter().zip(&buffers).filter(|(spec, _)| is_new(spec));
+        let new: Vec<_> = new.map(|(_, buffer)| buffer).chain([&uniforms]).collect();
+        self.check_backed(&new).await?;
         let transfers = || {
             if self.maps_directly || sizes.uploads + sizes.downloads == 0 {
                 return Transfers::Direct { last: self.queue.submit([]) };
