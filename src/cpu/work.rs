@@ -129,7 +129,10 @@ impl<'a> Work<'a> {
             let width = rows.len() / packing.batch();
             for (&b, row) in packing.order().iter().zip(rows.chunks_exact_mut(width)) {
                 let from = array.slice(s![slot, self.input.place(b), ..]);
-                row.iter_mut().zip(from).for_each(|(to, &from)| *to = flush(from));
+                match from.as_slice() {
+                    Some(from) => row.iter_mut().zip(from).for_each(|(to, &from)| *to = flush(from)),
+                    None => row.iter_mut().zip(from).for_each(|(to, &from)| *to = flush(from)),
+                }
             }
         }
     }

@@ -93,7 +93,7 @@ impl Ticks {
         let bind_sets = &self.workspaces[workspace].bind_sets;
         let keeper = Keeper::Pool { places: capacity, start, exchanges };
         let request = Request { packing: &sorted.packing, budget: options.memory_budget, keeper, bind_sets };
-        let keep = kept_lists(options.memory_budget);
+        let keep = kept_lists(options.memory_budget) * 8 / MOST_PROGRAMS as u64; // all of them: the budget
         let program = schedule(&engine.planner.network, request, admitted.clone(), keep)?;
         self.workspaces[workspace].bind_sets.clone_from(&program.bind_sets);
         if self.programs.len() == MOST_PROGRAMS {
