@@ -1,7 +1,6 @@
 //! The programs of a pool's ticks, and the buffers that they share.
 
 use super::company::Company;
-use super::run::kept_lists;
 use super::sorted::Sorted;
 use super::{GpuEngine, Options};
 use crate::error::Error;
@@ -9,7 +8,8 @@ use crate::gpu::{Given, Prepared, StateBuffers};
 use crate::plan::{Admitted, Keeper, Request, schedule};
 use crate::program::{BindSet, Program, Turn, Turns};
 
-/// Programs that are kept: each serves one list of lengths. (They share their buffers.)
+/// Programs that are kept: each serves one list of lengths. They share their buffers, and their lists together take no
+/// more than the memory budget.
 const MOST_PROGRAMS: usize = 16;
 
 #[derive(Default)]
@@ -93,7 +93,7 @@ impl Ticks {
         let bind_sets = &self.workspaces[workspace].bind_sets;
         let keeper = Keeper::Pool { places: capacity, start, exchanges };
         let request = Request { packing: &sorted.packing, budget: options.memory_budget, keeper, bind_sets };
-        let keep = kept_lists(options.memory_budget) * 8 / MOST_PROGRAMS as u64; // all of them: the budget
+        let keep = options.memory_budget / MOST_PROGRAMS as u64;
         let program = schedule(&engine.planner.network, request, admitted.clone(), keep)?;
         self.workspaces[workspace].bind_sets.clone_from(&program.bind_sets);
         if self.programs.len() == MOST_PROGRAMS {
