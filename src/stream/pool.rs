@@ -19,8 +19,8 @@ use crate::state::LstmState;
 
 /// Many streams on one device, computed together; their states stay on the device.
 ///
-/// A stream is an endless sequence: each [`push`](Self::push) takes the next time steps of some of the streams, of any
-/// numbers, and returns their outputs. What a stream returns are the bits of one [`Lstm::forward`] over its
+/// A stream is an endless sequence: each [`push`](Self::push) takes the next time steps of some of the streams, of each as
+/// many as there are, and returns their outputs. The outputs of a stream are the bits of one [`Lstm::forward`] over its
 /// whole sequence, however it is cut into chunks, whatever other streams do, and whichever slot of the pool it has.
 ///
 /// # Time
