@@ -135,16 +135,19 @@ impl<'a, T> Call<'a, T> {
 
     fn check_state(&self) -> Result<(), Error> {
         let Some((h, c)) = &self.state else { return Ok(()) };
-        for (part, expected, actual) in [
-            (StatePart::Hidden, self.state_shapes()[0], h.dim().into()),
-            (StatePart::Cell, self.state_shapes()[1], c.dim().into()),
-        ] {
-            if actual != expected {
-                return Err(Error::StateShape { part, expected, actual });
-            }
-        }
-        Ok(())
+        check_state(self.config, self.sequences.batch, [h.dim().into(), c.dim().into()])
     }
+}
+
+/// Refuses h and c of these shapes as the state of a batch.
+pub(crate) fn check_state(config: &LstmConfig, batch: usize, shapes: [[usize; 3]; 2]) -> Result<(), Error> {
+    let parts = [StatePart::Hidden, StatePart::Cell];
+    for ((part, expected), actual) in parts.into_iter().zip(LstmState::shapes(config, batch)).zip(shapes) {
+        if actual != expected {
+            return Err(Error::StateShape { part, expected, actual });
+        }
+    }
+    Ok(())
 }
 
 fn check_lengths(lengths: &[usize], steps: usize, batch: usize) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicUsize;
 
-use ndarray::{ArrayView3, s};
+use ndarray::{ArrayView3, ArrayViewMut1, s};
 
 use super::CpuEngine;
 use super::network::Numbers;
@@ -129,10 +129,8 @@ impl<'a> Work<'a> {
             let width = rows.len() / packing.batch();
             for (&b, row) in packing.order().iter().zip(rows.chunks_exact_mut(width)) {
                 let from = array.slice(s![slot, self.input.place(b), ..]);
-                match from.as_slice() {
-                    Some(from) => row.iter_mut().zip(from).for_each(|(to, &from)| *to = flush(from)),
-                    None => row.iter_mut().zip(from).for_each(|(to, &from)| *to = flush(from)),
-                }
+                let mut row = ArrayViewMut1::from(&mut row[..from.len()]);
+                row.zip_mut_with(&from, |to, &from| *to = flush(from));
             }
         }
     }

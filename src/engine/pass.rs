@@ -6,7 +6,7 @@ use super::{GpuEngine, Options};
 use crate::batch::Packing;
 use crate::call::Sequences;
 use crate::error::Error;
-use crate::gpu::{Given, Prepared, record};
+use crate::gpu::{Given, Prepared, record, record_zeros};
 use crate::layout::{Rows, States};
 use crate::plan::{Keeper, Request, schedule};
 use crate::program::{Owner, Program, State, Turn};
@@ -121,7 +121,7 @@ impl ResidentPass {
     /// Records zeros into h and c.
     pub fn record_reset(&self, encoder: &mut wgpu::CommandEncoder) {
         for buffer in [self.hidden, self.cell] {
-            encoder.clear_buffer(self.prepared.buffer(buffer), 0, None);
+            record_zeros(encoder, &self.prepared, buffer);
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::Array2;
+use ndarray::{Array2, s};
 
 use super::company::Company;
 use super::sorted::Sorted;
@@ -17,7 +17,7 @@ use super::{GpuEngine, Options};
 use crate::chunks::Chunks;
 use crate::error::Error;
 use crate::gpu::{StateBuffers, Wait, Waiting};
-use crate::layout::put_flushed;
+use crate::layout::States;
 use crate::plan::{Scheduler, check_places};
 use crate::program::{State, Turn};
 use crate::state::LstmState;
@@ -57,14 +57,13 @@ impl GpuPool {
     /// Uploads a state, of a batch of one, to a slot.
     pub fn set_state(&mut self, slot: usize, state: &LstmState) -> Result<(), Error> {
         let parts = self.parts_of(slot, |_| None);
-        let arrays = [&state.h, &state.c];
+        let (arrays, layouts) = ([&state.h, &state.c], self.layouts());
         let mut writes = Vec::with_capacity(parts.len());
         for (part, (buffer, f32s)) in parts.into_iter().enumerate() {
             let (layer, array) = (part / 2, arrays[part % 2]);
             let mut row = Vec::with_capacity(f32s.len());
-            let given: Vec<f32> = array.index_axis(ndarray::Axis(0), layer).iter().copied().collect();
-            put_flushed(&given, &mut [0.0; 1024], &mut |numbers| row.extend_from_slice(numbers));
-            row.resize(f32s.len(), 0.0);
+            let given = array.slice(s![layer, 0, ..]);
+            layouts[part % 2].put(given, &mut [0.0; 1024], &mut |numbers| row.extend_from_slice(numbers));
             writes.push((buffer, f32s.start, row));
         }
         self.engine.gpu.write_states(&self.states, &writes)?;
@@ -81,15 +80,20 @@ impl GpuPool {
         }
         let parts = self.parts_of(slot, |layer| self.company.place_of(slot, layer));
         let numbers = self.engine.gpu.read_states(&self.states, &parts, wait).await?;
-        let mut rest = &numbers[..];
+        let (mut rest, layouts) = (&numbers[..], self.layouts());
         for (part, (_, f32s)) in parts.iter().enumerate() {
             let (row, after) = rest.split_at(f32s.len());
             let array = if part % 2 == 0 { &mut state.h } else { &mut state.c };
-            let to = array.index_axis_mut(ndarray::Axis(0), part / 2);
-            to.into_iter().zip(row).for_each(|(to, &from)| *to = from);
+            layouts[part % 2].take(array.slice_mut(s![part / 2, 0, ..]), row);
             rest = after;
         }
         Ok(state)
+    }
+
+    /// Of h and c.
+    fn layouts(&self) -> [States; 2] {
+        let (layouts, capacity) = (&self.engine.planner.network.layouts, self.company.capacity());
+        [layouts.hidden(capacity), layouts.cell(capacity)]
     }
 
     /// The rows of h and c of each layer, of a stream: at the place and turn that `at` says, else in its slot.
@@ -98,8 +102,7 @@ impl GpuPool {
         slot: usize,
         at: impl Fn(usize) -> Option<(usize, Turn)>,
     ) -> Vec<(State, Range<usize>)> {
-        let (layouts, capacity) = (&self.engine.planner.network.layouts, self.company.capacity());
-        let (hidden, cell) = (layouts.hidden(capacity), layouts.cell(capacity));
+        let [hidden, cell] = self.layouts();
         let rows = |layer| {
             let (place, h, c) = match at(layer) {
                 Some((place, turn)) => (place, State::Hidden(turn), State::Cell),

@@ -22,7 +22,7 @@ use crate::program::{BufferSpec, DeviceLimits, ResidentRef};
 use pipelines::Kernels;
 pub(crate) use pipelines::Pipelines;
 pub(crate) use prepared::{Given, Prepared};
-pub(crate) use run::record;
+pub(crate) use run::{record, record_zeros};
 pub(crate) use staging::{Wait, Waiting};
 pub(crate) use states::StateBuffers;
 use turns::Turns;

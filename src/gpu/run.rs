@@ -222,6 +222,11 @@ pub(crate) fn record(
     record_copies(encoder, &pass.copies_after, prepared);
 }
 
+/// Records zeros into a buffer of the program.
+pub(crate) fn record_zeros(encoder: &mut wgpu::CommandEncoder, prepared: &Prepared, buffer: usize) {
+    encoder.clear_buffer(&prepared.buffers[buffer], 0, None);
+}
+
 fn record_copies(encoder: &mut wgpu::CommandEncoder, copies: &[StateCopy], prepared: &Prepared) {
     for &StateCopy { from, to, start, len } in copies {
         let [start, bytes] = [start, len].map(|f32s| 4 * f32s as u64);

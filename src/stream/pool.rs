@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ndarray::{Array2, ArrayView2};
 
-use crate::call::Sequences;
+use crate::call::{Sequences, check_state};
 use crate::chunks::{Chunks, StreamId};
 use crate::config::LstmConfig;
 use crate::cpu::CpuPool;
 use crate::device::block_on;
 use crate::engine::GpuPool;
-use crate::error::{Error, StatePart};
+use crate::error::Error;
 use crate::gpu::Wait;
 use crate::host_memory::{check_memory, host_out_of_memory, zeros};
 use crate::lstm::{Engine, Lstm};
@@ -213,7 +213,7 @@ impl LstmStreamPool {
     /// [`Error::UnknownStream`], [`Error::StateShape`], [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn set_state(&mut self, id: StreamId, state: &LstmState) -> Result<(), Error> {
         let slot = self.slot_of(id)?;
-        check_state(&self.config, state)?;
+        check_state(&self.config, 1, [state.h.dim().into(), state.c.dim().into()])?;
         match &mut self.pool {
             Pool::Cpu(pool) => pool.set_state(slot, state),
             Pool::Gpu(pool) => pool.set_state(slot, state)?,
@@ -335,17 +335,4 @@ impl fmt::Debug for LstmStreamPool {
             .field("capacity", &self.capacity())
             .finish()
     }
-}
-
-fn check_state(config: &LstmConfig, state: &LstmState) -> Result<(), Error> {
-    let [h, c] = LstmState::shapes(config, 1);
-    for (part, expected, actual) in
-        [(StatePart::Hidden, h, state.h.dim()), (StatePart::Cell, c, state.c.dim())]
-    {
-        let actual = actual.into();
-        if actual != expected {
-            return Err(Error::StateShape { part, expected, actual });
-        }
-    }
-    Ok(())
 }
