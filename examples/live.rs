@@ -20,9 +20,9 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use clap::{Parser, ValueEnum};
-use wgpu_lstm::Device;
+use clap::Parser;
 
+use choice::Choice;
 use clock::clock;
 use latency::{Latency, ms};
 use listener::Listener;
@@ -31,6 +31,8 @@ use recording::{RATE, Recording};
 use segments::{Change, Voice};
 use sources::{Chunk, Play, WAITING};
 
+#[path = "speech/choice.rs"]
+mod choice;
 #[path = "speech/clock.rs"]
 mod clock;
 #[path = "speech/conv.rs"]
@@ -80,23 +82,6 @@ struct Args {
     /// Fail unless every probability of every source is the one in this file, within 1e-4
     #[arg(long, value_name = "TRUTH.json", conflicts_with = "seconds")]
     compare: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Choice {
-    Best,
-    Gpu,
-    Cpu,
-}
-
-impl Choice {
-    fn device(self) -> Result<Device> {
-        match self {
-            Self::Best => Ok(Device::best()),
-            Self::Cpu => Ok(Device::cpu()),
-            Self::Gpu => Device::gpu().context("there is no GPU to run on; --device cpu needs none"),
-        }
-    }
 }
 
 /// The probability at which speech begins.

@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use wgpu_lstm::{Device, Lstm, LstmWeights};
 
+use choice::Choice;
 use clock::clock;
 use network::{FEATURES, LSTM_PREFIX, chunk_count};
 use picture::Picture;
@@ -27,6 +28,8 @@ use stages::{Stages, bar};
 
 #[path = "speech/axis.rs"]
 mod axis;
+#[path = "speech/choice.rs"]
+mod choice;
 #[path = "speech/clock.rs"]
 mod clock;
 #[path = "speech/conv.rs"]
@@ -70,23 +73,6 @@ struct Args {
     /// Fail unless every probability is the one in this file, within 1e-4
     #[arg(long, value_name = "TRUTH.json")]
     compare: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Choice {
-    Best,
-    Gpu,
-    Cpu,
-}
-
-impl Choice {
-    fn device(self) -> Result<Device> {
-        match self {
-            Self::Best => Ok(Device::best()),
-            Self::Cpu => Ok(Device::cpu()),
-            Self::Gpu => Device::gpu().context("there is no GPU to run on; --device cpu needs none"),
-        }
-    }
 }
 
 fn main() -> ExitCode {
