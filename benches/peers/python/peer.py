@@ -154,7 +154,8 @@ def run(peer: Peer, sizes: dict, pieces: np.ndarray, save: str | None) -> float:
     return seconds
 
 
-def main(name: str) -> None:
+def serve(name: str, answer) -> None:
+    """Opens a peer, then returns `answer(peer, request)` for each line of stdin."""
     # what libraries print goes to stderr: stdout is the protocol's
     wire = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -169,20 +170,27 @@ def main(name: str) -> None:
     except Exception as error:  # whatever a library raises belongs in the record
         return say({"about": {"Err": f"{type(error).__name__}: {error}"}})
     say({"about": {"Ok": peer.about}})
-    sizes, pieces = {}, np.empty(0)
     for line in sys.stdin:
-        request = json.loads(line)
         try:
-            if "load" in request:
-                folder = pathlib.Path(request["load"])
-                sizes = json.loads((folder / "workload.json").read_text())
-                pieces = np.fromfile(folder / "input.f32", "<f4").reshape(
-                    sizes["calls"], sizes["steps"], sizes["batch"], sizes["input_size"])
-                say({"ready": load(peer, folder, sizes, pieces)})
-            else:
-                say({"seconds": run(peer, sizes, pieces, request["run"])})
+            say(answer(peer, json.loads(line)))
         except Exception as error:  # whatever a library raises belongs in the record
             say({"error": f"{type(error).__name__}: {error}"})
+
+
+def main(name: str) -> None:
+    sizes, pieces = {}, np.empty(0)
+
+    def answer(peer, request: dict) -> dict:
+        nonlocal sizes, pieces
+        if "load" not in request:
+            return {"seconds": run(peer, sizes, pieces, request["run"])}
+        folder = pathlib.Path(request["load"])
+        sizes = json.loads((folder / "workload.json").read_text())
+        pieces = np.fromfile(folder / "input.f32", "<f4").reshape(
+            sizes["calls"], sizes["steps"], sizes["batch"], sizes["input_size"])
+        return {"ready": load(peer, folder, sizes, pieces)}
+
+    serve(name, answer)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ states, writes the outputs to output.f32, and times ticks with the first tick's 
 """
 
 import json
-import os
 import pathlib
 import sys
 import time
@@ -52,26 +51,7 @@ def measure(one: peer.Peer, folder: pathlib.Path, seconds: float) -> dict:
 
 
 def main(name: str) -> None:
-    # what libraries print goes to stderr: stdout is the protocol's
-    wire = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-
-    def say(message: dict) -> None:
-        print(json.dumps(message), file=wire, flush=True)
-
-    try:
-        one = peer.PEERS[name]()
-    except ImportError as error:
-        return say({"about": {"Err": f"not installed ({error})"}})
-    except Exception as error:  # whatever a library raises belongs in the record
-        return say({"about": {"Err": f"{type(error).__name__}: {error}"}})
-    say({"about": {"Ok": one.about}})
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            say(measure(one, pathlib.Path(request["folder"]), request["seconds"]))
-        except Exception as error:  # whatever a library raises belongs in the record
-            say({"error": f"{type(error).__name__}: {error}"})
+    peer.serve(name, lambda one, request: measure(one, pathlib.Path(request["folder"]), request["seconds"]))
 
 
 main(sys.argv[1])
