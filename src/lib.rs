@@ -82,7 +82,7 @@ pub use pass::{LstmPass, Rows};
 pub use state::LstmState;
 pub use stream::{LstmStream, LstmStreamPool};
 pub use tuning::{Cost, DEFAULT_CALLS_IN_FLIGHT, DEFAULT_MEMORY_BUDGET, Schedule, Tuning};
-pub use weights::{LstmWeights, Precision};
+pub use weights::{LstmWeights, Precision, ReadOptions, find_lstms, find_lstms_in_file};
 
 pub use {ndarray, wgpu};
 

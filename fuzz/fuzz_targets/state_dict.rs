@@ -129,7 +129,8 @@ fuzz_target!(|input: Input| {
                 let read = LstmWeights::from_state_dict(dict.clone(), &lstm.prefix);
                 match (&lstm.config, &read) {
                     (Ok(config), Ok(weights)) => assert_eq!(config, weights.config()),
-                    (Err(told), Err(error)) => assert_eq!(told.to_string(), error.to_string()),
+                    // The error of reading also names the other LSTMs.
+                    (Err(told), Err(error)) => assert!(error.to_string().starts_with(&told.to_string())),
                     _ => panic!("{lstm:?}, but {read:?}"),
                 }
             }

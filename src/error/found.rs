@@ -1,18 +1,26 @@
-//! The list of LSTMs in [`Error::WrongPrefix`].
+//! The LSTMs that a file has, and how errors list them.
 
 use std::fmt;
 
 use super::Error;
 use crate::config::LstmConfig;
 
-/// An LSTM among named tensors.
+/// An LSTM in a file or among named tensors.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FoundLstm {
-    /// The part of its tensors' names before PyTorch's own names: the prefix to read it with.
+    /// The prefix to read it with: the part of its tensors' names before PyTorch's own names; the name of an ONNX node
+    /// or of a Keras layer; of several nodes that are one network, their names joined by `+`.
     pub prefix: String,
     /// Its sizes, or why it can't be read.
     pub config: Result<LstmConfig, Error>,
+    /// The element types of its parameters, as safetensors spells them (`F32`), without repetition. Those of quantized
+    /// parameters, which are read as f32, are the integers' (`I8`). Empty if it can't be read.
+    pub element_types: Vec<String>,
+    /// The prefix of the network of which this is one layer.
+    pub part_of: Option<String>,
+    /// What the file does not say of it and the reader assumes.
+    pub assumed: Option<String>,
 }
 
 /// The number of items of a list, and of characters of a name, that an error shows.
@@ -45,6 +53,21 @@ impl fmt::Display for WrongPrefix<'_> {
             self.found.len()
         };
         if all > SHOWN { write!(f, " and {} more", all - SHOWN) } else { Ok(()) }
+    }
+}
+
+/// The end of a message about a tensor: the prefixes of other LSTMs.
+pub(super) struct Elsewhere<'a>(pub(super) &'a [String]);
+
+impl fmt::Display for Elsewhere<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(found) = self;
+        if found.is_empty() {
+            return Ok(());
+        }
+        write!(f, "; there is another LSTM under ")?;
+        list(f, found, |f, prefix| shown(f, prefix))?;
+        if found.len() > SHOWN { write!(f, " and {} more", found.len() - SHOWN) } else { Ok(()) }
     }
 }
 

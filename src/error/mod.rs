@@ -5,7 +5,7 @@ mod found;
 use std::fmt;
 
 pub use self::found::FoundLstm;
-use self::found::WrongPrefix;
+use self::found::{Elsewhere, WrongPrefix};
 use crate::config::WrongSize;
 
 /// Which half of an [`LstmState`](crate::LstmState) an error is about.
@@ -137,10 +137,12 @@ pub enum Error {
 
     // ---- weights --------------------------------------------------------------------------
     /// A parameter of the network is missing.
-    #[error("tensor {name:?} is missing")]
+    #[error("tensor {name:?} is missing{}", Elsewhere(found))]
     MissingTensor {
         /// Full name, prefix included.
         name: String,
+        /// The prefixes of the other LSTMs, which can be read, the most similar prefix first.
+        found: Vec<String>,
     },
     /// There are tensors, but no LSTM's parameter under the prefix.
     #[error("{}", WrongPrefix { prefix, found, names })]
@@ -149,7 +151,7 @@ pub enum Error {
         prefix: String,
         /// The LSTMs under other prefixes, the most similar prefix first.
         found: Vec<FoundLstm>,
-        /// The names of all tensors, sorted.
+        /// The names of all tensors under names of their own, sorted.
         names: Vec<String>,
     },
     /// The tensors have an LSTM's names, but the shapes of another network, such as a GRU.
@@ -162,12 +164,14 @@ pub enum Error {
     },
     /// A tensor changes or extends the LSTM, so that the results would be wrong without it, or it contradicts the
     /// other tensors.
-    #[error("tensor {name:?} is not expected: {reason}")]
+    #[error("tensor {name:?} is not expected: {reason}{}", Elsewhere(found))]
     UnexpectedTensor {
         /// Full name, prefix included.
         name: String,
         /// Why it is refused.
         reason: String,
+        /// The prefixes of the other LSTMs, which can be read, the most similar prefix first.
+        found: Vec<String>,
     },
     /// Two tensors have the same name.
     #[error("tensor {name:?} is given twice")]
@@ -198,6 +202,42 @@ pub enum Error {
     SafeTensors {
         /// What is wrong with the file, or which format it has instead.
         reason: String,
+    },
+    /// A file of another format than safetensors is truncated or corrupt, or needs more than a reader allows.
+    #[error("not a valid {format}: {reason}")]
+    MalformedFile {
+        /// The format: `ONNX model`.
+        format: &'static str,
+        /// What is wrong with the file.
+        reason: String,
+    },
+    /// The file has a format, or a kind of content, that this crate does not read, or that needs a feature.
+    #[error("the file can't be read: {reason}")]
+    UnsupportedFile {
+        /// What the file is, and what to do.
+        reason: String,
+    },
+    /// The file is valid, but has no LSTM.
+    #[error("the file has no LSTM: {reason}")]
+    NoLstm {
+        /// What it has instead.
+        reason: String,
+    },
+    /// A layer computes another function than `torch.nn.LSTM`: other activations, peepholes, a clip…
+    #[error("the LSTM {prefix:?} can't be computed: {reason}")]
+    UnsupportedLstm {
+        /// The prefix that names it in the file.
+        prefix: String,
+        /// In what it differs.
+        reason: String,
+    },
+    /// A file can't be opened or read.
+    #[error("{} can't be read: {source}", path.display())]
+    ReadFile {
+        /// The path, as given, or of a file that it names.
+        path: std::path::PathBuf,
+        /// The operating system's error.
+        source: std::io::Error,
     },
 
     // ---- device ---------------------------------------------------------------------------

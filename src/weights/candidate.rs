@@ -1,24 +1,25 @@
 //! From the tensors under one prefix to a network: checks the names, infers the sizes, checks the shapes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::extensions;
 use super::memory::check_memory_for;
 use super::names::{Name, Param, Spelling};
 use super::other_network::OtherNetwork;
 use super::parameters::LstmWeights;
+use super::precision::Precision;
 use super::sorted::Sorted;
-use super::tensor::Tensor;
+use super::tensor::{ElementType, Tensor};
 use crate::config::LstmConfig;
 use crate::error::Error;
 
 /// The tensors of what can be an LSTM under one prefix.
-pub(super) struct Candidate<'a, V> {
-    prefix: &'a str,
+pub(super) struct Candidate<V> {
+    prefix: String,
     spelling: Spelling,
     summary: Summary,
     params: BTreeMap<Name, Tensor<V>>,
-    /// Beside parameters, those that can extend the LSTM by their names; without parameters, all tensors.
+    /// Those that can extend the LSTM by their names.
     others: Vec<Tensor<()>>,
 }
 
@@ -43,13 +44,19 @@ impl Summary {
     }
 }
 
-impl<'a, V> Candidate<'a, V> {
+impl<V> Candidate<V> {
     /// Selects the parameters under the prefix. Tensors of other modules are ignored; changed parameters are
-    /// refused, because the results would be wrong without the change.
-    pub(super) fn new(tensors: impl IntoIterator<Item = Tensor<V>>, prefix: &'a str) -> Result<Self, Error> {
+    /// refused, because the results would be wrong without the change. Tensors that seem to extend the LSTM are
+    /// refused too, unless they are ignored.
+    pub(super) fn new(
+        tensors: impl IntoIterator<Item = Tensor<V>>,
+        prefix: &str,
+        ignore_others: bool,
+    ) -> Result<Self, Error> {
         let Sorted { layers, cell, changed, doubtful, mut others } = Sorted::new(tensors, prefix)?;
         let has_parameters = !(layers.is_empty() && cell.is_empty());
-        if let Some(error) = changed.or(if has_parameters { doubtful } else { None }) {
+        let doubtful = if has_parameters && !ignore_others { doubtful } else { None };
+        if let Some(error) = changed.or(doubtful) {
             return Err(error);
         }
         let (spelling, params) = match cell.values().next() {
@@ -60,15 +67,25 @@ impl<'a, V> Candidate<'a, V> {
                 return Err(tensor.unexpected(reason));
             }
         };
-        if has_parameters {
-            others.retain(|tensor| extensions::can_extend(prefix, &tensor.name));
-        }
-        Ok(Self { prefix, spelling, summary: Summary::of(params.keys()), params, others })
+        others.retain(|tensor| !ignore_others && extensions::can_extend(prefix, &tensor.name));
+        Ok(Self { spelling, others, ..Self::of(prefix, params) })
     }
 
-    /// Fails if there are tensors, but no parameter. The error is the tensors.
-    pub(super) fn require_parameters(self) -> Result<Self, Vec<Tensor<()>>> {
-        if self.params.is_empty() && !self.others.is_empty() { Err(self.others) } else { Ok(self) }
+    /// A network of these parameters, without other tensors.
+    pub(super) fn of(prefix: &str, params: BTreeMap<Name, Tensor<V>>) -> Self {
+        let summary = Summary::of(params.keys());
+        Self { prefix: prefix.to_owned(), spelling: Spelling::Layers, summary, params, others: Vec::new() }
+    }
+
+    /// Whether there is no parameter.
+    pub(super) fn is_empty(&self) -> bool {
+        self.params.is_empty()
+    }
+
+    /// The names of the parameters' element types, without repetition.
+    pub(super) fn element_types(&self) -> Vec<String> {
+        let names: BTreeSet<_> = self.params.values().map(|tensor| tensor.element_type.name()).collect();
+        names.into_iter().map(str::to_owned).collect()
     }
 
     /// The sizes of the network.
@@ -85,28 +102,28 @@ impl<'a, V> Candidate<'a, V> {
             _ => error,
         })?;
         self.params.values().try_for_each(Tensor::check_element_type)?;
-        extensions::check(self.prefix, &self.others, &config)?;
+        extensions::check(&self.prefix, &self.others, &config)?;
         Ok(config)
     }
 
-    /// The network. `values` converts a tensor to its values, row after row; the errors are those of
-    /// [`config`](Self::config) and of `values`.
+    /// The network. `precision` is that which the file says it has; it counts only if the matrices are stored so.
+    /// `values` converts a tensor to its values, row after row; the errors are those of [`config`](Self::config) and
+    /// of `values`.
     pub(super) fn into_weights(
         mut self,
+        precision: Precision,
         values: impl Fn(Tensor<V>) -> Result<Vec<f32>, Error>,
     ) -> Result<LstmWeights, Error> {
         let config = self.config()?;
         check_memory_for(&config)?;
+        let mut matrices = self.params.iter().filter(|(name, _)| !name.param.is_bias());
+        let is_f16 = matrices.all(|(_, matrix)| matrix.element_type == ElementType::F16);
+        let precision = if is_f16 { precision } else { Precision::F32 };
         let weights = LstmWeights::build(config, |name, _| {
             let tensor = self.params.remove(&name);
             values(tensor.ok_or_else(|| self.missing(name))?)
         })?;
-        Ok(LstmWeights { spelling: self.spelling, ..weights })
-    }
-
-    /// Every parameter but the biases.
-    pub(super) fn matrices(&self) -> impl Iterator<Item = &Tensor<V>> {
-        self.params.iter().filter(|(name, _)| !name.param.is_bias()).map(|(_, tensor)| tensor)
+        Ok(LstmWeights { spelling: self.spelling, precision, ..weights })
     }
 
     /// Requires the parameters that one layer and direction has in all others.
@@ -167,7 +184,7 @@ impl<'a, V> Candidate<'a, V> {
         let other = OtherNetwork::of(&self.params.get(&first(Param::WeightHh))?.shape)?;
         let directions = 1 + usize::from(self.summary.reverse);
         let all = self.params.iter().all(|(&name, tensor)| other.has(name, &tensor.shape, directions));
-        all.then(|| Error::NotAnLstm { prefix: self.prefix.to_owned(), reason: other.to_string() })
+        all.then(|| Error::NotAnLstm { prefix: self.prefix.clone(), reason: other.to_string() })
     }
 
     fn get(&self, name: Name) -> Result<&Tensor<V>, Error> {
@@ -175,7 +192,10 @@ impl<'a, V> Candidate<'a, V> {
     }
 
     fn missing(&self, name: Name) -> Error {
-        Error::MissingTensor { name: format!("{}{}", self.prefix, name.spell(self.spelling)) }
+        Error::MissingTensor {
+            name: format!("{}{}", self.prefix, name.spell(self.spelling)),
+            found: Vec::new(),
+        }
     }
 }
 

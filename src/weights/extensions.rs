@@ -100,7 +100,9 @@ pub(super) fn check(prefix: &str, others: &[Tensor<()>], config: &LstmConfig) ->
             Some((&tensor.name, reason?))
         })
         .min()
-        .map_or(Ok(()), |(name, reason)| Err(Error::UnexpectedTensor { name: name.clone(), reason }))
+        .map_or(Ok(()), |(name, reason)| {
+            Err(Error::UnexpectedTensor { name: name.clone(), reason, found: Vec::new() })
+        })
 }
 
 /// Networks whose prefixes are this one and more without a dot, such as `"encoder_"`. For each, whether it has a

@@ -1,13 +1,80 @@
 //! From the bytes of a file, and back.
 
-use super::find::select;
-use super::format::safetensors;
+use std::path::Path;
+
+use super::find::Choice;
+use super::format::{self, Contents, safetensors};
+use super::networks;
 use super::parameters::LstmWeights;
 use super::precision::Precision;
-use super::tensor::{ElementType, NamedTensors, Tensor};
-use crate::error::Error;
+use crate::error::{Error, FoundLstm};
 
 impl LstmWeights {
+    /// Parameters from the bytes of a file; its format is told by its content, never by a name.
+    ///
+    /// | format | feature | prefix |
+    /// |---|---|---|
+    /// | safetensors | – | that of the state dict: `"encoder.lstm."` |
+    /// | PyTorch checkpoint (from a path alone: [`from_file`](Self::from_file)) | `pytorch` | that of the state dict |
+    /// | ONNX model | `onnx` | the node's name: `"/lstm/LSTM"`; the nodes of a stack joined by `+`: `"/lstm/LSTM+/lstm/LSTM_1"` |
+    /// | Keras weights or model (HDF5, `.keras`) | `keras` | the layer's name: `"bidirectional_1"` |
+    /// | NumPy arrays (`.npz`) | `npz` | that of the state dict |
+    ///
+    /// The prefix `""` also stands for the only LSTM of a file, wherever it is. [`find_lstms`](crate::find_lstms)
+    /// lists the prefixes; so does the error for a wrong one.
+    ///
+    /// Tensors under PyTorch's names are selected, checked and refused as by
+    /// [`from_state_dict`](Self::from_state_dict); element types and precision are those of
+    /// [`from_safetensors`](Self::from_safetensors). The guide's chapter on [weights](crate::guide::weights) says
+    /// what is read of each format.
+    ///
+    /// Nothing in a file is executed, and reading takes memory for the parameters and a small multiple of the file.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_state_dict`](Self::from_state_dict) and [`from_safetensors`](Self::from_safetensors), and
+    ///
+    /// - [`Error::UnsupportedFile`]: the format, or this kind of file, is not read, or needs a feature of the crate;
+    /// - [`Error::MalformedFile`]: the file is truncated or corrupt;
+    /// - [`Error::NoLstm`]: an ONNX or Keras model without an LSTM;
+    /// - [`Error::UnsupportedLstm`]: a node or layer computes something else than `torch.nn.LSTM`, such as other
+    ///   activations or peepholes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use wgpu_lstm::{LstmConfig, LstmWeights};
+    ///
+    /// let bytes = LstmWeights::uniform(&LstmConfig::new(5, 8), 7)?.to_safetensors("encoder.lstm.")?;
+    ///
+    /// let weights = LstmWeights::from_bytes(&bytes, "encoder.lstm.")?;
+    /// assert_eq!(LstmWeights::from_bytes(&bytes, "")?, weights); // the only one
+    /// # Ok::<(), wgpu_lstm::Error>(())
+    /// ```
+    pub fn from_bytes(bytes: &[u8], prefix: &str) -> Result<Self, Error> {
+        ReadOptions::new(prefix).from_bytes(bytes)
+    }
+
+    /// Parameters from a file, as by [`from_bytes`](Self::from_bytes), and from files beside it that it names: the
+    /// parts of a model in several safetensors files (`model.safetensors.index.json`), the external data of an ONNX
+    /// model.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_bytes`](Self::from_bytes), and [`Error::ReadFile`]: a file can't be opened or read.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use wgpu_lstm::LstmWeights;
+    ///
+    /// let weights = LstmWeights::from_file("model.pt", "encoder.lstm.")?; // needs the feature `pytorch`
+    /// # Ok::<(), wgpu_lstm::Error>(())
+    /// ```
+    pub fn from_file(path: impl AsRef<Path>, prefix: &str) -> Result<Self, Error> {
+        ReadOptions::new(prefix).from_file(path)
+    }
+
     /// Parameters from the bytes of a safetensors file. Tensors are selected, checked and refused as by
     /// [`from_state_dict`](LstmWeights::from_state_dict). No byte sequence causes a panic.
     ///
@@ -50,11 +117,7 @@ impl LstmWeights {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn from_safetensors(bytes: &[u8], prefix: &str) -> Result<Self, Error> {
-        let NamedTensors { tensors, precision } = safetensors::read(bytes, prefix)?;
-        let candidate = select(tensors, prefix)?;
-        let is_f16 = candidate.matrices().all(|matrix| matrix.element_type == ElementType::F16);
-        let precision = if is_f16 { precision } else { Precision::F32 };
-        Ok(Self { precision, ..candidate.into_weights(Tensor::into_f32)? })
+        networks::read(safetensors::read(bytes)?, Choice::of(prefix))
     }
 
     /// The parameters as the bytes of a safetensors file. Each name is `prefix` and PyTorch's own name. A network
@@ -74,4 +137,97 @@ impl LstmWeights {
         });
         safetensors::write(tensors, self.precision)
     }
+}
+
+/// How a network is read from a file. [`LstmWeights::from_bytes`] and [`from_file`](LstmWeights::from_file) read with
+/// the defaults.
+///
+/// # Examples
+///
+/// ```
+/// use wgpu_lstm::ndarray::ArrayD;
+/// use wgpu_lstm::{LstmConfig, LstmWeights, ReadOptions};
+///
+/// let bytes = LstmWeights::uniform(&LstmConfig::new(5, 8), 7)?.to_safetensors("lstm.")?;
+/// let weights = ReadOptions::new("lstm.").with_others_ignored(true).from_bytes(&bytes)?;
+/// assert_eq!(weights.config().hidden_size(), 8);
+/// # Ok::<(), wgpu_lstm::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    prefix: String,
+    ignore_others: bool,
+}
+
+impl ReadOptions {
+    /// Reads the network under this prefix, as [`LstmWeights::from_bytes`] does.
+    pub fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), ignore_others: false }
+    }
+
+    /// Whether tensors beside the parameters are left aside that seem to extend the LSTM, such as a mask or a
+    /// normalization. By default they are refused, because the results would be wrong without them; learnt initial
+    /// states and the tensors of other modules are ignored always. A tensor that replaces a parameter, such as weight
+    /// norm's, is refused always.
+    #[must_use]
+    pub fn with_others_ignored(mut self, ignored: bool) -> Self {
+        self.ignore_others = ignored;
+        self
+    }
+
+    /// Reads the bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LstmWeights::from_bytes`].
+    pub fn from_bytes(&self, bytes: &[u8]) -> Result<LstmWeights, Error> {
+        self.read(format::read(bytes, None)?)
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LstmWeights::from_file`].
+    pub fn from_file(&self, path: impl AsRef<Path>) -> Result<LstmWeights, Error> {
+        format::with_file(path.as_ref(), |contents| self.read(contents))
+    }
+
+    fn read(&self, contents: Contents<'_>) -> Result<LstmWeights, Error> {
+        let only = if self.prefix.is_empty() { networks::only_prefix(&contents) } else { None };
+        let prefix = only.as_deref().unwrap_or(&self.prefix);
+        networks::read(contents, Choice { prefix, ignore_others: self.ignore_others })
+    }
+}
+
+/// The LSTMs that a file holds: the prefix and the sizes of each, and why one can't be read. The bytes are those of any
+/// format that [`LstmWeights::from_bytes`] reads.
+///
+/// # Errors
+///
+/// [`Error::SafeTensors`], [`Error::UnsupportedFile`], [`Error::MalformedFile`], as by [`LstmWeights::from_bytes`]. A
+/// valid file without an LSTM has an empty list.
+///
+/// # Examples
+///
+/// ```
+/// use wgpu_lstm::{LstmConfig, LstmWeights, find_lstms};
+///
+/// let bytes = LstmWeights::uniform(&LstmConfig::new(5, 8), 7)?.to_safetensors("encoder.lstm.")?;
+/// let found = find_lstms(&bytes)?;
+/// assert_eq!(found[0].prefix, "encoder.lstm.");
+/// assert_eq!(found[0].config.as_ref().unwrap().hidden_size(), 8);
+/// # Ok::<(), wgpu_lstm::Error>(())
+/// ```
+pub fn find_lstms(bytes: &[u8]) -> Result<Vec<FoundLstm>, Error> {
+    format::read(bytes, None).map(networks::find_all)
+}
+
+/// The LSTMs that a file holds, as by [`find_lstms`], with the files beside it that it names.
+///
+/// # Errors
+///
+/// Those of [`find_lstms`], and [`Error::ReadFile`]: a file can't be opened or read.
+pub fn find_lstms_in_file(path: impl AsRef<Path>) -> Result<Vec<FoundLstm>, Error> {
+    format::with_file(path.as_ref(), |contents| Ok(networks::find_all(contents)))
 }

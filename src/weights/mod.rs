@@ -4,7 +4,9 @@
 //!
 //! ```text
 //! files, state_dict                  from and to the bytes of a file, and arrays in memory
-//! format/                            file formats: bytes → named tensors (uses tensor and precision only)
+//! networks                           the networks of a file: state dicts, layers, stacks of layers
+//! arrangement                        layers of other frameworks → PyTorch's parameters
+//! format/                            file formats: bytes → tensors and layers (uses tensor and precision only)
 //! find                               the LSTM under a prefix, or the prefixes that have one
 //! candidate                          the tensors under one prefix → sizes → network
 //! sorted, extensions, other_network  parameters and what is beside them; shapes of other networks
@@ -17,6 +19,7 @@
 //! precision
 //! ```
 
+mod arrangement;
 mod candidate;
 mod changed;
 mod extensions;
@@ -27,6 +30,7 @@ mod init;
 mod kinds;
 mod memory;
 mod names;
+mod networks;
 mod on_device;
 mod other_network;
 mod parameters;
@@ -37,6 +41,7 @@ mod sorted;
 mod state_dict;
 mod tensor;
 
+pub use files::{ReadOptions, find_lstms, find_lstms_in_file};
 pub(crate) use parameters::LayerWeights;
 pub use parameters::LstmWeights;
 pub use precision::Precision;

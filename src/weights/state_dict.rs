@@ -2,9 +2,10 @@
 
 use ndarray::{ArrayD, ArrayViewD};
 
-use super::find::select;
+use super::find::{self, Choice};
 use super::names::Name;
 use super::parameters::LstmWeights;
+use super::precision::Precision;
 use super::tensor::{ElementType, Tensor};
 use crate::error::Error;
 
@@ -83,7 +84,8 @@ impl LstmWeights {
             element_type: ElementType::F32,
             values: array,
         });
-        select(tensors, prefix)?.into_weights(|tensor| Ok(tensor.values.iter().copied().collect()))
+        let values = |tensor: Tensor<ArrayD<f32>>| Ok(tensor.values.iter().copied().collect());
+        find::read(tensors.collect(), Choice::of(prefix), Precision::F32, values)
     }
 
     /// The parameters under PyTorch's names (without a prefix), in the order of `torch.nn.LSTM.state_dict`.

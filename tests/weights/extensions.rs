@@ -18,7 +18,7 @@ fn with(config: &LstmConfig, prefix: &str, others: &[(&str, &[usize])]) -> State
 #[track_caller]
 fn assert_refused(dict: &StateDict, prefix: &str, refused: &str, why: &str) {
     match error(dict, prefix) {
-        Error::UnexpectedTensor { name, reason } => {
+        Error::UnexpectedTensor { name, reason, .. } => {
             assert_eq!(name, refused);
             assert!(reason.contains(why), "{name}: {reason}");
         }

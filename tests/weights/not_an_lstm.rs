@@ -59,7 +59,7 @@ fn changed_parameters_are_refused_with_what_to_do() {
         (replaced("", &[("weight_ih_l0.absmax", &[4])]), "weight_ih_l0.absmax", "quantization"),
     ] {
         match error(&dict, "lstm.") {
-            Error::UnexpectedTensor { name, reason: actual } => {
+            Error::UnexpectedTensor { name, reason: actual, .. } => {
                 assert_eq!(name, format!("lstm.{refused}"));
                 assert!(actual.contains(reason), "{actual}");
             }
@@ -102,7 +102,7 @@ fn weight_drop_around_the_lstm_is_refused() {
     let mut dict = state_dict(&LstmConfig::new(5, 3), "rnns.0.module.");
     dict.insert("rnns.0.weight_hh_l0_raw".to_owned(), zeros(&[12, 3]));
     match error(&dict, "rnns.0.module.") {
-        Error::UnexpectedTensor { name, reason } => {
+        Error::UnexpectedTensor { name, reason, .. } => {
             assert_eq!(name, "rnns.0.weight_hh_l0_raw");
             assert!(reason.contains("weight drop"), "{reason}");
         }

@@ -23,7 +23,7 @@ fn other_formats_are_recognized() {
         br#"{"metadata": {"total_size": 9}, "weight_map": {"lstm.weight_ih_l0": "model-00001.safetensors"}}"#;
     for (bytes, what) in [
         (Vec::new(), "empty"),
-        (zip("archive/data.pkl"), "PyTorch checkpoint, as torch.save writes it; in Python, "),
+        (zip("archive/data.pkl"), "with the feature `pytorch` of wgpu-lstm; or, in Python, "),
         (zip("model/.format_version"), "PyTorch checkpoint"),
         (zip("arr_0.npy"), "NumPy arrays (.npz)"),
         (zip("config.json"), "Keras model"),
@@ -32,9 +32,9 @@ fn other_formats_are_recognized() {
         (b"PK\x03\x04".to_vec(), "zip archive"),
         (
             b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.".to_vec(),
-            "torch.save writes it; in Python, ",
+            "PyTorch checkpoint, as torch.save writes it",
         ),
-        (b"\x80\x04\x95\x10\0\0\0\0\0\0\0}".to_vec(), "pickle"),
+        (b"\x80\x04\x95\x10\0\0\0\0\0\0\0}".to_vec(), "PyTorch checkpoint"),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n".to_vec(),
             "run git lfs pull",

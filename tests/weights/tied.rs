@@ -52,7 +52,7 @@ fn metadata_replaces_no_tensor_and_names_none_that_is_not_stored() {
     for kept in ["lstm.weight_hh_l0", "no tensor"] {
         let file = with_metadata(&dict, &[("lstm.weight_hh_l0", kept)]);
         match LstmWeights::from_safetensors(&file, "lstm.") {
-            Err(Error::MissingTensor { name }) => assert_eq!(name, "lstm.weight_hh_l0"),
+            Err(Error::MissingTensor { name, .. }) => assert_eq!(name, "lstm.weight_hh_l0"),
             other => panic!("{other:?}"),
         }
     }

@@ -8,7 +8,7 @@ use crate::support::{StateDict, configs, error, file_of, file_with_header, state
 #[track_caller]
 fn assert_missing(dict: &StateDict, prefix: &str, missing: &str) {
     match error(dict, prefix) {
-        Error::MissingTensor { name } => assert_eq!(name, missing),
+        Error::MissingTensor { name, .. } => assert_eq!(name, missing),
         other => panic!("{other}"),
     }
 }
@@ -16,7 +16,7 @@ fn assert_missing(dict: &StateDict, prefix: &str, missing: &str) {
 #[track_caller]
 fn assert_unexpected(dict: &StateDict, prefix: &str, unexpected: &str) {
     match error(dict, prefix) {
-        Error::UnexpectedTensor { name, reason } => {
+        Error::UnexpectedTensor { name, reason, .. } => {
             assert_eq!(name, unexpected);
             assert!(!reason.is_empty());
         }

@@ -120,7 +120,10 @@ fn what_is_found_can_be_read_with_its_prefix() {
         let read = LstmWeights::from_state_dict(dict.clone(), &lstm.prefix);
         match (lstm.config, read) {
             (Ok(config), Ok(weights)) => assert_eq!(&config, weights.config()),
-            (Err(listed), Err(error)) => assert_eq!(listed.to_string(), error.to_string()),
+            // The error of reading also names the other LSTMs.
+            (Err(listed), Err(error)) => {
+                assert!(error.to_string().starts_with(&listed.to_string()), "{error}")
+            }
             (listed, read) => panic!("{}: {listed:?}, {read:?}", lstm.prefix),
         }
     }
@@ -158,7 +161,7 @@ fn an_incomplete_lstm_under_the_prefix_is_a_missing_tensor() {
     let mut dict = model();
     dict.remove("decoder.rnn.weight_hh_l0");
     match error(&dict, "decoder.rnn.") {
-        Error::MissingTensor { name } => assert_eq!(name, "decoder.rnn.weight_hh_l0"),
+        Error::MissingTensor { name, .. } => assert_eq!(name, "decoder.rnn.weight_hh_l0"),
         other => panic!("{other}"),
     }
     let (found, message) = found(&dict, "decoder.");

@@ -16,10 +16,11 @@ use serde::Deserialize;
 use serde::de::value::{Error as NoDtype, StrDeserializer};
 use serde::de::{Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor};
 
-use super::recognize::recognize;
+use super::contents::{Contents, Duplicate};
+use super::recognize::what_else;
 use crate::error::Error;
 use crate::weights::precision::Precision;
-use crate::weights::tensor::{Bytes, ElementType, NamedTensors, Tensor};
+use crate::weights::tensor::{ElementType, Source, Tensor};
 
 /// The number of bytes of the header's length, a little-endian u64 at the start of the file.
 const LENGTH_BYTES: usize = 8;
@@ -37,24 +38,29 @@ const F16: &str = "F16";
 ///
 /// # Errors
 ///
-/// - [`Error::SafeTensors`]: the bytes are no safetensors file;
-/// - [`Error::DuplicateTensor`]: a name under the prefix comes twice, and the two tensors can differ.
-pub(in crate::weights) fn read<'a>(bytes: &'a [u8], prefix: &str) -> Result<NamedTensors<'a>, Error> {
+/// [`Error::SafeTensors`]: the bytes are no safetensors file.
+pub(in crate::weights) fn read(bytes: &[u8]) -> Result<Contents<'_>, Error> {
     let (header, data) = split(bytes).map_err(|error| invalid(error, bytes))?;
     let Header { entries, metadata } = serde_json::from_slice(header)
         .map_err(|error| invalid(SafeTensorError::InvalidHeaderDeserialization(error), bytes))?;
-    let mut entries = unique(entries, prefix)?;
     check(&entries, data.len()).map_err(|error| invalid(error, bytes))?;
-    let tied = tied(&entries, &metadata, prefix)?;
+    let (mut entries, mut duplicates) = unique(entries);
+    let tied = tied(&entries, &metadata);
+    duplicates.extend(
+        tied.iter()
+            .filter(|(_, entry)| entry.is_duplicate)
+            .map(|(name, _)| Duplicate { name: name.clone(), stored: metadata[name].clone() }),
+    );
     entries.extend(tied);
     let tensors = entries.into_iter().map(|(name, entry)| {
         let (start, end) = entry.data_offsets;
-        let values = Bytes(&data[start..end]);
+        let values = Source::Bytes(&data[start..end]);
         Tensor { name, shape: entry.shape, element_type: entry.dtype.element_type(), values }
     });
     let tensors = tensors.collect();
     let is_f16 = metadata.get(PRECISION_KEY).is_some_and(|precision| precision == F16);
-    Ok(NamedTensors { tensors, precision: if is_f16 { Precision::F16 } else { Precision::F32 } })
+    let precision = if is_f16 { Precision::F16 } else { Precision::F32 };
+    Ok(Contents { tensors, duplicates, precision, ..Contents::default() })
 }
 
 /// Writes a file of the tensors, each with its name, values and the precision it is written in. `precision` is
@@ -88,30 +94,27 @@ pub(in crate::weights) fn write<'a>(
 
 /// The error of bytes that are not a safetensors file: what they are instead, if their format is recognized.
 fn invalid(error: SafeTensorError, bytes: &[u8]) -> Error {
-    match recognize(bytes) {
+    match what_else(bytes) {
         Some(reason) => Error::SafeTensors { reason },
         None => Error::safetensors(error),
     }
 }
 
-/// The entries by name. Of a name that comes twice the last entry is kept, as JSON parsers do; under the prefix
-/// it is refused.
-fn unique(entries: Vec<(String, Entry)>, prefix: &str) -> Result<BTreeMap<String, Entry>, Error> {
-    let mut unique = BTreeMap::new();
+/// The entries by name, and the names that come twice. Of these the last entry is kept, as JSON parsers do.
+fn unique(entries: Vec<(String, Entry)>) -> (BTreeMap<String, Entry>, Vec<Duplicate>) {
+    let (mut unique, mut duplicates) = (BTreeMap::new(), Vec::new());
     for (name, entry) in entries {
         match unique.entry(name) {
             btree_map::Entry::Vacant(place) => {
                 place.insert(entry);
             }
-            btree_map::Entry::Occupied(place) if place.key().starts_with(prefix) => {
-                return Err(Error::DuplicateTensor { name: place.key().clone() });
-            }
             btree_map::Entry::Occupied(mut place) => {
+                duplicates.push(Duplicate { name: place.key().clone(), stored: place.key().clone() });
                 place.insert(Entry { is_duplicate: true, ..entry });
             }
         }
     }
-    Ok(unique)
+    (unique, duplicates)
 }
 
 /// Tensors that are stored under another name. PyTorch's `save_model` writes a tensor of several names once, and a
@@ -120,22 +123,10 @@ fn unique(entries: Vec<(String, Entry)>, prefix: &str) -> Result<BTreeMap<String
 /// # Source
 ///
 /// `safetensors.torch.save_model`
-fn tied(
-    entries: &BTreeMap<String, Entry>,
-    metadata: &BTreeMap<String, String>,
-    prefix: &str,
-) -> Result<Vec<(String, Entry)>, Error> {
-    let mut tied = Vec::new();
-    for (name, stored) in metadata.iter().filter(|(name, _)| !entries.contains_key(*name)) {
-        match entries.get(stored) {
-            Some(entry) if entry.is_duplicate && name.starts_with(prefix) => {
-                return Err(Error::DuplicateTensor { name: stored.clone() });
-            }
-            Some(entry) => tied.push((name.clone(), entry.clone())),
-            None => {} // metadata of another kind
-        }
-    }
-    Ok(tied)
+fn tied(entries: &BTreeMap<String, Entry>, metadata: &BTreeMap<String, String>) -> Vec<(String, Entry)> {
+    let names = metadata.iter().filter(|(name, _)| !entries.contains_key(*name));
+    // Other pairs of metadata name no tensor.
+    names.filter_map(|(name, stored)| Some((name.clone(), entries.get(stored)?.clone()))).collect()
 }
 
 /// The header's JSON and the tensors' bytes.
@@ -149,8 +140,8 @@ fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), SafeTensorError> {
 }
 
 /// Refuses tensors that do not lie side by side from the first byte to the last, or that have another number of
-/// bytes than their type and shape need.
-fn check(entries: &BTreeMap<String, Entry>, len: usize) -> Result<(), SafeTensorError> {
+/// bytes than their type and shape need. An entry that comes twice is one tensor.
+fn check(entries: &[(String, Entry)], len: usize) -> Result<(), SafeTensorError> {
     let mut infos = Vec::with_capacity(entries.len());
     for (name, entry) in entries {
         let (start, end) = entry.data_offsets;
@@ -164,7 +155,12 @@ fn check(entries: &BTreeMap<String, Entry>, len: usize) -> Result<(), SafeTensor
         };
         infos.push((name.clone(), TensorInfo { dtype, shape, data_offsets: entry.data_offsets }));
     }
-    infos.sort_by_key(|(_, info)| info.data_offsets);
+    infos.sort_by(|(name, info), (other, of_other)| {
+        (info.data_offsets, name).cmp(&(of_other.data_offsets, other))
+    });
+    infos.dedup_by(|(name, info), (other, of_other)| {
+        name == other && info.data_offsets == of_other.data_offsets && info.shape == of_other.shape
+    });
     let metadata = Metadata::new(None, infos)?;
     if metadata.data_len() == len { Ok(()) } else { Err(SafeTensorError::MetadataIncompleteBuffer) }
 }
