@@ -12,7 +12,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
 use ndarray::Array3;
 use rand::{RngExt, SeedableRng};
@@ -24,7 +24,7 @@ use wgpu_lstm::{
 /// Compares each layer of a network with the float64 reference.
 #[derive(Parser)]
 struct Args {
-    /// A safetensors file; without one the network is random, of the sizes that the options give
+    /// A file of weights (safetensors; with their features other formats); without one the network is random, of the sizes that the options give
     file: Option<PathBuf>,
     /// What the LSTM's tensors in the file are called before PyTorch's own names, as in `lstm.`
     #[arg(long, default_value = "")]
@@ -57,8 +57,7 @@ struct Args {
 impl Args {
     fn weights(&self) -> Result<LstmWeights> {
         if let Some(file) = &self.file {
-            let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-            return Ok(LstmWeights::from_safetensors(&bytes, &self.prefix)?);
+            return Ok(LstmWeights::from_file(file, &self.prefix)?);
         }
         let config = LstmConfig::new(self.input, self.hidden)
             .with_num_layers(self.layers)

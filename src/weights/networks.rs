@@ -144,3 +144,37 @@ fn found_network(prefix: String, named: Result<Named<'_>, Error>, assumed: Optio
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Layer, stacks};
+    use crate::error::Error;
+
+    fn layers(below: &[Option<usize>]) -> Vec<Layer<'static>> {
+        let layer = |(index, &below): (usize, &Option<usize>)| Layer {
+            name: index.to_string(),
+            aliases: Vec::new(),
+            parameters: Err(Error::NoTimeSteps),
+            below,
+            assumed: None,
+        };
+        below.iter().enumerate().map(layer).collect()
+    }
+
+    #[test]
+    fn a_stack_is_a_chain_that_nothing_else_reads() {
+        for (below, expected) in [
+            (&[None, Some(0), Some(1)][..], vec![vec![0, 1, 2]]),
+            (&[Some(1), None], vec![vec![1, 0]]), // the file's order is any
+            (&[None, Some(0), Some(0)], vec![]),  // two layers read the first
+            (&[None, Some(0), Some(0), Some(1)], vec![vec![1, 3]]),
+            (&[None, Some(0), None, Some(2)], vec![vec![0, 1], vec![2, 3]]),
+            (&[Some(1), Some(0)], vec![]), // a circle, as a damaged file can have
+            (&[Some(0)], vec![]),
+            (&[Some(7), Some(0)], vec![vec![0, 1]]), // no such layer below
+            (&[], vec![]),
+        ] {
+            assert_eq!(stacks(&layers(below)), expected, "{below:?}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Reading and writing parameters as files and state dicts, and the errors of wrong ones.
 
+mod any_format;
 #[path = "../common/mod.rs"]
 mod common;
 mod element_types;
