@@ -1,0 +1,76 @@
+//! What every target of a file reader checks: reading returns, takes memory in proportion to the file, and gives what was
+//! listed.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use wgpu_lstm::{Error, FoundLstm, LstmWeights};
+
+/// Counts the bytes that are allocated.
+struct Counting;
+
+static NOW: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+// SAFETY: every call is the system allocator's.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        PEAK.fetch_max(NOW.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        NOW.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// Memory that reading takes whatever the file is: buffers of decompressors, caches, lists of names.
+const CONSTANT: usize = 4 << 20;
+
+/// Runs a reader of a file of `bytes`, of which a byte can become `growth` bytes in memory.
+fn bounded<T>(bytes: usize, growth: usize, read: impl FnOnce() -> T) -> T {
+    let before = NOW.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    let result = read();
+    let peak = PEAK.load(Relaxed) - before;
+    assert!(peak <= CONSTANT + growth * bytes, "{peak} bytes of memory for a file of {bytes} bytes");
+    result
+}
+
+/// Lists the networks and reads each. `bytes` is the length of the file; `growth` as of [`bounded`].
+pub fn list_and_read(
+    bytes: usize,
+    growth: usize,
+    find: impl FnOnce() -> Result<Vec<FoundLstm>, Error>,
+    read: impl Fn(&str) -> Result<LstmWeights, Error>,
+) {
+    let found = bounded(bytes, growth, find);
+    let _ = bounded(bytes, growth, || read(""));
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    for lstm in found.iter().take(4) {
+        let weights = bounded(bytes, growth, || read(&lstm.prefix));
+        match (&lstm.config, weights) {
+            (Ok(config), Ok(weights)) => {
+                assert_eq!(weights.config(), config);
+                round_trip(&weights);
+            }
+            // Values are read only now, and a prefix without a dot at its end is a guess.
+            (Ok(_), Err(error)) | (Err(_), Err(error)) => assert!(!error.to_string().is_empty()),
+            (Err(listed), Ok(_)) => panic!("{:?} was refused: {listed}, and is read", lstm.prefix),
+        }
+    }
+}
+
+/// Compares the bytes of two files, since NaN equals nothing.
+pub fn round_trip(weights: &LstmWeights) {
+    let file = weights.to_safetensors("a.").expect("a file");
+    let again = LstmWeights::from_safetensors(&file, "a.").expect("what was written is read");
+    assert_eq!(again.to_safetensors("a.").expect("a file"), file);
+}

@@ -1,0 +1,23 @@
+//! HDF5 files of Keras, and its archives. Seeds: small files of the tests.
+#![no_main]
+
+mod common;
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use wgpu_lstm::{LstmWeights, find_lstms};
+
+/// What a byte of a file can become: f16 to f32, twice while gates are arranged, and deflate's largest ratio in archives.
+const GROWTH: usize = 32;
+
+fuzz_target!(|file: &[u8]| -> Corpus {
+    if !(file.starts_with(b"\x89HDF") || file.starts_with(b"PK")) {
+        return Corpus::Reject;
+    }
+    common::list_and_read(
+        file.len(),
+        GROWTH,
+        || find_lstms(file),
+        |prefix| LstmWeights::from_bytes(file, prefix),
+    );
+    Corpus::Keep
+});
