@@ -3,6 +3,7 @@
 
 mod adapter;
 mod backed;
+mod buffer;
 mod pipelines;
 mod prepared;
 mod run;
@@ -19,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 use crate::error::Error;
 use crate::program::{BufferSpec, DeviceLimits, ResidentRef};
 
+pub(crate) use buffer::Buffer;
 use pipelines::Kernels;
 pub(crate) use pipelines::Pipelines;
 pub(crate) use prepared::{Given, Prepared};
@@ -44,7 +46,7 @@ pub(crate) struct Gpu {
 }
 
 /// Buffers that are uploaded once and kept (weights).
-pub(crate) type Resident = Vec<wgpu::Buffer>;
+pub(crate) type Resident = Vec<Buffer>;
 
 impl Gpu {
     pub fn info(&self) -> &wgpu::AdapterInfo {
@@ -62,16 +64,6 @@ impl Gpu {
     /// Whether calls transfer without staging buffers.
     pub fn maps_directly(&self) -> bool {
         self.maps_directly
-    }
-
-    /// A buffer for `usage` that can be written.
-    fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
-        self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(label),
-            size,
-            usage: usage | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        })
     }
 
     /// Allocates the buffers that stay on the device, one for each spec, and uploads their parts.

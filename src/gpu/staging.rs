@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 
-use super::Gpu;
+use super::{Buffer, Gpu};
 use crate::error::Error;
 use crate::platform;
 
@@ -44,7 +44,7 @@ pub(super) struct Mapping {
 /// A buffer that the host writes, to be copied from.
 #[derive(Debug)]
 pub(super) struct Upload {
-    buffer: wgpu::Buffer,
+    buffer: Buffer,
     /// None while it is mapped.
     mapping: Option<Mapping>,
 }
@@ -92,7 +92,7 @@ impl Mapping {
 impl Gpu {
     /// Allocates a mapped buffer to write; it can be written again after [`Upload::reclaim`].
     pub(super) fn upload_buffer(&self, label: &str, size: u64) -> Upload {
-        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+        let buffer = self.allocate_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
             size,
             usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
@@ -234,7 +234,8 @@ mod tests {
         let (_later, mapped) = oneshot::channel();
         buffer.map_async(wgpu::MapMode::Read, .., |_| ()); // the other thread would send
         let answered = Arc::new(AtomicBool::new(false));
-        let mapping = Mapping { buffer: buffer.clone(), answered, mapped, submission: queue.submit([]) };
+        let mapping =
+            Mapping { buffer: wgpu::Buffer::clone(&buffer), answered, mapped, submission: queue.submit([]) };
         let waiting = Waiting { wait: Wait::Block, holds: None };
         let polled = pin!(gpu.mapped(mapping, &waiting)).poll(&mut Context::from_waker(Waker::noop()));
         assert!(matches!(polled, Poll::Ready(Ok(()))), "{polled:?}");

@@ -4,22 +4,22 @@ use std::ops::Range;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use super::Gpu;
 use super::staging::{Mapping, Wait, Waiting};
+use super::{Buffer, Gpu};
 use crate::error::Error;
 use crate::program::{State, Turn};
 
 /// The buffers of a pool's states.
 #[derive(Debug)]
 pub(crate) struct StateBuffers {
-    hidden: [wgpu::Buffer; 2],
-    cell: wgpu::Buffer,
-    stored_hidden: wgpu::Buffer,
-    stored_cell: wgpu::Buffer,
+    hidden: [Buffer; 2],
+    cell: Buffer,
+    stored_hidden: Buffer,
+    stored_cell: Buffer,
 }
 
 impl StateBuffers {
-    pub fn get(&self, state: State) -> &wgpu::Buffer {
+    pub fn get(&self, state: State) -> &Buffer {
         match state {
             State::Hidden(Turn::First) => &self.hidden[0],
             State::Hidden(Turn::Second) => &self.hidden[1],
