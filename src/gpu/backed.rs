@@ -37,9 +37,10 @@ impl Gpu {
             let marks: &[u32] = bytemuck::cast_slice(&view);
             Ok(buffers.iter().zip(marks).find(|&(_, &mark)| mark != MARK).map(|(buffer, _)| buffer.size()))
         };
-        match self.scoped(read).await?.map_err(|error| self.unmappable(&error))? {
-            None => Ok(()),
-            Some(bytes) => Err(Error::OutOfMemory {
+        match self.scoped(read).await? {
+            Err(error) => Err(self.unmappable(error).await),
+            Ok(None) => Ok(()),
+            Ok(Some(bytes)) => Err(Error::OutOfMemory {
                 reason: format!("the device: no memory for a buffer of {bytes} bytes"),
             }),
         }

@@ -6,6 +6,7 @@ mod backed;
 mod buffer;
 mod pipelines;
 mod prepared;
+mod queue;
 mod run;
 mod scope;
 mod staging;
@@ -15,6 +16,7 @@ mod tests;
 mod turns;
 mod wishes;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use crate::error::Error;
@@ -39,6 +41,8 @@ pub(crate) struct Gpu {
     limits: DeviceLimits,
     /// Why the device is lost; set once, when that happens.
     lost: Arc<OnceLock<String>>,
+    /// Whether the queue is known to be the device's.
+    queue_checked: AtomicBool,
     kernels: Kernels,
     turns: Turns,
     /// Whether the host maps the buffers that kernels use: where they are in its own memory, and the device allows it.
@@ -66,13 +70,15 @@ impl Gpu {
         self.maps_directly
     }
 
-    /// Allocates the buffers that stay on the device, one for each spec, and uploads their parts.
+    /// Allocates the buffers that stay on the device, one for each spec, and uploads their parts. It is what a network
+    /// does first, and so what refuses a queue that was not checked before.
     pub async fn upload_resident(
         &self,
         specs: &[BufferSpec],
         parts: &[ResidentRef],
         data: impl IntoIterator<Item = Vec<u32>>,
     ) -> Result<Resident, Error> {
+        self.check_queue().await?;
         let mut buffers = Vec::with_capacity(specs.len());
         for spec in specs {
             let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;

@@ -129,8 +129,7 @@ impl Gpu {
         }
         match mapped.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) if self.is_lost() => Err(self.set_lost("its buffers can't be mapped")),
-            Ok(Err(error)) => Err(Error::Internal { reason: error.to_string() }),
+            Ok(Err(error)) => Err(self.refusal("its buffers can't be mapped", error.to_string()).await),
             // A callback of the application panicked in another thread's poll, so that ours was dropped. The buffer
             // is mapped all the same.
             Err(oneshot::Canceled) => Ok(()),
@@ -179,8 +178,7 @@ enum Polled {
 
 /// Polls the device. The error is a panic of a callback that it ran.
 fn poll(device: &wgpu::Device, how: &wgpu::PollType) -> Result<Polled, Panic> {
-    let clock = platform::clock();
-    let now = || clock.as_ref().map_or(Duration::ZERO, |now| now());
+    let now = platform::clock();
     match catch_unwind(AssertUnwindSafe(|| patiently(now, || device.poll(how.clone())))) {
         Ok(polled) => Ok(polled),
         // wgpu 30's panic if the device is lost.

@@ -72,7 +72,10 @@ impl Gpu {
         let (mapping, download) = self.scoped(copy).await?;
         self.mapped(mapping, &Waiting { wait, holds: None }).await?;
         let read = || download.get_mapped_range(..).map(|view| bytemuck::cast_slice(&view).to_vec());
-        self.scoped(read).await?.map_err(|error| self.unmappable(&error))
+        match self.scoped(read).await? {
+            Ok(numbers) => Ok(numbers),
+            Err(error) => Err(self.unmappable(error).await),
+        }
     }
 
     /// Allocates the buffers of h and c, of so many f32 each, all zeros.
