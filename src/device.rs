@@ -9,6 +9,9 @@ use crate::platform;
 
 /// The GPU or the CPU. Cheap to clone; clones are the same device.
 ///
+/// It is `Send` and `Sync`, as networks and streams are, except in WebAssembly with threads (the target feature `atomics`):
+/// there WebGPU's objects belong to one thread.
+///
 /// ```
 /// let device = wgpu_lstm::Device::best(); // never fails: the CPU where there is no GPU
 /// println!("{}", device.name());
@@ -29,8 +32,19 @@ impl Device {
     ///
     /// It logs its choice through the [`log`](https://docs.rs/log) crate: as `info`, or as `warn` if it is the CPU
     /// because of an error of [`gpu`](Self::gpu), which the message has.
+    ///
+    /// In a browser, where nothing may block, it is always the CPU: use [`best_async`](Self::best_async).
     pub fn best() -> Self {
-        match Self::gpu() {
+        Self::chosen(Self::gpu())
+    }
+
+    /// As [`best`](Self::best), without blocking.
+    pub async fn best_async() -> Self {
+        Self::chosen(Self::gpu_async().await)
+    }
+
+    fn chosen(gpu: Result<Self, Error>) -> Self {
+        match gpu {
             Ok(device) if !device.is_software() => {
                 log::info!("Device::best chose {}", device.name());
                 device
@@ -91,13 +105,28 @@ impl Device {
     /// [`Error::LimitExceeded`] if the device was opened with less than every kernel needs, as with
     /// `wgpu::Limits::downlevel_webgl2_defaults()` (what grows with a network is checked by
     /// [`Lstm::new`](crate::Lstm::new), what grows with a call by the call), [`Error::QueueMismatch`] if the queue is another
-    /// device's, [`Error::DeviceLost`].
+    /// device's, [`Error::DeviceLost`]. A browser tells these two only later: there [`from_wgpu_async`](Self::from_wgpu_async)
+    /// returns them, or else [`Lstm::new_async`](crate::Lstm::new_async).
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self, Error> {
         let gpu = Arc::new(Gpu::from_wgpu(device, queue)?);
         Ok(Self { backend: Backend::Gpu(gpu) })
     }
 
+    /// As [`from_wgpu`](Self::from_wgpu), without blocking; in a browser it waits for the answer about the queue.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_wgpu`](Self::from_wgpu), all of them at once.
+    pub async fn from_wgpu_async(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self, Error> {
+        let gpu = Arc::new(Gpu::from_wgpu(device, queue)?);
+        gpu.check_queue().await?;
+        Ok(Self { backend: Backend::Gpu(gpu) })
+    }
+
     /// The adapter and its API, as in `llvmpipe (LLVM 15.0.6, 256 bits), Vulkan`, or `CPU`.
+    ///
+    /// A browser may hide the adapter's description. Then it is the vendor and the architecture, as in
+    /// `google swiftshader, BrowserWebGpu`, or `unnamed adapter` if these are hidden too.
     pub fn name(&self) -> String {
         match &self.backend {
             Backend::Cpu => "CPU".to_owned(),

@@ -270,9 +270,21 @@ impl Lstm {
         input: ArrayView2<'_, f32>,
         state: Option<&LstmState>,
     ) -> Result<(Array2<f32>, LstmState), Error> {
-        let batch_axis = Axis(usize::from(!self.options.batch_first));
-        let (output, state) = self.forward(input.insert_axis(batch_axis), state)?;
-        Ok((output.index_axis_move(batch_axis, 0), state))
+        let run = self.run_unbatched(input, state, Wait::Block);
+        self.blocking("Lstm::forward_unbatched on a GPU", "use Lstm::forward_unbatched_async", run)
+    }
+
+    /// As [`forward_unbatched`](Self::forward_unbatched), without waiting in the calling thread for a GPU.
+    ///
+    /// # Errors
+    ///
+    /// As for [`forward_unbatched`](Self::forward_unbatched), but never `Unsupported`.
+    pub async fn forward_unbatched_async(
+        &self,
+        input: ArrayView2<'_, f32>,
+        state: Option<&LstmState>,
+    ) -> Result<(Array2<f32>, LstmState), Error> {
+        self.run_unbatched(input, state, Wait::Async).await
     }
 
     /// Runs the network over sequences of different lengths: sequence b is the first `lengths[b]` steps
@@ -392,7 +404,8 @@ impl Lstm {
     /// # Errors
     ///
     /// [`Error::TuningRecord`] for text that is not a tuning record, or a record of another network, adapter or
-    /// driver; then nothing is loaded.
+    /// driver; then nothing is loaded. A browser hides the driver, and of the adapter tells as much as it wants, such as
+    /// vendor and architecture: there a record counts for every adapter of which it tells the same.
     pub fn load_tuning(&self, record: &str) -> Result<(), Error> {
         let choices = read_record(record, &self.made_for())?;
         if let Engine::Gpu(engine) = &self.engine {
@@ -437,6 +450,17 @@ impl Lstm {
             Engine::Gpu(engine) => engine.forward(self.options, &call, wait).await?,
         };
         Ok((self.in_callers_layout(output)?, LstmState { h, c }))
+    }
+
+    async fn run_unbatched(
+        &self,
+        input: ArrayView2<'_, f32>,
+        state: Option<&LstmState>,
+        wait: Wait,
+    ) -> Result<(Array2<f32>, LstmState), Error> {
+        let batch_axis = Axis(usize::from(!self.options.batch_first));
+        let (output, state) = self.run(input.insert_axis(batch_axis), None, state, wait).await?;
+        Ok((output.index_axis_move(batch_axis, 0), state))
     }
 
     /// (T, B, D·O) → the layout that the caller asked for.

@@ -1,10 +1,10 @@
 //! Finding an adapter and opening it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::wishes::Wishes;
-use super::{Gpu, Kernels, Turns};
+use super::{Gpu, Turns};
 use crate::error::{Error, ON_CPU};
 use crate::platform;
 use crate::program::{DeviceLimits, SubgroupSizes};
@@ -99,43 +99,38 @@ impl Gpu {
             })
             .await
             .map_err(|error| Error::DeviceRequest { reason: error.to_string() })?;
-        let lost = Arc::new(OnceLock::new());
-        let noted = Arc::clone(&lost);
-        device.set_device_lost_callback(move |reason, message| {
-            let _ = noted.set(format!("{reason:?}: {message}")); // the first reason stands
-        });
-        Self::new(device, queue, lost)
-    }
-
-    /// Uses a device that the caller opened. The caller keeps its device-lost callback.
-    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self, Error> {
-        let gpu = Self::new(device, queue, Arc::default())?;
-        gpu.check_queue()?;
+        let gpu = Self::new(device, queue)?;
+        gpu.queue_checked.store(true, Relaxed);
+        gpu.note_loss();
         Ok(gpu)
     }
 
-    /// Refuses the queue of another device.
-    fn check_queue(&self) -> Result<(), Error> {
-        let probe = || {
-            let buffer = self.buffer("probe", 4, wgpu::BufferUsages::empty());
-            self.queue.write_buffer(&buffer, 0, &[0; 4]);
-        };
-        // wgpu panics if the queue comes from another instance.
-        let probe = || platform::block_on(self.scoped(probe));
-        match catch_unwind(AssertUnwindSafe(probe)) {
-            Ok(None) => Ok(()), // a browser answers later, and refuses the first call instead
-            // The device passed its checks before, so wgpu refuses the queue.
-            Ok(Some(Err(Error::Internal { .. }))) | Err(_) => Err(Error::QueueMismatch),
-            Ok(Some(result)) => result,
+    /// Uses a device that the caller opened. The caller keeps its device-lost callback: in a browser there may be several.
+    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self, Error> {
+        let gpu = Self::new(device, queue)?;
+        if gpu.info.backend == wgpu::Backend::BrowserWebGpu {
+            gpu.note_loss();
         }
+        gpu.check_queue_now()?;
+        Ok(gpu)
     }
 
-    fn new(device: wgpu::Device, queue: wgpu::Queue, lost: Arc<OnceLock<String>>) -> Result<Self, Error> {
+    fn note_loss(&self) {
+        let noted = Arc::clone(&self.lost);
+        self.device.set_device_lost_callback(move |reason, message| {
+            let _ = noted.set(format!("{reason:?}: {message}")); // the first reason stands
+        });
+    }
+
+    fn new(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self, Error> {
         let wgpu_limits = device.limits();
         for (limit_name, needed, limit) in needs(&wgpu_limits) {
             check_need(limit_name, needed, limit)?;
         }
-        let info = device.adapter_info();
+        let mut info = device.adapter_info();
+        if let Some((name, all)) = platform::browsers_adapter(&device) {
+            (info.name, info.driver_info) = (name, all); // wgpu leaves what identifies the adapter empty
+        }
         let software = is_software(&info);
         let has_subgroups = device.features().contains(wgpu::Features::SUBGROUP);
         let limits = DeviceLimits {
@@ -158,8 +153,8 @@ impl Gpu {
         // OpenGL's buffers must be checked, and those to be mapped can't be: see check_backed.
         let maps_directly =
             software && device.features().contains(DIRECT) && info.backend != wgpu::Backend::Gl;
-        let kernels = Kernels::default();
-        let gpu = Self { device, queue, info, limits, lost, kernels, turns, maps_directly };
+        let (lost, queue_checked, kernels) = Default::default();
+        let gpu = Self { device, queue, info, limits, lost, queue_checked, kernels, turns, maps_directly };
         gpu.check_buffers_of_a_stage(wgpu_limits.max_buffers_and_acceleration_structures_per_shader_stage)?;
         Ok(gpu)
     }
@@ -214,11 +209,11 @@ fn is_software(info: &wgpu::AdapterInfo) -> bool {
     info.device_type == wgpu::DeviceType::Cpu || (info.backend == wgpu::Backend::Gl && named())
 }
 
-/// Workgroups that run side by side: a software adapter has a thread for each of the machine's. No API of wgpu tells how
+/// Workgroups that run side by side: a software adapter has a thread for each of the machine's processors. No API of wgpu tells how
 /// many compute units a GPU has; these are a mid-range one's of its kind.
 fn units(software: bool, device_type: wgpu::DeviceType) -> u32 {
     match device_type {
-        _ if software => u32::try_from(platform::parallelism()).unwrap_or(1),
+        _ if software => u32::try_from(platform::processors()).unwrap_or(1),
         wgpu::DeviceType::IntegratedGpu => 8,
         wgpu::DeviceType::DiscreteGpu => 32,
         _ => 16,

@@ -1,7 +1,7 @@
 //! Whether buffers have memory, where wgpu does not say.
 
-use super::Gpu;
 use super::staging::{Mapping, Wait, Waiting};
+use super::{Buffer, Gpu};
 use crate::error::Error;
 
 /// What is written to a buffer's last word; anything but the zero that a new buffer holds.
@@ -12,7 +12,7 @@ impl Gpu {
     ///
     /// wgpu's OpenGL backend does not ask the driver whether an allocation failed. A buffer without memory reads as
     /// zeros, and results were zeros too. So there, a word is written to each buffer and read back.
-    pub(super) async fn check_backed(&self, buffers: &[&wgpu::Buffer]) -> Result<(), Error> {
+    pub(super) async fn check_backed(&self, buffers: &[&Buffer]) -> Result<(), Error> {
         if self.info.backend != wgpu::Backend::Gl || buffers.is_empty() {
             return Ok(());
         }
@@ -37,9 +37,10 @@ impl Gpu {
             let marks: &[u32] = bytemuck::cast_slice(&view);
             Ok(buffers.iter().zip(marks).find(|&(_, &mark)| mark != MARK).map(|(buffer, _)| buffer.size()))
         };
-        match self.scoped(read).await?.map_err(|error| self.unmappable(&error))? {
-            None => Ok(()),
-            Some(bytes) => Err(Error::OutOfMemory {
+        match self.scoped(read).await? {
+            Err(error) => Err(self.unmappable(error).await),
+            Ok(None) => Ok(()),
+            Ok(Some(bytes)) => Err(Error::OutOfMemory {
                 reason: format!("the device: no memory for a buffer of {bytes} bytes"),
             }),
         }

@@ -3,8 +3,10 @@
 
 mod adapter;
 mod backed;
+mod buffer;
 mod pipelines;
 mod prepared;
+mod queue;
 mod run;
 mod scope;
 mod staging;
@@ -14,11 +16,13 @@ mod tests;
 mod turns;
 mod wishes;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use crate::error::Error;
 use crate::program::{BufferSpec, DeviceLimits, ResidentRef};
 
+pub(crate) use buffer::Buffer;
 use pipelines::Kernels;
 pub(crate) use pipelines::Pipelines;
 pub(crate) use prepared::{Given, Prepared};
@@ -37,6 +41,8 @@ pub(crate) struct Gpu {
     limits: DeviceLimits,
     /// Why the device is lost; set once, when that happens.
     lost: Arc<OnceLock<String>>,
+    /// Whether the queue is known to be the device's.
+    queue_checked: AtomicBool,
     kernels: Kernels,
     turns: Turns,
     /// Whether the host maps the buffers that kernels use: where they are in its own memory, and the device allows it.
@@ -44,7 +50,7 @@ pub(crate) struct Gpu {
 }
 
 /// Buffers that are uploaded once and kept (weights).
-pub(crate) type Resident = Vec<wgpu::Buffer>;
+pub(crate) type Resident = Vec<Buffer>;
 
 impl Gpu {
     pub fn info(&self) -> &wgpu::AdapterInfo {
@@ -64,23 +70,15 @@ impl Gpu {
         self.maps_directly
     }
 
-    /// A buffer for `usage` that can be written.
-    fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
-        self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(label),
-            size,
-            usage: usage | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        })
-    }
-
-    /// Allocates the buffers that stay on the device, one for each spec, and uploads their parts.
+    /// Allocates the buffers that stay on the device, one for each spec, and uploads their parts. It is what a network
+    /// does first, and so what refuses a queue that was not checked before.
     pub async fn upload_resident(
         &self,
         specs: &[BufferSpec],
         parts: &[ResidentRef],
         data: impl IntoIterator<Item = Vec<u32>>,
     ) -> Result<Resident, Error> {
+        self.check_queue().await?;
         let mut buffers = Vec::with_capacity(specs.len());
         for spec in specs {
             let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;

@@ -2,7 +2,7 @@
 
 use super::staging::{Mapping, Upload};
 use super::states::StateBuffers;
-use super::{Gpu, Pipelines};
+use super::{Buffer, Gpu, Pipelines};
 use crate::error::Error;
 use crate::program::{BindSet, BufferRef, BufferSpec, Owner, Program};
 
@@ -11,12 +11,12 @@ use crate::program::{BindSet, BufferRef, BufferSpec, Owner, Program};
 pub(crate) struct Prepared {
     sizes: Sizes,
     /// The uniforms of one submission after the other.
-    pub(super) uniforms: wgpu::Buffer,
+    pub(super) uniforms: Buffer,
     /// What was uploaded there, of a program of one submission.
     written: Vec<u8>,
     /// Staging for the uniforms. None for one submission: its uniforms are uploaded when it is prepared.
     pub(super) uniforms_upload: Option<Upload>,
-    pub(super) buffers: Vec<wgpu::Buffer>,
+    pub(super) buffers: Vec<Buffer>,
     pub(super) bind_groups: Vec<wgpu::BindGroup>,
     pub(super) transfers: Transfers,
     /// Those that the call waits for; empty between calls.
@@ -27,7 +27,7 @@ pub(crate) struct Prepared {
 #[derive(Debug)]
 pub(super) enum Transfers {
     /// Through buffers of their own, from and to which a submission copies.
-    Staged { upload: Upload, download: wgpu::Buffer },
+    Staged { upload: Upload, download: Buffer },
     /// The host maps the program's buffers themselves, after the last submission that uses them.
     Direct { last: wgpu::SubmissionIndex },
 }
@@ -48,7 +48,7 @@ impl Prepared {
 
     /// Bytes of all its buffers, on the device and for the transfers.
     pub fn bytes(&self) -> u64 {
-        let buffers: u64 = self.buffers.iter().map(wgpu::Buffer::size).sum();
+        let buffers: u64 = self.buffers.iter().map(|buffer| buffer.size()).sum();
         let uniforms_upload = self.uniforms_upload.as_ref().map_or(0, Upload::size);
         let staging = match &self.transfers {
             Transfers::Staged { upload, download } => upload.size() + download.size(),
@@ -62,7 +62,7 @@ impl Prepared {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Given<'a> {
     /// The network's weights.
-    pub resident: &'a [wgpu::Buffer],
+    pub resident: &'a [Buffer],
     /// States that are kept from one program to the next; else a program has its own.
     pub states: Option<&'a StateBuffers>,
 }
@@ -235,8 +235,8 @@ impl Gpu {
         set: &BindSet,
         pipelines: &Pipelines,
         uniforms: &wgpu::Buffer,
-        buffers: &[wgpu::Buffer],
-        resident: &[wgpu::Buffer],
+        buffers: &[Buffer],
+        resident: &[Buffer],
     ) -> wgpu::BindGroup {
         let pipeline = pipelines.get(set.pipeline);
         let uniform = wgpu::BindingResource::Buffer(wgpu::BufferBinding {

@@ -24,7 +24,8 @@ impl Gpu {
             self.ready_to_write(submission, prepared, wait).await?;
             let submit = || self.submit(submission, prepared, pipelines, host);
             match self.scoped(submit).await {
-                Ok(submitted) => submitted.map_err(|error| self.unmappable(&error))?,
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Err(self.unmappable(error).await),
                 Err(error) => {
                     host.refused();
                     return Err(error);
@@ -35,7 +36,9 @@ impl Gpu {
                     self.mapped(mapping, wait).await?;
                 }
                 let read = || read_back(prepared, submission, host);
-                self.scoped(read).await?.map_err(|error| self.unmappable(&error))?;
+                if let Err(error) = self.scoped(read).await? {
+                    return Err(self.unmappable(error).await);
+                }
                 // What was mapped before a loss can be read after it.
                 self.check_there()?;
             }
@@ -121,11 +124,8 @@ impl Gpu {
     }
 
     /// A buffer that was mapped gives no memory: so it is on a lost device.
-    pub(super) fn unmappable(&self, error: &wgpu::MapRangeError) -> Error {
-        if self.is_lost() {
-            return self.set_lost("its buffers have no memory");
-        }
-        Error::Internal { reason: error.to_string() }
+    pub(super) async fn unmappable(&self, error: wgpu::MapRangeError) -> Error {
+        self.refusal("its buffers have no memory", error.to_string()).await
     }
 }
 

@@ -29,8 +29,7 @@ impl Gpu {
         let refused = validation.await.or(internal.await);
         match refused {
             None => Ok(result),
-            Some(_) if self.is_lost() => Err(self.set_lost("it refuses new buffers")),
-            Some(error) => Err(Error::Internal { reason: with_sources(&error) }),
+            Some(error) => Err(self.refusal("it refuses new buffers", with_sources(&error)).await),
         }
     }
 
@@ -38,7 +37,7 @@ impl Gpu {
     /// is empty.
     ///
     /// wgpu refuses an empty query set as invalid, and raises no error at all if the device is lost: so nothing is
-    /// created in either case. In a browser the answer would come too late, and a lost device fails what is awaited.
+    /// created in either case. A browser answers later, see [`refusal`](Self::refusal).
     pub(super) fn is_lost(&self) -> bool {
         if self.lost.get().is_some() {
             return true;
@@ -59,6 +58,18 @@ impl Gpu {
     /// Returns an error if the device is lost, also if nothing has shown this yet.
     pub fn check_there(&self) -> Result<(), Error> {
         if self.is_lost() { Err(self.set_lost("nothing can be made on it")) } else { Ok(()) }
+    }
+
+    /// The error for what wgpu refuses: the device is lost, or else this crate has a bug.
+    ///
+    /// A browser refuses what uses a lost device before it reports the loss. It answers in the order in which it was asked:
+    /// so it has reported the loss when it answers a question that is asked now.
+    pub(super) async fn refusal(&self, if_lost: &str, reason: String) -> Error {
+        if self.info.backend == wgpu::Backend::BrowserWebGpu && !self.is_lost() {
+            let question = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+            question.pop().await;
+        }
+        if self.is_lost() { self.set_lost(if_lost) } else { Error::Internal { reason } }
     }
 
     /// Returns an error if the device is known to be lost.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 
-use super::Gpu;
+use super::{Buffer, Gpu};
 use crate::error::Error;
 use crate::platform;
 
@@ -44,7 +44,7 @@ pub(super) struct Mapping {
 /// A buffer that the host writes, to be copied from.
 #[derive(Debug)]
 pub(super) struct Upload {
-    buffer: wgpu::Buffer,
+    buffer: Buffer,
     /// None while it is mapped.
     mapping: Option<Mapping>,
 }
@@ -92,7 +92,7 @@ impl Mapping {
 impl Gpu {
     /// Allocates a mapped buffer to write; it can be written again after [`Upload::reclaim`].
     pub(super) fn upload_buffer(&self, label: &str, size: u64) -> Upload {
-        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+        let buffer = self.allocate_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
             size,
             usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
@@ -129,8 +129,7 @@ impl Gpu {
         }
         match mapped.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) if self.is_lost() => Err(self.set_lost("its buffers can't be mapped")),
-            Ok(Err(error)) => Err(Error::Internal { reason: error.to_string() }),
+            Ok(Err(error)) => Err(self.refusal("its buffers can't be mapped", error.to_string()).await),
             // A callback of the application panicked in another thread's poll, so that ours was dropped. The buffer
             // is mapped all the same.
             Err(oneshot::Canceled) => Ok(()),
@@ -179,8 +178,7 @@ enum Polled {
 
 /// Polls the device. The error is a panic of a callback that it ran.
 fn poll(device: &wgpu::Device, how: &wgpu::PollType) -> Result<Polled, Panic> {
-    let clock = platform::clock();
-    let now = || clock.as_ref().map_or(Duration::ZERO, |now| now());
+    let now = platform::clock();
     match catch_unwind(AssertUnwindSafe(|| patiently(now, || device.poll(how.clone())))) {
         Ok(polled) => Ok(polled),
         // wgpu 30's panic if the device is lost.
@@ -234,7 +232,8 @@ mod tests {
         let (_later, mapped) = oneshot::channel();
         buffer.map_async(wgpu::MapMode::Read, .., |_| ()); // the other thread would send
         let answered = Arc::new(AtomicBool::new(false));
-        let mapping = Mapping { buffer: buffer.clone(), answered, mapped, submission: queue.submit([]) };
+        let mapping =
+            Mapping { buffer: wgpu::Buffer::clone(&buffer), answered, mapped, submission: queue.submit([]) };
         let waiting = Waiting { wait: Wait::Block, holds: None };
         let polled = pin!(gpu.mapped(mapping, &waiting)).poll(&mut Context::from_waker(Waker::noop()));
         assert!(matches!(polled, Poll::Ready(Ok(()))), "{polled:?}");

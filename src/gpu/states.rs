@@ -4,22 +4,22 @@ use std::ops::Range;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use super::Gpu;
 use super::staging::{Mapping, Wait, Waiting};
+use super::{Buffer, Gpu};
 use crate::error::Error;
 use crate::program::{State, Turn};
 
 /// The buffers of a pool's states.
 #[derive(Debug)]
 pub(crate) struct StateBuffers {
-    hidden: [wgpu::Buffer; 2],
-    cell: wgpu::Buffer,
-    stored_hidden: wgpu::Buffer,
-    stored_cell: wgpu::Buffer,
+    hidden: [Buffer; 2],
+    cell: Buffer,
+    stored_hidden: Buffer,
+    stored_cell: Buffer,
 }
 
 impl StateBuffers {
-    pub fn get(&self, state: State) -> &wgpu::Buffer {
+    pub fn get(&self, state: State) -> &Buffer {
         match state {
             State::Hidden(Turn::First) => &self.hidden[0],
             State::Hidden(Turn::Second) => &self.hidden[1],
@@ -72,7 +72,10 @@ impl Gpu {
         let (mapping, download) = self.scoped(copy).await?;
         self.mapped(mapping, &Waiting { wait, holds: None }).await?;
         let read = || download.get_mapped_range(..).map(|view| bytemuck::cast_slice(&view).to_vec());
-        self.scoped(read).await?.map_err(|error| self.unmappable(&error))
+        match self.scoped(read).await? {
+            Ok(numbers) => Ok(numbers),
+            Err(error) => Err(self.unmappable(error).await),
+        }
     }
 
     /// Allocates the buffers of h and c, of so many f32 each, all zeros.

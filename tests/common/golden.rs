@@ -52,7 +52,11 @@ pub fn all() -> Vec<Golden> {
 /// The case of that name.
 pub fn load(name: &str) -> Golden {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.safetensors"));
-    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    parse(name, std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
+}
+
+/// The case of that name, from the bytes of its file.
+pub fn parse(name: &str, bytes: Vec<u8>) -> Golden {
     let (_, header) = SafeTensors::read_metadata(&bytes).expect("a golden file");
     let metadata = header.metadata().as_ref().expect("metadata");
     let number = |key: &str| metadata[key].parse::<usize>().expect(key);
