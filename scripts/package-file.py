@@ -6,7 +6,7 @@
 `pip download` does the same for a wheel, but it runs a source distribution's build to read its metadata, and has no
 option against it. So this asks the two parts of pip that `pip download` is made of, which know the index, mirrors,
 certificates and proxies that pip is set up with: the finder for the file's address, the session for its bytes. They are
-no public interface of pip; the versions from 22.0 to 26.2 have them. Whoever calls this checks the checksum.
+no public interface of pip; pip 22.0 to 26.3 have them. Whoever calls this checks the checksum.
 """
 
 import shutil
