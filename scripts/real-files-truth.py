@@ -22,7 +22,7 @@ import numpy as np
 
 STEPS, BATCH = 12, 2
 SAMPLES = 48  # elements of each tensor in the file
-ROUNDING = 2e-5  # more than float32 rounding in the network of 4096 inputs, less than any mistake
+ROUNDING = 1e-4  # of the largest: float32 in the network with weights up to 7.7 errs by 2.4e-5, a mistake by 0.1
 
 
 def hashes(count: int, seed: int) -> np.ndarray:
@@ -42,7 +42,8 @@ def hashed(shape: tuple, seed: int) -> np.ndarray:
 def sample(truth: np.ndarray, float32: np.ndarray) -> dict:
     assert truth.dtype == np.float64 and float32.dtype == np.float32 and truth.shape == float32.shape
     error = np.abs(float32 - truth).max()
-    assert error < ROUNDING, f"float32 is off by {error}"
+    largest = np.abs(truth).max()
+    assert error < ROUNDING * max(largest, 1), f"float32 is off by {error}, the largest is {largest}"
     positions = hashes(SAMPLES, 4) % np.uint32(truth.size)
     return {
         "shape": truth.shape,
@@ -398,6 +399,8 @@ ENGLISH = ("What is the best way to learn a new language when you only have an h
 
 
 def keras(folder: pathlib.Path) -> tuple:
+    from importlib.metadata import version
+
     import tensorflow as tf
 
     path = folder / "textgenrnn/textgenrnn_weights.hdf5"
@@ -422,7 +425,7 @@ def keras(folder: pathlib.Path) -> tuple:
             return results
         return run
 
-    return f"TensorFlow {tf.__version__}, Keras {tf.keras.__version__}", [
+    return f"TensorFlow {tf.__version__}, Keras {version('keras')}", [
         network([[source, name]], (inputs, 128, 1, 1), compute(name, inputs))
         for name, inputs in (("rnn_1", 100), ("rnn_2", 128))
     ], {"text": ENGLISH, "nats_per_character": english(folder, layer)}
