@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use hdf5_reader::Hdf5File;
-use wgpu_lstm::ndarray::{Array1, Array2, Array3, ArrayView3, Axis, Ix2, concatenate, s};
+use wgpu_lstm::ndarray::{Array1, Array2, Array3, ArrayView3, Axis, concatenate, s};
 use wgpu_lstm::{Device, Lstm, LstmWeights};
 
 use crate::truth::{english, path};
@@ -70,9 +70,9 @@ fn textgenrnn_predicts_english_as_well_as_in_keras() {
     let (kernel, bias) = (file.matrix("/output/output/kernel:0"), file.vector("/output/output/bias:0"));
     let mut nats = 0.0;
     for (features, &character) in features.outer_iter().zip(&characters[1..]) {
-        let features = features.into_dimensionality::<Ix2>().unwrap();
         let weight = features.dot(&attention).slice(s![.., 0]).mapv(f32::exp);
-        let logits = (weight.dot(&features) / weight.sum()).dot(&kernel) + &bias;
+        let averaged: Array1<f32> = features.t().dot(&weight) / weight.sum();
+        let logits = averaged.dot(&kernel) + &bias;
         let sum: f64 = logits.iter().map(|&logit| f64::from(logit).exp()).sum();
         nats += sum.ln() - f64::from(logits[character]);
     }
