@@ -5,6 +5,7 @@ mod any_format;
 mod common;
 mod element_types;
 mod extensions;
+mod index;
 mod initialisation;
 mod many_layers;
 mod not_an_lstm;

@@ -11,7 +11,10 @@
 //! format: names, shapes, element types, extensions, the errors about them, the conversion to f32, and the
 //! arrangement of gates and axes.
 
+#[cfg(any(feature = "npz", feature = "pytorch"))]
+mod budget;
 mod contents;
+mod index;
 #[cfg(feature = "keras")]
 mod keras;
 #[cfg(feature = "npz")]
@@ -28,6 +31,7 @@ use std::io::Read;
 use std::path::Path;
 
 pub(super) use contents::{Contents, KerasCell, Layer, Parameters};
+use index::Index;
 #[allow(unused_imports, reason = "every format can be off")]
 use recognize::{ENOUGH, Format, Recognized, recognize};
 
@@ -69,6 +73,13 @@ pub(super) fn with_file<T>(
         // Only the parts that are needed are read: a checkpoint can have much more than the LSTM.
         #[cfg(feature = "pytorch")]
         Recognized::Known(Format::PyTorch) => then(pytorch::read(path)?),
+        Recognized::Known(Format::Index) => {
+            let mut text = start;
+            file.read_to_end(&mut text).map_err(failed)?;
+            let index = Index::read(&text, path.parent().unwrap_or(Path::new("")))?;
+            let files = index.read_files()?;
+            then(index.contents(&files)?)
+        }
         _ => {
             let mut bytes = start;
             file.read_to_end(&mut bytes).map_err(failed)?;
