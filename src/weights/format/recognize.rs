@@ -115,7 +115,15 @@ fn zip_format(bytes: &[u8]) -> Recognized {
         bytes.get(26..28).map_or(0, |length| usize::from(u16::from_le_bytes([length[0], length[1]])));
     let name = bytes.get(30..30 + length).unwrap_or_default();
     let is = |end: &[u8]| name.ends_with(end);
-    if is(b"data.pkl") || is(b"/byteorder") || is(b"/version") || is(b".format_version") {
+    let has = |part: &[u8]| contains(name, part);
+    // The first of TorchScript's members is a storage or a text of its program.
+    if has(b"/data/")
+        || has(b"/code/")
+        || is(b"data.pkl")
+        || is(b"/byteorder")
+        || is(b"/version")
+        || is(b".format_version")
+    {
         Recognized::Known(Format::PyTorch)
     } else if is(b".npy") {
         Recognized::Known(Format::Npz)

@@ -1,0 +1,11 @@
+//! File formats beside safetensors, each a feature of the crate. The files in `tests/data/formats/` are written by the
+//! scripts beside them, with the original frameworks.
+
+#[cfg(feature = "npz")]
+mod npz;
+#[cfg(feature = "pytorch")]
+mod pytorch;
+#[cfg(feature = "pytorch")]
+mod pytorch_hostile;
+#[cfg(any(feature = "npz", feature = "pytorch"))]
+mod support;
