@@ -116,7 +116,8 @@ impl<'m, 'a> Constants<'m, 'a> {
                         input => Some(self.find(scope, input, depth + 1)?),
                     });
                 }
-                match Operands { operator: node.operator, attributes: &attributes, inputs }.apply(operator)? {
+                let operands = Operands { operator: node.operator, attributes: &attributes, inputs };
+                match operands.apply(operator)? {
                     Made::Same(array) => Ok(array),
                     Made::New(array) => self.count(array),
                 }

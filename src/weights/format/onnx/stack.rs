@@ -91,10 +91,13 @@ fn step<'a>(constants: &mut Constants<'_, 'a>, scope: ScopeId, node: &Node<'a>) 
 }
 
 impl Path<'_> {
-    /// Whether the lower node's Y becomes the upper one's X by PyTorch's rule: (T, B, D·H), the directions of a step
-    /// side by side.
+    /// Whether both are layers of one network of PyTorch: they have the same H and D, and the lower node's Y becomes
+    /// the upper one's X as there: (T, B, D·H), the directions of a step side by side.
     pub(super) fn stacks(&self, lower: &Weights<'_>, upper: &Weights<'_>) -> bool {
         let directions = lower.options.directions;
+        if (upper.options.directions, upper.hidden_size) != (directions, lower.hidden_size) {
+            return false;
+        }
         let mut axes = match lower.options.batch_first {
             false => vec![Time, Direction, Batch, Hidden],
             true => vec![Batch, Time, Direction, Hidden],
