@@ -23,7 +23,10 @@ fn bytes_alone_are_refused_with_what_to_do() {
     let bytes = file("external.onnx");
     let found = find_lstms(&bytes).unwrap();
     assert_eq!(found.len(), 2);
-    for error in [LstmWeights::from_bytes(&bytes, "/LSTM").unwrap_err(), found.into_iter().next().unwrap().config.unwrap_err()] {
+    for error in [
+        LstmWeights::from_bytes(&bytes, "/LSTM").unwrap_err(),
+        found.into_iter().next().unwrap().config.unwrap_err(),
+    ] {
         let Error::UnsupportedFile { reason } = error else { panic!("{error}") };
         assert!(reason.contains("second file, \"external.bin\"; use LstmWeights::from_file"), "{reason}");
     }
@@ -37,7 +40,8 @@ fn folder(test: &str, entries: &[(&str, &str)]) -> PathBuf {
     std::fs::create_dir_all(folder.join("data")).unwrap();
     let network = weights(3, 2, 1);
     let [w, ..] = arrays(&network, 0);
-    std::fs::write(folder.join("data/w.bin"), [b"skip".to_vec(), raw(&w), b"more".to_vec()].concat()).unwrap();
+    std::fs::write(folder.join("data/w.bin"), [b"skip".to_vec(), raw(&w), b"more".to_vec()].concat())
+        .unwrap();
     std::fs::write(folder.parent().unwrap().join("outside.bin"), [0; 1000]).unwrap();
     let entry = |&(key, value): &(&str, &str)| bytes(13, [bytes(1, key), bytes(2, value)].concat());
     let data: Vec<u8> = entries.iter().flat_map(entry).chain(int(14, 1)).collect();

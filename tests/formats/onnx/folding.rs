@@ -81,7 +81,8 @@ fn sliced_and_joined() {
     let mut backwards: Vec<f32> = lower.chunks(3).rev().flatten().copied().collect();
     backwards.extend([9.0; 6]); // rows that are cut off
     let whole = [vec![-1.0; 3], upper.to_vec()].concat();
-    let first = [("starts", 1), ("ends", i64::MAX), ("axes", 0)].map(|(name, value)| attribute::ints(name, &[value]));
+    let first =
+        [("starts", 1), ("ends", i64::MAX), ("axes", 0)].map(|(name, value)| attribute::ints(name, &[value]));
     let nodes = [
         node("Slice", &["whole"], &["first"], &first),
         node("Slice", &["backwards", "from", "to", "axes", "steps"], &["second"], &[]),
@@ -105,7 +106,8 @@ fn sliced_and_joined() {
 fn columns_that_are_joined() {
     let network = weights(3, 2, 1);
     let [w, ..] = arrays(&network, 0);
-    let column = |from: usize, to: usize| -> Vec<f32> { w.chunks(3).flat_map(|row| row[from..to].to_vec()).collect() };
+    let column =
+        |from: usize, to: usize| -> Vec<f32> { w.chunks(3).flat_map(|row| row[from..to].to_vec()).collect() };
     let nodes = [node("Concat", &["left", "right"], &["W"], &[attribute::int_("axis", 2)])];
     let others = [floats("left", &[1, 8, 1], &column(0, 1)), floats("right", &[1, 8, 2], &column(1, 3))];
     check(&with_w(&network, &nodes, &others), &network);
@@ -120,7 +122,10 @@ fn constant_nodes_of_every_kind() {
     let nodes = [
         constant("W", attribute::tensor("value", floats("", &shape, &w))),
         constant("list", attribute::floats("value_floats", &r)),
-        constant("shape", attribute::ints("value_ints", &r_shape.map(|axis| axis as i64))),
+        constant(
+            "shape",
+            attribute::ints("value_ints", &r_shape.iter().map(|&axis| axis as i64).collect::<Vec<_>>()),
+        ),
         node("Reshape", &["list", "shape"], &["R"], &[]),
         constant("flat", attribute::floats("value_floats", &b)),
         constant("axis", attribute::int_("value_int", 0)),
@@ -138,7 +143,8 @@ fn typed_numbers_packed_and_not() {
     let packed_shape = bytes(1, shape.iter().flat_map(|&axis| varint(axis as u64)).collect::<Vec<_>>());
     let packed = [bytes(8, "W"), packed_shape, int(2, FLOAT), bytes(4, raw(&w))].concat();
     let unpacked: Vec<u8> = w.iter().flat_map(|&value| float(4, value)).collect();
-    let halves = [bytes(4, raw(&w[..5])), w[5..].iter().flat_map(|&value| float(4, value)).collect()].concat();
+    let halves =
+        [bytes(4, raw(&w[..5])), w[5..].iter().flat_map(|&value| float(4, value)).collect()].concat();
     let doubles: Vec<u8> = w.iter().flat_map(|&value| f64::from(value).to_le_bytes()).collect();
     for tensor in [
         packed,
@@ -177,7 +183,8 @@ fn other_precisions() {
     let halves: Vec<u16> = w.iter().map(|&value| f16::from_f32(value).to_bits()).collect();
     let brains: Vec<u16> = w.iter().map(|&value| bf16::from_f32(value).to_bits()).collect();
     let raw = |bits: &[u16]| bytes(9, bits.iter().flat_map(|bits| bits.to_le_bytes()).collect::<Vec<_>>());
-    let typed = |bits: &[u16]| bytes(5, bits.iter().flat_map(|&bits| varint(bits.into())).collect::<Vec<_>>());
+    let typed =
+        |bits: &[u16]| bytes(5, bits.iter().flat_map(|&bits| varint(bits.into())).collect::<Vec<_>>());
     let half = rounded(&network, |value| f16::from_f32(value).to_f32());
     let brain = rounded(&network, |value| bf16::from_f32(value).to_f32());
     for (data_type, name, data, expected) in [
@@ -223,7 +230,12 @@ fn casts_between_floats() {
 fn dequantized_weights() {
     let network = weights(3, 2, 1);
     let integers: Vec<i8> = (0..24).map(|index| index * 11 % 256 - 128).map(|value| value as i8).collect();
-    let stored = tensor("q", &shapes(3, 2, 1)[0], INT8, bytes(9, integers.iter().map(|&q| q as u8).collect::<Vec<_>>()));
+    let stored = tensor(
+        "q",
+        &shapes(3, 2, 1)[0],
+        INT8,
+        bytes(9, integers.iter().map(|&q| q as u8).collect::<Vec<_>>()),
+    );
     let scales: Vec<f32> = (1..=8).map(|row| row as f32 / 64.0).collect();
     let points: Vec<u8> = (0..8).collect();
     for per_row in [false, true] {
@@ -237,11 +249,13 @@ fn dequantized_weights() {
         let nodes = [node("DequantizeLinear", &["q", "scale", "point"], &["W"], &[])];
         let model = with_w(&network, &nodes, &others);
         let row = |index: usize| if per_row { index / 3 } else { 0 };
-        let value = |index: usize| f32::from(i16::from(integers[index]) - i16::from(points[row(index)])) * scales[row(index)];
+        let value = |index: usize| {
+            f32::from(i16::from(integers[index]) - i16::from(points[row(index)])) * scales[row(index)]
+        };
         let expected: Vec<f32> = (0..24).map(value).collect();
         let read = LstmWeights::from_bytes(&model, "lstm").unwrap();
         assert_eq!(arrays(&read, 0)[0], expected);
-        assert_eq!(find_lstms(&model).unwrap()[0].element_types, ["I8", "F32"]);
+        assert_eq!(find_lstms(&model).unwrap()[0].element_types, ["F32", "I8"]);
     }
 }
 
@@ -282,7 +296,9 @@ fn initializers_that_are_inputs() {
 #[test]
 fn what_does_not_concern_the_weights_is_skipped() {
     let network = weights(3, 2, 1);
-    let unknown = [int(999, 7), bytes(1000, "text"), float(1001, 1.0), vec![0xd1, 0x3e, 1, 2, 3, 4, 5, 6, 7, 8]].concat();
+    let unknown =
+        [int(999, 7), bytes(1000, "text"), float(1001, 1.0), vec![0xd1, 0x3e, 1, 2, 3, 4, 5, 6, 7, 8]]
+            .concat();
     let whole = graph(&[lstm(&network, ["W", "R", "B"])], &initializers("", &network, 0));
     let other = tensor("strings", &[2], 8, [bytes(6, "a"), bytes(6, "b")].concat());
     let exotic = tensor("int4", &[3], 22, bytes(9, [1, 2]));

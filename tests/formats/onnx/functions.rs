@@ -57,7 +57,8 @@ fn the_calls_attributes_are_checked() {
 #[test]
 fn functions_in_functions() {
     let network = weights(3, 2, 1);
-    let inner = named(call("Layer", &["x", "w", "r", "b"], &["y"], &[attribute::reference("size", "units")]), "in");
+    let inner =
+        named(call("Layer", &["x", "w", "r", "b"], &["y"], &[attribute::reference("size", "units")]), "in");
     let outer = function("Outer", &["x", "w", "r", "b"], &["y"], &[inner]);
     let calls = [named(call("Outer", &["X", "W", "R", "B"], &["Y"], &[attribute::int_("units", 2)]), "out")];
     let model = model_with(graph(&calls, &initializers("", &network, 0)), &[outer, layer()]);

@@ -4,9 +4,7 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, TestRunner};
 use wgpu_lstm::{Error, LstmWeights, find_lstms};
 
-use super::builder::{
-    FLOAT, attribute, bytes, floats, graph, int, integers, model, node, tensor, varint,
-};
+use super::builder::{FLOAT, attribute, bytes, floats, graph, int, integers, model, node, tensor, varint};
 use super::exporters::file;
 use super::network::{initializers, lstm, model_of, weights};
 
@@ -33,9 +31,15 @@ fn lengths_beyond_the_file() {
     refused(&[&[0x08, 9, 0x42][..], &endless].concat(), "more bytes are expected and 0 are left");
     refused(&[&int(1, 9)[..], &[0x3a], &endless, &[0; 11]].concat(), "18446744073709551605 more bytes");
     let terabyte = [vec![9 << 3 | 2], varint(1 << 40)].concat();
-    refused(&model(graph(&[], &[tensor("W", &[1], FLOAT, terabyte)])), "1099511627776 more bytes are expected");
+    refused(
+        &model(graph(&[], &[tensor("W", &[1], FLOAT, terabyte)])),
+        "1099511627776 more bytes are expected",
+    );
     let packed = [vec![4 << 3 | 2], varint(1 << 62), vec![0; 8]].concat();
-    refused(&model(graph(&[], &[tensor("W", &[1], FLOAT, packed)])), "more bytes are expected and 8 are left");
+    refused(
+        &model(graph(&[], &[tensor("W", &[1], FLOAT, packed)])),
+        "more bytes are expected and 8 are left",
+    );
 }
 
 #[test]
@@ -47,7 +51,7 @@ fn fields_that_are_no_fields() {
         (vec![0xff; 9], "it ends where"),
         (vec![0xff; 11], "more than 64 bits"),
         (varint(1 << 32), "has the number 536870912"),
-        (int(7, 1), "field 7 has a value of another type"),
+        (int(25, 1), "field 25 has a value of another type"),
         (bytes(25, bytes(1, [0xff])), "the text of field 1 is not UTF-8"),
         (bytes(7, []), "it has two graphs"),
     ] {
@@ -61,11 +65,18 @@ fn fields_that_are_no_fields() {
 fn graphs_nested_too_deep() {
     let nested = |levels: usize| {
         let network = weights(3, 2, 1);
-        let mut inner = graph(&[lstm(&network, ["W", "R", "B"])], &initializers("", &network, 0));
+        let inner = graph(&[lstm(&network, ["W", "R", "B"])], &initializers("", &network, 0));
+        // A graph in an attribute of a node of a graph: what comes before the inner one, from the inside out.
+        let (mut heads, mut length) = (Vec::new(), inner.len());
         for _ in 0..levels {
-            inner = graph(&[node("If", &[], &[], &[bytes(6, inner)])], &[]);
+            for (field, before) in [(6, vec![]), (5, bytes(4, "If")), (1, vec![])] {
+                let head = [before, varint(field << 3 | 2), varint(length as u64)].concat();
+                length += head.len();
+                heads.push(head);
+            }
         }
-        model(inner)
+        heads.reverse();
+        model([heads.concat(), inner].concat())
     };
     refused(&nested(10_000), "more than 64 levels deep");
     refused(&nested(65), "more than 64 levels deep");
@@ -97,7 +108,8 @@ fn chains_of_nodes() {
 /// 2⁶⁰ copies side by side.
 #[test]
 fn a_constant_that_doubles() {
-    let twice = |from: &str, to: &str| vec![node("Concat", &[from, from], &[to], &[attribute::int_("axis", 1)])];
+    let twice =
+        |from: &str, to: &str| vec![node("Concat", &[from, from], &[to], &[attribute::int_("axis", 1)])];
     refused(&chain(60, twice), "much larger than the file");
 }
 
@@ -178,7 +190,9 @@ fn operators_out_of_bounds() {
         // Some cut nothing off; all others are errors.
         match LstmWeights::from_bytes(&model_of(&network, &[node], &all), "lstm") {
             Ok(read) => assert_eq!(read, network),
-            Err(error) => assert!(matches!(error, Error::MalformedFile { .. } | Error::TensorShape { .. }), "{error}"),
+            Err(error) => {
+                assert!(matches!(error, Error::MalformedFile { .. } | Error::TensorShape { .. }), "{error}")
+            }
         }
     }
 }
@@ -216,15 +230,30 @@ fn read_all(bytes: &[u8]) -> Vec<LstmWeights> {
     found.iter().filter_map(|lstm| LstmWeights::from_bytes(bytes, &lstm.prefix).ok()).collect()
 }
 
-/// A file that ends at any byte is refused, or what is missing is not part of the weights.
+/// The graph of a model: the value of the longest field, after a key of one byte.
+fn graph_of(model: &[u8]) -> &[u8] {
+    let starts = (0..model.len()).filter(|&at| model[at] == 7 << 3 | 2);
+    let graphs = starts.filter_map(|at| {
+        let digits = model[at + 1..].iter().position(|byte| byte & 0x80 == 0)? + 1;
+        let digit = |(index, byte): (usize, &u8)| usize::from(byte & 0x7f) << (7 * index);
+        let length = model[at + 1..at + 1 + digits.min(4)].iter().enumerate().map(digit).sum::<usize>();
+        model.get(at + 1 + digits..at + 1 + digits + length)
+    });
+    graphs.max_by_key(|graph| graph.len()).unwrap()
+}
+
+/// A file that ends at any byte, or whose graph does, is refused, or what is missing is not part of the weights.
 #[test]
 fn truncated_anywhere() {
     for name in FILES {
         let whole = file(name);
-        let expected = read_all(&whole);
-        for end in 0..whole.len() {
-            for weights in read_all(&whole[..end]) {
-                assert!(expected.contains(&weights), "{name} up to byte {end}");
+        let (expected, graph) = (read_all(&whole), graph_of(&whole));
+        assert_eq!(read_all(&model(graph)), expected, "{name}");
+        let files = (0..whole.len()).map(|end| whole[..end].to_vec());
+        let graphs = (0..graph.len()).map(|end| model(&graph[..end]));
+        for file in files.chain(graphs) {
+            for weights in read_all(&file) {
+                assert!(expected.contains(&weights), "{name}: {} bytes", file.len());
             }
         }
     }
@@ -233,7 +262,8 @@ fn truncated_anywhere() {
 #[test]
 fn bytes_that_are_changed() {
     let files: Vec<_> = FILES.map(file).to_vec();
-    let change = (any::<proptest::sample::Index>(), prop_oneof![any::<u8>(), Just(0xff), Just(0x80), Just(0)]);
+    let change =
+        (any::<proptest::sample::Index>(), prop_oneof![any::<u8>(), Just(0xff), Just(0x80), Just(0)]);
     let cases = (0..files.len(), proptest::collection::vec(change, 1..8));
     let mut runner = TestRunner::new(Config { cases: 400, ..Config::default() });
     let read = |(file, changes): (usize, Vec<(proptest::sample::Index, u8)>)| {

@@ -23,19 +23,15 @@ pub fn arrays(weights: &LstmWeights, layer: usize) -> [Vec<f32>; 3] {
         [gate(0), gate(3), gate(1), gate(2)].concat()
     };
     let of_all = |params: &[&str]| -> Vec<f32> {
-        let of_direction = |suffix| params.iter().flat_map(move |param| parameter(param, suffix));
-        directions.iter().flat_map(of_direction).collect()
+        let pairs = directions.iter().flat_map(|suffix| params.iter().map(move |param| (param, suffix)));
+        pairs.flat_map(|(param, suffix)| parameter(param, suffix)).collect()
     };
     [of_all(&["weight_ih"]), of_all(&["weight_hh"]), of_all(&["bias_ih", "bias_hh"])]
 }
 
 /// The shapes of W, R and B.
 pub fn shapes(input: usize, hidden: usize, directions: usize) -> [Vec<usize>; 3] {
-    [
-        vec![directions, 4 * hidden, input],
-        vec![directions, 4 * hidden, hidden],
-        vec![directions, 8 * hidden],
-    ]
+    [vec![directions, 4 * hidden, input], vec![directions, 4 * hidden, hidden], vec![directions, 8 * hidden]]
 }
 
 /// Initializers of a layer, whose names begin with the prefix: `W`, `R`, `B`.

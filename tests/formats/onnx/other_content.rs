@@ -34,7 +34,9 @@ fn an_unrolled_network_by_its_parameters_names() {
     assert_eq!(prefixes, ["lstm_bwd.cell.", "lstm_fwd.cell."]);
     for prefix in prefixes {
         let read = LstmWeights::from_bytes(&model, &prefix).unwrap();
-        let values = |weights: &LstmWeights| weights.state_dict().map(|(_, array)| array.to_owned()).collect::<Vec<_>>();
+        let values = |weights: &LstmWeights| {
+            weights.state_dict().map(|(_, array)| array.to_owned()).collect::<Vec<_>>()
+        };
         assert_eq!(values(&read), values(&network), "{prefix}");
     }
 }

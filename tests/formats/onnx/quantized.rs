@@ -6,12 +6,12 @@ use super::builder::{INT8, attribute, bytes, floats, graph, model, named, node, 
 use super::exporters::{file, truth};
 use super::network::arrays;
 
-/// The directions' gates i, f, g, o of a matrix (D, X, 4H) in ONNX's order i, o, f, c, as W or R of an LSTM has them.
+/// A matrix (D, 4H, X) as (D, X, 4H).
 fn transposed(values: &[f32], directions: usize, rows: usize) -> Vec<f32> {
     let columns = values.len() / directions / rows;
     let place = |index: usize| {
-        let (direction, column, row) = (index / (rows * columns), index / rows % columns, index % rows);
-        (direction * rows + row) * columns + column
+        let (direction, row, column) = (index / (rows * columns), index / columns % rows, index % columns);
+        (direction * columns + column) * rows + row
     };
     (0..values.len()).map(|index| values[place(index)]).collect()
 }
@@ -23,7 +23,7 @@ fn files_of_the_quantizer() {
         let bytes = file(&format!("{name}.onnx"));
         let found = find_lstms(&bytes).unwrap();
         assert_eq!(found[0].prefix, "/LSTM_quant+/LSTM_1_quant");
-        assert_eq!(found[0].element_types, ["I8", "F32"]);
+        assert_eq!(found[0].element_types, ["F32", "I8"]);
         let network = LstmWeights::from_bytes(&bytes, "").unwrap();
         let exact = LstmWeights::from_bytes(&file("legacy_bidirectional.onnx"), "").unwrap();
         assert_eq!(network.config(), exact.config());
@@ -57,7 +57,8 @@ fn scalar_scales_and_raw_zero_points() {
             scale.clone(),
         ]
     };
-    let signed = model(graph(&[lstm(&["X", "W", "R", "", "", "", "", "", "s", "", "s", ""])], &of_type(INT8)));
+    let signed =
+        model(graph(&[lstm(&["X", "W", "R", "", "", "", "", "", "s", "", "s", ""])], &of_type(INT8)));
     let network = LstmWeights::from_bytes(&signed, "q").unwrap();
     let [w, r, _] = arrays_without_biases(&network);
     assert_eq!(w, [0.5, 2.5, 1.0, 3.0, 1.5, 3.5, 2.0, -60.0]); // 0x88 is −120

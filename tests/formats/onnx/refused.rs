@@ -99,7 +99,10 @@ fn weights_that_are_not_in_the_file() {
     let sparse = bytes(15, bytes(1, tensor("W", &[1], 1, bytes(9, [0; 4]))));
     let ints = bytes(5, integers("ints", &[1, 2]));
     for (model, expected) in [
-        (with(&[], &graph_input("W")), "its input W is \"W\", an input of the graph: its values are not in the file"),
+        (
+            with(&[], &graph_input("W")),
+            "its input W is \"W\", an input of the graph: its values are not in the file",
+        ),
         (with(&[computed], &[]), "its input W is \"W\", the result of \"MatMul\", which is not computed"),
         (with(&[], &[]), "its input W is \"W\", which nothing in the file defines"),
         (with(&[empty], &[]), "its input W is a constant that is no dense tensor"),
@@ -126,7 +129,8 @@ fn shapes_that_do_not_fit() {
         let count = shape.iter().product();
         let mut all = all.clone();
         all[index] = floats(name, shape, &vec![0.5; count]);
-        let error = LstmWeights::from_bytes(&model(graph(std::slice::from_ref(&lstm), &all)), "lstm").unwrap_err();
+        let error =
+            LstmWeights::from_bytes(&model(graph(std::slice::from_ref(&lstm), &all)), "lstm").unwrap_err();
         let Error::TensorShape { name: of, expected: should, actual } = error else { panic!("{error}") };
         assert_eq!((of.as_str(), should.as_str(), &actual[..]), (name, expected, shape));
     }

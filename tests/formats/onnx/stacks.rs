@@ -6,7 +6,12 @@ use super::builder::{attribute, graph, integers, model, named, node, tensor};
 use super::network::{attributes, initializers, weights};
 
 /// Two layers of H = 2, with these nodes from `Y` to `Z` between them.
-fn two_layers(directions: usize, between: &[Vec<u8>], others: &[Vec<u8>], more: &[Vec<u8>]) -> (Vec<u8>, LstmWeights) {
+fn two_layers(
+    directions: usize,
+    between: &[Vec<u8>],
+    others: &[Vec<u8>],
+    more: &[Vec<u8>],
+) -> (Vec<u8>, LstmWeights) {
     let config = LstmConfig::new(3, 2).with_num_layers(2).with_bidirectional(directions == 2);
     let network = LstmWeights::uniform(&config, 3).unwrap();
     let attributes = [attributes(&network), more.to_vec()].concat();
@@ -19,7 +24,8 @@ fn two_layers(directions: usize, between: &[Vec<u8>], others: &[Vec<u8>], more: 
         &[layer("second", "Z", ["bW", "bR", "bB"], "out")],
     ]
     .concat();
-    let initializers = [initializers("a", &network, 0), initializers("b", &network, 1), others.to_vec()].concat();
+    let initializers =
+        [initializers("a", &network, 0), initializers("b", &network, 1), others.to_vec()].concat();
     (model(graph(&nodes, &initializers)), network)
 }
 
@@ -119,7 +125,8 @@ fn what_changes_values_or_their_order_separates_layers() {
 #[test]
 fn layers_of_other_sizes_are_separate() {
     let (first, second) = (weights(3, 2, 1), weights(2, 4, 1));
-    let layer = |name, x, names: [&str; 3], y| named(node("LSTM", &[&[x], &names[..]].concat(), &[y], &[]), name);
+    let layer =
+        |name, x, names: [&str; 3], y| named(node("LSTM", &[&[x], &names[..]].concat(), &[y], &[]), name);
     let nodes = [
         layer("first", "X", ["aW", "aR", "aB"], "Y"),
         squeeze("Y", "Z", 1),

@@ -37,10 +37,7 @@ pub(super) enum Element {
 
 impl Element {
     pub(super) fn is_float(self) -> bool {
-        matches!(
-            self,
-            Self::Onnx(of::FLOAT | of::FLOAT16 | of::BFLOAT16 | of::DOUBLE) | Self::Dequantized(_)
-        )
+        matches!(self, Self::Onnx(of::FLOAT | of::FLOAT16 | of::BFLOAT16 | of::DOUBLE) | Self::Dequantized(_))
     }
 
     /// Bytes of one element; `None` if a type is not read.
@@ -124,7 +121,12 @@ pub(super) enum Plan<'a> {
     Joined { axis: usize, parts: Vec<Rc<Array<'a>>> },
     /// Floats in another precision.
     Cast(Rc<Array<'a>>),
-    Dequantized { from: Rc<Array<'a>>, scale: Rc<Array<'a>>, zero_point: Option<Rc<Array<'a>>>, places: Places },
+    Dequantized {
+        from: Rc<Array<'a>>,
+        scale: Rc<Array<'a>>,
+        zero_point: Option<Rc<Array<'a>>>,
+        places: Places,
+    },
 }
 
 /// Which scale an element has, by the index of the element.
@@ -168,7 +170,8 @@ impl Array<'_> {
 /// The number of elements of a shape, if all of its bytes can be addressed.
 pub(super) fn elements(shape: &[usize]) -> Option<usize> {
     // Zeros last: an empty array can have an axis of any length.
-    let product = shape.iter().filter(|&&axis| axis > 0).try_fold(1_usize, |all, &axis| all.checked_mul(axis))?;
+    let product =
+        shape.iter().filter(|&&axis| axis > 0).try_fold(1_usize, |all, &axis| all.checked_mul(axis))?;
     let product = product.checked_mul(8).filter(|&bytes| isize::try_from(bytes).is_ok())? / 8;
     Some(if shape.contains(&0) { 0 } else { product })
 }

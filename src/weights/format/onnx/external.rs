@@ -40,7 +40,9 @@ impl<'a> External<'a> {
         let number = |key, default| {
             value(key).map_or(Some(default), |value| value.parse().ok()).ok_or_else(|| {
                 let value = short(value(key).unwrap_or_default());
-                malformed(format!("the {key} of tensor {tensor:?} in a second file is {value:?}, not a number"))
+                malformed(format!(
+                    "the {key} of tensor {tensor:?} in a second file is {value:?}, not a number"
+                ))
             })
         };
         let needed = length as u64;

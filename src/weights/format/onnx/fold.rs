@@ -67,7 +67,9 @@ impl<'m, 'a> Constants<'m, 'a> {
         match self.known.get(&(scope, name)) {
             Some(Known::Constant(array)) => return Ok(array.clone()),
             Some(Known::Not(problem)) => return Err(problem.again()),
-            Some(Known::Searched) => return Err(malformed(format!("{:?} is computed from itself", short(name))).into()),
+            Some(Known::Searched) => {
+                return Err(malformed(format!("{:?} is computed from itself", short(name))).into());
+            }
             None if depth > MAX_LEVEL => return Err(too_deep(name).into()),
             None => {}
         }
@@ -96,7 +98,9 @@ impl<'m, 'a> Constants<'m, 'a> {
                 unsupported(format!("is {shown:?}, an input of the graph: its values are not in the file"))
             }
             Definition::Twice => Err(malformed(format!("{shown:?} is defined twice in one graph")).into()),
-            Definition::Alias { .. } => unsupported(format!("is {shown:?}, behind too many calls of functions")),
+            Definition::Alias { .. } => {
+                unsupported(format!("is {shown:?}, behind too many calls of functions"))
+            }
             Definition::Node(bytes) => {
                 let node = Node::read(bytes)?;
                 let attributes = self.model.attributes(scope, &node)?;

@@ -134,7 +134,8 @@ fn quantized<'a>(
         Some(_) => Some(constant(constants, scope, node, scale + 1)?),
         None => None,
     };
-    let (matrix, scale) = (constant(constants, scope, node, matrix)?, constant(constants, scope, node, scale)?);
+    let (matrix, scale) =
+        (constant(constants, scope, node, matrix)?, constant(constants, scope, node, scale)?);
     let places = match (&matrix.shape[..], &scale.shape[..]) {
         _ if matrix.elements() == 0 => None,
         (&[1, _, _], []) => Some(Places::One),
@@ -167,8 +168,10 @@ fn sizes(
     names: [&str; 3],
 ) -> Result<(usize, usize), Problem> {
     let d = options.directions;
-    let misshapen = |name: &str, expected: String, array: &Array<'_>| {
-        Error::TensorShape { name: name.to_owned(), expected, actual: array.shape.to_vec() }
+    let misshapen = |name: &str, expected: String, array: &Array<'_>| Error::TensorShape {
+        name: name.to_owned(),
+        expected,
+        actual: array.shape.to_vec(),
     };
     let gates = |hidden_size: usize| hidden_size.checked_mul(4);
     // As in a node that is not transposed.
@@ -232,7 +235,9 @@ fn options(attributes: &[(&str, Rc<Attribute<'_>>)]) -> Result<Options, Problem>
             "activation_alpha" | "activation_beta" if attribute.floats.is_empty() => {}
             "activation_alpha" | "activation_beta" => {
                 let shown = &attribute.floats[..attribute.floats.len().min(6)];
-                return unsupported(format!("{name} is {shown:?}, but sigmoid and tanh have no such parameter"));
+                return unsupported(format!(
+                    "{name} is {shown:?}, but sigmoid and tanh have no such parameter"
+                ));
             }
             "clip" => match attribute.float.unwrap_or_default() {
                 f32::MAX.. => {}
@@ -255,7 +260,9 @@ fn directions(direction: &[u8]) -> Result<usize, Problem> {
     match direction {
         b"forward" => Ok(1),
         b"bidirectional" => Ok(2),
-        b"reverse" => unsupported("direction is \"reverse\": PyTorch's LSTM has no layer that reads backwards only"),
+        b"reverse" => {
+            unsupported("direction is \"reverse\": PyTorch's LSTM has no layer that reads backwards only")
+        }
         other => unsupported(format!("direction is {:?}", text(other))),
     }
 }

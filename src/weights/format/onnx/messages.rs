@@ -205,7 +205,8 @@ pub(super) struct TensorProto<'a> {
 
 impl<'a> TensorProto<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Error> {
-        let mut tensor = Self { bytes, name: "", shape: Rc::default(), data_type: 0, raw: None, external: None };
+        let mut tensor =
+            Self { bytes, name: "", shape: Rc::default(), data_type: 0, raw: None, external: None };
         let (mut axes, mut entries, mut is_external) = (Vec::new(), Vec::new(), false);
         for field in fields(bytes) {
             let field = field?;

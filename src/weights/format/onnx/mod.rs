@@ -105,7 +105,8 @@ impl<'a> Layers<'a> {
 
     fn add(&mut self, constants: &mut Constants<'_, 'a>, lstm: &LstmNode<'a>, node: &Node<'a>, name: String) {
         let weights = layer::weights(constants, lstm.scope, node, &name);
-        let below = weights.as_ref().ok().and_then(|weights| self.below(constants, lstm.scope, node, weights));
+        let below =
+            weights.as_ref().ok().and_then(|weights| self.below(constants, lstm.scope, node, weights));
         let twin = weights.as_ref().ok().and_then(|weights| self.twin(weights, below));
         let index = match twin {
             Some(index) => {

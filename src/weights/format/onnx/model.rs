@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::{Entry, HashMap};
 use std::rc::Rc;
 
-use super::messages::{
-    Attribute, Function, ModelProto, Node, TENSOR_NAME, VALUE_NAME, name_of, sparse_name,
-};
+use super::messages::{Attribute, Function, ModelProto, Node, TENSOR_NAME, VALUE_NAME, name_of, sparse_name};
 use super::wire::{fields, malformed};
 use crate::error::Error;
 
@@ -47,7 +45,10 @@ pub(super) enum Definition<'a> {
     /// A `NodeProto`, whose first output has the name.
     Node(&'a [u8]),
     /// A function's input is a name at its call, a call's output one of the function's body.
-    Alias { scope: ScopeId, name: &'a str },
+    Alias {
+        scope: ScopeId,
+        name: &'a str,
+    },
     /// Several of the above, which is not allowed.
     Twice,
 }
@@ -141,7 +142,9 @@ impl<'a> Model<'a> {
 
     fn open(&mut self, scope: Scope<'a>, depth: usize) -> Result<ScopeId, Error> {
         if depth > MAX_DEPTH {
-            return Err(malformed(format!("graphs and functions are nested more than {MAX_DEPTH} levels deep")));
+            return Err(malformed(format!(
+                "graphs and functions are nested more than {MAX_DEPTH} levels deep"
+            )));
         }
         self.scopes.push(scope);
         Ok(self.scopes.len() - 1)

@@ -111,7 +111,8 @@ impl<'a> Operands<'_, 'a> {
 
     /// A list of integers that older operators have as an attribute, and newer ones as an input.
     fn list(&self, name: &str, input: usize) -> Result<Option<Vec<i64>>, Problem> {
-        if let Some(attribute) = self.attribute(name).filter(|attribute| attribute.integers.len() <= MAX_AXES) {
+        if let Some(attribute) = self.attribute(name).filter(|attribute| attribute.integers.len() <= MAX_AXES)
+        {
             return Ok(Some(attribute.integers.clone()));
         }
         self.optional(input).map(list).transpose()
@@ -135,19 +136,20 @@ fn made<'a>(shape: impl Into<Rc<[usize]>>, element: Element, plan: Plan<'a>, lev
 }
 
 fn constant<'a>(call: &Operands<'_, 'a>) -> Folded<'a> {
-    let (shape, element, bytes): (Vec<usize>, _, Vec<u8>) = if let Some(values) = call.attribute("value_floats") {
-        let bytes = values.floats.iter().flat_map(|float| float.to_le_bytes()).collect();
-        (vec![values.floats.len()], of::FLOAT, bytes)
-    } else if let Some(values) = call.attribute("value_ints") {
-        let bytes = values.integers.iter().flat_map(|integer| integer.to_le_bytes()).collect();
-        (vec![values.integers.len()], of::INT64, bytes)
-    } else if let Some(float) = call.attribute("value_float").and_then(|attribute| attribute.float) {
-        (Vec::new(), of::FLOAT, float.to_le_bytes().to_vec())
-    } else if let Some(integer) = call.integer("value_int") {
-        (Vec::new(), of::INT64, integer.to_le_bytes().to_vec())
-    } else {
-        return unsupported("is a constant that is no dense tensor of numbers");
-    };
+    let (shape, element, bytes): (Vec<usize>, _, Vec<u8>) =
+        if let Some(values) = call.attribute("value_floats") {
+            let bytes = values.floats.iter().flat_map(|float| float.to_le_bytes()).collect();
+            (vec![values.floats.len()], of::FLOAT, bytes)
+        } else if let Some(values) = call.attribute("value_ints") {
+            let bytes = values.integers.iter().flat_map(|integer| integer.to_le_bytes()).collect();
+            (vec![values.integers.len()], of::INT64, bytes)
+        } else if let Some(float) = call.attribute("value_float").and_then(|attribute| attribute.float) {
+            (Vec::new(), of::FLOAT, float.to_le_bytes().to_vec())
+        } else if let Some(integer) = call.integer("value_int") {
+            (Vec::new(), of::INT64, integer.to_le_bytes().to_vec())
+        } else {
+            return unsupported("is a constant that is no dense tensor of numbers");
+        };
     made(shape, Element::Onnx(element), Plan::Owned(bytes), 0)
 }
 
@@ -155,7 +157,9 @@ fn cast<'a>(call: &Operands<'_, 'a>) -> Folded<'a> {
     let from = call.input(0)?;
     let to = Element::Onnx(call.integer("to").unwrap_or_default());
     // Dequantized numbers are f32 already.
-    if to == from.element || (to == Element::Onnx(of::FLOAT) && matches!(from.element, Element::Dequantized(_))) {
+    if to == from.element
+        || (to == Element::Onnx(of::FLOAT) && matches!(from.element, Element::Dequantized(_)))
+    {
         return Ok(Made::Same(from));
     }
     if !(to.is_float() && from.element.is_float()) {
@@ -179,7 +183,12 @@ fn reshaped<'a>(call: &Operands<'_, 'a>, from: Rc<Array<'a>>, shape: Vec<usize>)
 
 /// The error of an operator whose attributes do not fit its input.
 fn mismatch<T>(call: &Operands<'_, '_>, from: &Array<'_>) -> Result<T, Problem> {
-    Err(malformed(format!("the attributes of {:?} do not fit a tensor of shape {:?}", short(call.operator), from.shape)).into())
+    Err(malformed(format!(
+        "the attributes of {:?} do not fit a tensor of shape {:?}",
+        short(call.operator),
+        from.shape
+    ))
+    .into())
 }
 
 /// An axis, which is counted from the end if it is negative.
@@ -245,12 +254,7 @@ fn strides(shape: &[usize]) -> Vec<isize> {
     strides
 }
 
-fn strided<'a>(
-    from: Rc<Array<'a>>,
-    shape: Vec<usize>,
-    start: isize,
-    strides: Vec<isize>,
-) -> Folded<'a> {
+fn strided<'a>(from: Rc<Array<'a>>, shape: Vec<usize>, start: isize, strides: Vec<isize>) -> Folded<'a> {
     let (element, level) = (from.element, from.level + 1);
     made(shape, element, Plan::Strided { from, start, strides }, level)
 }
@@ -378,7 +382,8 @@ pub(super) fn dequantized<'a>(
     zero_point: Option<Rc<Array<'a>>>,
     places: Places,
 ) -> Result<Array<'a>, Problem> {
-    let Element::Onnx(from_type @ (of::INT8 | of::UINT8 | of::INT16 | of::UINT16 | of::INT32)) = from.element else {
+    let Element::Onnx(from_type @ (of::INT8 | of::UINT8 | of::INT16 | of::UINT16 | of::INT32)) = from.element
+    else {
         return unsupported(format!("is quantized to {}", from.element.element_type().name()));
     };
     if scale.element != Element::Onnx(of::FLOAT) {
@@ -386,11 +391,13 @@ pub(super) fn dequantized<'a>(
     }
     let count = places.count(from.elements());
     let fits = |array: &Array<'_>| array.elements() == count;
-    if !fits(&scale) || zero_point.as_ref().is_some_and(|array| !fits(array) || array.element != from.element) {
+    if !fits(&scale) || zero_point.as_ref().is_some_and(|array| !fits(array) || array.element != from.element)
+    {
         let reason = "scales and zero points do not fit the tensor that is quantized with them";
         return Err(malformed(reason).into());
     }
-    let level = [Some(&scale), Some(&from), zero_point.as_ref()].into_iter().flatten().map(|array| array.level);
+    let level =
+        [Some(&scale), Some(&from), zero_point.as_ref()].into_iter().flatten().map(|array| array.level);
     let (level, shape) = (level.max().unwrap_or_default() + 1, from.shape.clone());
     let plan = Plan::Dequantized { from, scale, zero_point, places };
     Ok(Array { shape, element: Element::Dequantized(from_type), level, plan })

@@ -64,7 +64,8 @@ pub(super) fn path<'a>(constants: &mut Constants<'_, 'a>, scope: ScopeId, x: &'a
 
 fn step<'a>(constants: &mut Constants<'_, 'a>, scope: ScopeId, node: &Node<'a>) -> Option<Step> {
     let attributes = constants.model.attributes(scope, node).ok()?;
-    let attribute = |name: &str| attributes.iter().find(|other| other.0 == name).map(|attribute| &attribute.1);
+    let attribute =
+        |name: &str| attributes.iter().find(|other| other.0 == name).map(|attribute| &attribute.1);
     let mut integers = |name: &str| match attribute(name) {
         Some(attribute) => Some(attribute.integers.clone()),
         None => list(&constants.constant(scope, node.input(1)?).ok()?).ok(),
@@ -128,7 +129,8 @@ fn place(axis: i64, rank: usize) -> Option<usize> {
 
 fn transposed(axes: &[Axis], order: Option<&[i64]>) -> Option<Vec<Axis>> {
     let Some(order) = order else { return Some(axes.iter().rev().copied().collect()) };
-    let moved: Option<Vec<_>> = order.iter().map(|&axis| axes.get(place(axis, axes.len())?).copied()).collect();
+    let moved: Option<Vec<_>> =
+        order.iter().map(|&axis| axes.get(place(axis, axes.len())?).copied()).collect();
     moved.filter(|moved| moved.len() == axes.len() && axes.iter().all(|axis| moved.contains(axis)))
 }
 
@@ -155,7 +157,10 @@ fn reshaped(axes: &[Axis], shape: &[i64], directions: usize, hidden_size: usize)
     }
     let features: &[Axis] = if directions == 1 { &[Hidden] } else { &[Direction, Hidden] };
     let [first @ (Time | Batch), second @ (Time | Batch), rest @ ..] = &order[..] else { return None };
-    if rest != features || (first_length == 0 && axes[0] != *first) || (second_length == 0 && axes[1] != *second) {
+    if rest != features
+        || (first_length == 0 && axes[0] != *first)
+        || (second_length == 0 && axes[1] != *second)
+    {
         return None;
     }
     let width = i64::try_from(directions.checked_mul(hidden_size)?).ok()?;

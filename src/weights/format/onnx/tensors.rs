@@ -12,7 +12,7 @@ use super::model::{Definition, Model, ScopeId};
 use super::values::{typed, typed_count};
 use super::wire::short;
 use crate::error::Error;
-use crate::weights::format::{Contents, Duplicate};
+use crate::weights::format::contents::{Contents, Duplicate};
 use crate::weights::tensor::{ElementType, Source, Tensor};
 
 /// The longest chain of `Identity` nodes from a tensor to a name.
@@ -71,7 +71,10 @@ fn stored<'a>(model: &Model<'a>, scope: ScopeId, name: &'a str) -> Result<Option
             (Some("Identity"), Some(input)) => (scope, name) = (origin, input),
             (Some("Constant"), _) => {
                 let attributes = model.attributes(origin, &node)?;
-                return Ok(attributes.iter().find(|other| other.0 == "value").and_then(|value| value.1.tensor));
+                return Ok(attributes
+                    .iter()
+                    .find(|other| other.0 == "value")
+                    .and_then(|value| value.1.tensor));
             }
             _ => return Ok(None),
         }
@@ -87,7 +90,8 @@ fn tensor<'a>(
 ) -> Result<Option<Tensor<Source<'a>>>, Error> {
     let element = Element::Onnx(proto.data_type);
     let (shape, bytes) = (proto.shape, proto.bytes);
-    let tensor = |element_type, values| Tensor { name: name.to_owned(), shape: shape.clone(), element_type, values };
+    let tensor =
+        |element_type, values| Tensor { name: name.to_owned(), shape: shape.clone(), element_type, values };
     let (true, Some(size)) = (element.is_float(), element.bytes()) else {
         let integers = tensor(element.element_type(), Source::Bytes(&[]));
         return Ok(Some(integers).filter(|tensor| !tensor.shape.is_empty()));

@@ -116,7 +116,9 @@ fn take<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], Error> {
 }
 
 fn too_short(needed: usize, left: usize) -> Error {
-    malformed(format!("it ends where {needed} more bytes are expected and {left} are left; it may be truncated"))
+    malformed(format!(
+        "it ends where {needed} more bytes are expected and {left} are left; it may be truncated"
+    ))
 }
 
 impl<'a> Field<'a> {
