@@ -191,7 +191,7 @@ fn operators_out_of_bounds() {
         match LstmWeights::from_bytes(&model_of(&network, &[node], &all), "lstm") {
             Ok(read) => assert_eq!(read, network),
             Err(error) => {
-                assert!(matches!(error, Error::MalformedFile { .. } | Error::TensorShape { .. }), "{error}")
+                assert!(matches!(error, Error::MalformedFile { .. } | Error::TensorShape { .. }), "{error}");
             }
         }
     }

@@ -249,9 +249,8 @@ fn options(attributes: &[(&str, Rc<Attribute<'_>>)]) -> Result<Options, Problem>
             other => return unsupported(format!("it has the attribute {:?}", short(other))),
         }
     }
-    match activations {
-        Some(activations) => check_activations(activations, options.directions)?,
-        None => {}
+    if let Some(activations) = activations {
+        check_activations(activations, options.directions)?;
     }
     Ok(options)
 }
