@@ -9,7 +9,8 @@ use super::array::{Array, Element, MAX_AXES, Plan, elements, name as type_name};
 use super::external::External;
 use super::messages::{Node, TensorProto};
 use super::model::{Definition, Model, ScopeId};
-use super::operators::{Made, Operands, Operator};
+use super::operands::{Made, Operands};
+use super::operators::{self, Operator};
 use super::problem::{Problem, unsupported};
 use super::values::typed_count;
 use super::wire::{malformed, short};
@@ -121,7 +122,7 @@ impl<'m, 'a> Constants<'m, 'a> {
                     });
                 }
                 let operands = Operands { operator: node.operator, attributes: &attributes, inputs };
-                match operands.apply(operator)? {
+                match operators::apply(operator, &operands)? {
                     Made::Same(array) => Ok(array),
                     Made::New(array) => self.count(array),
                 }

@@ -3,8 +3,9 @@
 //! ```text
 //! layer, tensors, stack, equal     nodes → layers; what else has a name; layers over layers; equal weights
 //! fold                             name → constant, through nodes that only move or convert numbers
-//! operators, problem               these nodes; why a constant is not read
+//! operators, axes, operands        these nodes, of which axes.rs has those that give an array other axes
 //! values, array, external          the numbers of a constant; its shape and type; those in a second file
+//! problem                          why a constant is not read
 //! model                            graphs in graphs: what each name is, and where the LSTM nodes are
 //! messages, wire                   ONNX's messages; protobuf
 //! ```
@@ -14,12 +15,14 @@
 //! limited: nesting, calls of functions, LSTM nodes, and what constants are computed from.
 
 mod array;
+mod axes;
 mod equal;
 mod external;
 mod fold;
 mod layer;
 mod messages;
 mod model;
+mod operands;
 mod operators;
 mod problem;
 mod stack;

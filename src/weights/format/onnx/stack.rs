@@ -5,7 +5,7 @@ use super::fold::Constants;
 use super::layer::Weights;
 use super::messages::Node;
 use super::model::{Definition, ScopeId};
-use super::operators::list;
+use super::operands::list;
 use super::values::values;
 
 /// The most nodes between two layers. PyTorch writes one or two.
