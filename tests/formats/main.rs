@@ -3,6 +3,8 @@
 
 #[cfg(feature = "npz")]
 mod npz;
+#[cfg(feature = "onnx")]
+mod onnx;
 #[cfg(feature = "pytorch")]
 mod pytorch;
 #[cfg(feature = "pytorch")]

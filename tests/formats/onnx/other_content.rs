@@ -1,0 +1,93 @@
+//! Models without an LSTM node, or with more than one.
+
+use wgpu_lstm::ndarray::ArrayD;
+use wgpu_lstm::{Error, LstmWeights, find_lstms};
+
+use super::builder::{attribute, bytes, floats, graph, integers, model, node};
+use super::network::{initializers, lstm, weights};
+
+/// PyTorch's parameters, as exporters that unroll an LSTM leave them.
+fn parameters(prefix: &str, network: &LstmWeights) -> Vec<(String, ArrayD<f32>)> {
+    let spelled = |name: String| format!("{prefix}{}", name.trim_end_matches("_l0"));
+    network.state_dict().map(|(name, array)| (spelled(name), array.to_owned())).collect()
+}
+
+fn tensor((name, array): &(String, ArrayD<f32>)) -> Vec<u8> {
+    floats(name, array.shape(), &array.iter().copied().collect::<Vec<_>>())
+}
+
+/// Two cells of which the second's bias is the first's, by an `Identity`; one parameter is a `Constant`.
+#[test]
+fn an_unrolled_network_by_its_parameters_names() {
+    let network = weights(3, 2, 1);
+    let forward = parameters("lstm_fwd.cell.", &network);
+    let backward = parameters("lstm_bwd.cell.", &network);
+    let all = [&forward[..], &backward[..3]].concat();
+    let (last, rest) = all.split_last().unwrap();
+    let nodes = [
+        node("Identity", &["lstm_fwd.cell.bias_hh"], &["lstm_bwd.cell.bias_hh"], &[]),
+        node("Constant", &[], &[&last.0], &[attribute::tensor("value", tensor(last))]),
+        node("Gemm", &["x", "lstm_fwd.cell.weight_ih"], &["y"], &[]),
+    ];
+    let model = model(graph(&nodes, &rest.iter().map(tensor).collect::<Vec<_>>()));
+    let prefixes: Vec<_> = find_lstms(&model).unwrap().into_iter().map(|lstm| lstm.prefix).collect();
+    assert_eq!(prefixes, ["lstm_bwd.cell.", "lstm_fwd.cell."]);
+    for prefix in prefixes {
+        let read = LstmWeights::from_bytes(&model, &prefix).unwrap();
+        let values = |weights: &LstmWeights| {
+            weights.state_dict().map(|(_, array)| array.to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(values(&read), values(&network), "{prefix}");
+    }
+}
+
+#[test]
+fn a_model_without_an_lstm_says_what_it_has() {
+    let mut nodes = vec![node("Gemm", &["x", "w"], &["y"], &[]); 3];
+    nodes.extend([node("GRU", &["y"], &["z"], &[]), node("Add", &["z", "z"], &["s"], &[])]);
+    let model = model(graph(&nodes, &[integers("n", &[1, 2])]));
+    let error = LstmWeights::from_bytes(&model, "lstm.").unwrap_err();
+    let Error::NoLstm { reason } = error else { panic!("{error}") };
+    assert_eq!(reason, "an ONNX model of 5 nodes: 1 GRU, 3 Gemm, 1 Add");
+    assert!(find_lstms(&model).unwrap().is_empty());
+}
+
+#[test]
+fn a_wrong_prefix_names_the_nodes() {
+    let network = weights(3, 2, 1);
+    let model = model(graph(&[lstm(&network, ["W", "R", "B"])], &initializers("", &network, 0)));
+    let error = LstmWeights::from_bytes(&model, "lstm.").unwrap_err();
+    let Error::WrongPrefix { found, .. } = &error else { panic!("{error}") };
+    assert_eq!(found.iter().map(|lstm| lstm.prefix.as_str()).collect::<Vec<_>>(), ["lstm"]);
+}
+
+/// Tensors of one name in two graphs: the same one is no conflict, two different ones can't be chosen from.
+#[test]
+fn names_that_two_branches_have() {
+    let network = weights(3, 2, 1);
+    let dict = parameters("cell.", &network);
+    let branch = |tensors: &[Vec<u8>]| attribute::graph("branch", graph(&[], tensors));
+    let tensors: Vec<_> = dict.iter().map(tensor).collect();
+    let with = |other: &[Vec<u8>]| {
+        model(graph(&[node("If", &["c"], &["y"], &[branch(&tensors), branch(other)])], &[]))
+    };
+    assert!(LstmWeights::from_bytes(&with(&tensors), "cell.").is_ok());
+    let mut changed = dict.clone();
+    changed[0].1[[0, 0]] += 1.0;
+    let changed: Vec<_> = changed.iter().map(tensor).collect();
+    let error = LstmWeights::from_bytes(&with(&changed), "cell.").unwrap_err();
+    assert!(matches!(&error, Error::DuplicateTensor { name } if name == &dict[0].0), "{error}");
+}
+
+/// A tensor whose numbers are not there is refused only if it is needed.
+#[test]
+fn tensors_without_their_numbers() {
+    let network = weights(3, 2, 1);
+    let dict = parameters("cell.", &network);
+    let mut tensors: Vec<_> = dict.iter().map(tensor).collect();
+    tensors.push(super::builder::tensor("other", &[3, 4], 1, bytes(9, [0; 20])));
+    assert!(LstmWeights::from_bytes(&model(graph(&[], &tensors)), "cell.").is_ok());
+    tensors[1] = super::builder::tensor(&dict[1].0, &[8, 2], 1, bytes(9, [0; 60]));
+    let error = LstmWeights::from_bytes(&model(graph(&[], &tensors)), "cell.").unwrap_err();
+    assert!(error.to_string().contains("F32 of 60 bytes, which its shape does not have"), "{error}");
+}
