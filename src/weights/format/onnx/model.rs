@@ -124,6 +124,12 @@ impl<'a> Model<'a> {
                 _ => {}
             }
         }
+        // One that nothing refers to is not kept: a graph can be two bytes of the file.
+        let is_last =
+            scope + 1 == self.scopes.len() && self.lstms.last().is_none_or(|lstm| lstm.scope != scope);
+        if is_last && self.scopes[scope].names.is_empty() {
+            self.scopes.pop();
+        }
         Ok(())
     }
 
