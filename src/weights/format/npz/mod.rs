@@ -14,8 +14,8 @@ use std::io::{Cursor, Read};
 use std::rc::Rc;
 
 use ndarray::{ArrayView, IxDyn, ShapeBuilder};
-use zip::result::{ZipError, ZipResult};
 use zip::ZipArchive;
+use zip::result::{ZipError, ZipResult};
 
 use self::header::Header;
 use super::budget::Budget;

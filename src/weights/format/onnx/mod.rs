@@ -184,7 +184,7 @@ struct Names {
     counts: HashMap<String, usize>,
 }
 
-/// The longest name of a node that is used, in bytes: a function's node can come ten thousand times.
+/// The longest name of a node that is used, in bytes: a function's node can come a thousand times.
 const MAX_NAME: usize = 1024;
 
 impl Names {

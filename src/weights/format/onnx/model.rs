@@ -15,12 +15,12 @@ use crate::error::Error;
 /// The most levels of graphs in graphs, and of functions that call functions. Exporters nest three or four.
 const MAX_DEPTH: usize = 64;
 
-/// The most LSTM nodes: each costs about a kilobyte, and a file needs only 8 bytes for one.
-const MAX_LSTMS: usize = 10_000;
+/// The most LSTM nodes: each costs about a kilobyte, and a file needs only 10 bytes for one.
+const MAX_LSTMS: usize = 1_000;
 
 /// The most fields of nodes that are read, beyond one for each byte of the file. Without functions there can't be
 /// more than these; a chain of functions that each call the next one twice has 2ⁿ.
-const MAX_CALLED: usize = 300_000;
+const MAX_CALLED: usize = 50_000;
 
 /// The longest path of calls before a node's name, in bytes; what would make it longer is left out.
 const MAX_PATH: usize = 256;
@@ -123,6 +123,12 @@ impl<'a> Model<'a> {
                 }
                 _ => {}
             }
+        }
+        // One that nothing refers to is not kept: a graph can be two bytes of the file.
+        let is_last =
+            scope + 1 == self.scopes.len() && self.lstms.last().is_none_or(|lstm| lstm.scope != scope);
+        if is_last && self.scopes[scope].names.is_empty() {
+            self.scopes.pop();
         }
         Ok(())
     }

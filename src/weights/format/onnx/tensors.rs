@@ -1,6 +1,7 @@
 //! The tensors of a model that are no LSTM node's, under their names: exporters that unroll an LSTM keep the names of
 //! PyTorch's parameters.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -31,7 +32,7 @@ pub(super) fn add<'a>(
         names.extend(unused.map(|&name| (name, scope)));
     }
     names.sort_unstable();
-    let mut of_name: Vec<&[u8]> = Vec::new();
+    let (mut of_name, mut types): (Vec<&[u8]>, Types) = Default::default();
     let mut last = None;
     for (name, scope) in names {
         let Some(proto) = stored(model, scope, name)? else { continue };
@@ -47,7 +48,7 @@ pub(super) fn add<'a>(
             contents.duplicates.push(Duplicate { name: name.to_owned(), stored: name.to_owned() });
         }
         of_name.push(proto);
-        contents.tensors.extend(tensor(name, TensorProto::read(proto)?, directory)?);
+        contents.tensors.extend(tensor(name, TensorProto::read(proto)?, directory, &mut types)?);
     }
     Ok(())
 }
@@ -82,39 +83,47 @@ fn stored<'a>(model: &Model<'a>, scope: ScopeId, name: &'a str) -> Result<Option
     Ok(None)
 }
 
-/// A tensor with at least one axis: parameters have one.
+/// The element types that came already, each with whether tensors of it have their values: shared, because a file can
+/// have a tensor in ten bytes.
+type Types = HashMap<(i64, bool), ElementType>;
+
+/// A tensor that can be a parameter: not empty, and with at least one axis; of those that are no floats, matrices.
 fn tensor<'a>(
     name: &str,
     proto: TensorProto<'a>,
     directory: Option<&'a Path>,
+    types: &mut Types,
 ) -> Result<Option<Tensor<Source<'a>>>, Error> {
     let element = Element::Onnx(proto.data_type);
     let (shape, bytes) = (proto.shape, proto.bytes);
-    let tensor =
-        |element_type, values| Tensor { name: name.to_owned(), shape: shape.clone(), element_type, values };
-    let (true, Some(size)) = (element.is_float(), element.bytes()) else {
-        let integers = tensor(element.element_type(), Source::Bytes(&[]));
-        return Ok(Some(integers).filter(|tensor| !tensor.shape.is_empty()));
+    let least_axes = if element.is_float() { 1 } else { 2 };
+    if shape.len() < least_axes || shape.contains(&0) {
+        return Ok(None);
+    }
+    let needed = element.bytes().zip(elements(&shape)).and_then(|(size, count)| count.checked_mul(size));
+    let stored = match (&proto.external, proto.raw, element.bytes()) {
+        (Some(_), _, _) => needed,
+        (None, Some(raw), _) => Some(raw.len()),
+        (None, None, Some(size)) if element.is_float() => typed_count(bytes, element)?.checked_mul(size),
+        (None, None, _) => None,
     };
-    let needed = elements(&shape).and_then(|count| count.checked_mul(size));
-    let stored = match (&proto.external, proto.raw) {
-        (Some(_), _) => needed,
-        (None, Some(raw)) => Some(raw.len()),
-        (None, None) => typed_count(bytes, element)?.checked_mul(size),
-    };
-    let (true, Some(needed)) = (needed == stored, needed) else {
-        let stored = stored.unwrap_or_default();
-        let what = format!("{} of {stored} bytes, which its shape does not have", type_name(proto.data_type));
-        return Ok(Some(tensor(ElementType::Other(what.into()), Source::Bytes(&[]))));
-    };
-    let values = match (proto.external, proto.raw) {
-        (Some(entries), _) => {
+    let needed = needed.filter(|_| element.is_float() && needed == stored);
+    let element_type = types.entry((proto.data_type, needed.is_some())).or_insert_with(|| {
+        if element.is_float() && needed.is_none() {
+            ElementType::Other(format!("{} without its values", type_name(proto.data_type)).into())
+        } else {
+            element.element_type()
+        }
+    });
+    let values = match (proto.external, proto.raw, needed) {
+        (_, _, None) => Source::Bytes(&[]), // of a type that is not read
+        (Some(entries), _, Some(needed)) => {
             let entries: Rc<[_]> = entries.into();
             let name = short(proto.name);
             Source::read(move || External::new(name, &entries, needed, directory)?.read())
         }
-        (None, Some(raw)) => Source::Bytes(raw),
-        (None, None) => Source::read(move || typed(bytes, element)),
+        (None, Some(raw), _) => Source::Bytes(raw),
+        (None, None, _) => Source::read(move || typed(bytes, element)),
     };
-    Ok(Some(tensor(element.element_type(), values)).filter(|tensor| !tensor.shape.is_empty()))
+    Ok(Some(Tensor { name: name.to_owned(), shape, element_type: element_type.clone(), values }))
 }
