@@ -24,12 +24,12 @@ pub(super) fn find_all(contents: Contents<'_>) -> Vec<FoundLstm> {
 /// Reads the chosen network.
 pub(super) fn read(contents: Contents<'_>, choice: Choice<'_>) -> Result<LstmWeights, Error> {
     let prefix = choice.prefix;
-    if let Some(duplicate) = contents.duplicates.iter().find(|duplicate| duplicate.name.starts_with(prefix)) {
-        return Err(Error::DuplicateTensor { name: duplicate.stored.clone() });
-    }
-    let Contents { tensors, layers, precision, summary, .. } = contents;
+    let Contents { tensors, duplicates, layers, precision, summary } = contents;
     if let Some(chosen) = layers_named(&layers, prefix) {
         return read_layers(layers, &chosen, prefix);
+    }
+    if let Some(duplicate) = duplicates.into_iter().find(|duplicate| duplicate.name.starts_with(prefix)) {
+        return Err(Error::DuplicateTensor { name: duplicate.stored });
     }
     let tensors: Vec<_> = tensors.into_iter().map(Stored::same).collect();
     let result = if tensors.is_empty() && !(layers.is_empty() && summary.is_none()) {
