@@ -1,6 +1,7 @@
 //! Weights behind nodes that move or convert numbers, and in every form of a tensor.
 
 use half::{bf16, f16};
+use wgpu_lstm::ndarray::ArrayViewD;
 use wgpu_lstm::{Error, LstmWeights, find_lstms};
 
 use super::builder::{
@@ -167,7 +168,7 @@ fn typed_numbers_packed_and_not() {
 /// The network in another precision, by this crate's own conversion of one number.
 fn rounded(network: &LstmWeights, round: impl Fn(f32) -> f32) -> LstmWeights {
     let matrix = |name: &str| name == "weight_ih_l0";
-    let round = |(name, array): (String, wgpu_lstm::ndarray::ArrayViewD<'_, f32>)| {
+    let round = |(name, array): (String, ArrayViewD<'_, f32>)| {
         let array = if matrix(&name) { array.mapv(&round) } else { array.to_owned() };
         (name, array)
     };
