@@ -78,7 +78,7 @@ fn archives_of_other_things_are_refused() {
         ),
         (
             archive(&[("config.json", &[b'['; 1 << 20]), ("model.weights.h5", &weights)], stored),
-            "1048576 values",
+            "bytes of memory",
         ),
     ] {
         match find_lstms(&bytes).map(|found| found.len()) {

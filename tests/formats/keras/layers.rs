@@ -53,7 +53,7 @@ fn the_configuration_is_assumed_where_there_is_none() {
         ("model.weights.h5", "both", "activation tanh, recurrent_activation sigmoid, merge_mode concat"),
         ("older.h5", "lstm_1", "activation tanh, recurrent_activation sigmoid, go_backwards False"),
         ("older.h5", "cudnn", "assumed are go_backwards False"),
-        ("tagger.keras", "encoder", "activation tanh, recurrent_activation sigmoid"),
+        ("tagger.keras", "encoder_lstm", "activation tanh, recurrent_activation sigmoid"),
     ] {
         let assumed = find(name, prefix).assumed.unwrap();
         assert!(assumed.contains(expected), "{name}: {prefix}: {assumed}");
@@ -65,7 +65,7 @@ fn the_configuration_is_assumed_where_there_is_none() {
 #[test]
 fn layers_of_a_subclassed_model_are_found() {
     for name in ["tagger.keras", "tagger.weights.h5"] {
-        assert_eq!(prefixes(name), ["encoder_lstm", "ends/end", "ends/lstm_1"], "{name}");
+        assert_eq!(prefixes(name), ["encoder_lstm", "ends/end", "ends/end#2"], "{name}");
     }
 }
 

@@ -1,6 +1,5 @@
 //! Keras's files. `tests/data/formats/make_keras.py` makes them, and says what is in each.
 
-mod dbg;
 mod hostile;
 mod layers;
 mod refused;

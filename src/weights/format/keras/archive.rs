@@ -16,7 +16,7 @@ const WEIGHTS: &str = "model.weights.h5";
 /// Bytes that the two members may have when they are decompressed: so many times the archive's length, and some more.
 /// Keras does not compress them; trained weights hardly can be.
 const MEMBERS_TIMES: usize = 4;
-const MEMBERS_MORE: usize = 1 << 20;
+const MEMBERS_MORE: usize = 1 << 18;
 
 /// The configuration and the weights.
 pub(super) fn open(bytes: &[u8]) -> Result<(Option<Vec<u8>>, Vec<u8>), Error> {

@@ -16,6 +16,8 @@ struct Tensors<'n> {
     recurrent: Option<&'n str>,
     bias: Option<&'n str>,
     others: Vec<&'n str>,
+    /// Whether it is the second cell of its path.
+    is_second: bool,
 }
 
 /// The cells of the layers of these names, whose groups are in `weights`.
@@ -26,7 +28,8 @@ pub(super) fn read(
     described: &[Described],
 ) -> Result<Cells, Error> {
     let mut cells = Cells::default();
-    for layer in layer_names {
+    let mut seen = BTreeSet::new();
+    for layer in layer_names.iter().filter(|&layer| seen.insert(layer)) {
         let mut group = weights.clone();
         for name in layer.split('/').filter(|name| !name.is_empty()) {
             group = file.group(&group, name)?.ok_or_else(|| Error::MalformedFile {
@@ -58,7 +61,8 @@ fn read_layer(
     }
     let first = cells.cells.len();
     let mut kind = None;
-    for (path, tensors) in by_path(weight_names) {
+    let sorted: BTreeSet<&str> = weight_names.iter().map(String::as_str).collect();
+    for (full, tensors) in by_path(weight_names) {
         let open = |name: &str| -> Result<_, Error> {
             let found = file.dataset(group, name)?.ok_or_else(|| missing(layer, name))?;
             Ok((format!("{layer}/{name}"), found))
@@ -70,12 +74,13 @@ fn read_layer(
             kind = parts.other_kind().or(kind);
             continue;
         }
-        let path: Vec<String> = path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let path: Vec<String> = full.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect();
         let (of_layer, direction) = layer_of(&path, |name| half(layer, name));
         let mut other = None;
-        for name in beside(&tensors, &path.join("/"), weight_names) {
+        for name in beside(&tensors, full, &sorted) {
             if file.dataset(group, name)?.is_some_and(|found| found.is_float) {
                 other = Some(format!("{layer}/{name}"));
+                break;
             }
         }
         cells.cells.push(Cell {
@@ -112,20 +117,24 @@ fn missing(layer: &str, name: &str) -> Error {
     Error::MalformedFile { format: "Keras file", reason }
 }
 
-/// The names by the path before their last part, in the order of the file. A second kernel in one path begins another
-/// cell.
+/// The names by the path before their last part, in the order of the file. A second kernel in one path begins a second
+/// cell, which is the last one.
 fn by_path(weight_names: &[String]) -> Vec<(&str, Tensors<'_>)> {
     let mut all: Vec<(&str, Tensors<'_>)> = Vec::new();
-    let mut latest: HashMap<&str, usize> = HashMap::new();
+    let mut latest_of: HashMap<&str, usize> = HashMap::new();
     for name in weight_names {
         let (path, last) = name.rsplit_once('/').unwrap_or(("", name));
         let what = kind(last);
-        let known = latest.get(path).copied().filter(|&at| !(what == "kernel" && all[at].1.kernel.is_some()));
-        let at = known.unwrap_or_else(|| {
-            all.push((path, Tensors::default()));
-            latest.insert(path, all.len() - 1);
-            all.len() - 1
-        });
+        let latest = latest_of.get(path).copied();
+        let is_second = |&at: &usize| what == "kernel" && all[at].1.kernel.is_some() && !all[at].1.is_second;
+        let at = match latest.filter(|at| !is_second(at)) {
+            Some(at) => at,
+            None => {
+                all.push((path, Tensors { is_second: latest.is_some(), ..Tensors::default() }));
+                latest_of.insert(path, all.len() - 1);
+                all.len() - 1
+            }
+        };
         let tensors = &mut all[at].1;
         let place = match what {
             "kernel" => &mut tensors.kernel,
@@ -157,13 +166,15 @@ fn kind(last: &str) -> &str {
 }
 
 /// Tensors that are part of a cell, but of no plain LSTM: of its own path, or below it.
-fn beside<'n>(tensors: &Tensors<'n>, path: &str, weight_names: &'n [String]) -> Vec<&'n str> {
-    let below = format!("{path}/");
-    let is_below = |name: &&str| {
-        let rest = name.strip_prefix(&below).filter(|_| !path.is_empty());
-        rest.is_some_and(|rest| rest.contains('/'))
-    };
-    tensors.others.iter().copied().chain(weight_names.iter().map(String::as_str).filter(is_below)).collect()
+fn beside<'n>(
+    tensors: &Tensors<'n>,
+    path: &'n str,
+    sorted: &BTreeSet<&'n str>,
+) -> impl Iterator<Item = &'n str> {
+    let start = format!("{path}/");
+    let is_below = move |name: &&str| name.strip_prefix(&start).is_some_and(|rest| rest.contains('/'));
+    let below = sorted.range(path..).copied().take_while(move |name| name.starts_with(path));
+    tensors.others.clone().into_iter().chain(below.filter(is_below))
 }
 
 /// The layer in the configuration whose cell has this path in the group `layer`.

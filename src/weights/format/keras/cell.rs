@@ -86,6 +86,7 @@ impl Parts {
 
     /// The tensors, without their values.
     pub(super) fn open(self, file: &File) -> Result<KerasCell<'static>, Error> {
+        file.count_cell()?;
         let tensor = |(name, found)| file.tensor(name, found);
         Ok(KerasCell {
             kernel: tensor(self.kernel)?,

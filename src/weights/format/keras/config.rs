@@ -10,11 +10,12 @@ use crate::error::Error;
 /// Models in each other. Each takes several levels of JSON, of which serde_json reads 128.
 const DEPTH: usize = 64;
 
-/// Values of the configuration that are allowed, in proportion to its length in bytes and at least, with the memory
-/// that one of them takes.
-const NODE_BYTES: usize = 96;
-const MEMORY_TIMES: usize = 16;
-const MEMORY_MORE: usize = 16 << 20;
+/// Memory that the configuration may take: so many times its length in bytes, and some more; and what an object and any
+/// other value take.
+const MEMORY_TIMES: usize = 8;
+const MEMORY_MORE: usize = 1 << 20;
+const OBJECT_BYTES: usize = 640;
+const VALUE_BYTES: usize = 64;
 
 /// A layer that the configuration describes, but no model of layers.
 pub(super) struct Described {
@@ -59,10 +60,14 @@ impl Described {
 /// The layers of the model that this JSON text describes; none if it is a model of a class of its own.
 pub(super) fn layers(text: &[u8]) -> Result<Vec<Described>, Error> {
     let malformed = |reason: String| Error::MalformedFile { format: "Keras model", reason };
-    let nodes = text.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();
-    let memory = text.len().saturating_mul(MEMORY_TIMES).saturating_add(MEMORY_MORE);
-    if nodes.saturating_mul(NODE_BYTES) > memory {
-        return Err(malformed(format!("its configuration has {nodes} values in {} bytes", text.len())));
+    let count = |bytes: &[u8]| text.iter().filter(|byte| bytes.contains(byte)).count();
+    let memory =
+        count(b"{").saturating_mul(OBJECT_BYTES).saturating_add(count(b",:[").saturating_mul(VALUE_BYTES));
+    if memory > text.len().saturating_mul(MEMORY_TIMES).saturating_add(MEMORY_MORE) {
+        return Err(malformed(format!(
+            "its configuration takes {memory} bytes of memory, and has {}",
+            text.len()
+        )));
     }
     let model: Value = serde_json::from_slice(text)
         .map_err(|error| malformed(format!("its configuration is no valid JSON: {error}")))?;

@@ -16,8 +16,12 @@ use crate::weights::tensor::{ElementType, Source, Tensor};
 /// What errors call the format.
 const FORMAT: &str = "HDF5 file";
 
-/// The largest header of an object. Real ones have at most 64 KiB for each list of names.
-const HEADER: usize = 16 << 20;
+/// The largest header of an object. Real ones have at most 64 KiB for each part of a list of names. The parser takes
+/// time in proportion to the square of the number of attributes.
+const HEADER: usize = 1 << 19;
+
+/// What a cell of a layer costs of the bytes that may be read, whatever its tensors' bytes are.
+const CELL: usize = 1 << 11;
 
 /// Groups in each other, and groups in total, when all of them are listed.
 const DEPTH: usize = 64;
@@ -44,8 +48,9 @@ pub(super) struct Visited {
 }
 
 impl File {
-    pub(super) fn open(bytes: Vec<u8>) -> Result<Self, Error> {
-        let meter = Arc::new(Metered::new(bytes));
+    /// Opens a file whose memory is bounded in proportion to `length`.
+    pub(super) fn open(bytes: Vec<u8>, length: usize) -> Result<Self, Error> {
+        let meter = Arc::new(Metered::new(bytes, length));
         let options = OpenOptions::default()
             .with_chunk_cache_bytes(0)
             .with_chunk_cache_slots(1)
@@ -125,6 +130,11 @@ impl File {
         Ok(visited)
     }
 
+    /// Counts a cell, which takes memory even if many cells have the same tensors.
+    pub(super) fn count_cell(&self) -> Result<(), Error> {
+        self.meter.charge(CELL).map_err(malformed)
+    }
+
     /// The strings of an attribute, or of attributes of this name followed by 0, 1, 2…, into which Keras splits a list
     /// of more than 64 KiB. `None` if there is neither.
     pub(super) fn strings(&self, group: &Group, name: &str) -> Result<Option<Vec<String>>, Error> {
@@ -142,6 +152,7 @@ impl File {
     fn decode(&self, group: &Group, attribute: &AttributeMessage) -> Result<Vec<String>, Error> {
         let wrong =
             |what: &str| malformed(Hdf5Error::InvalidData(format!("attribute {:?} {what}", attribute.name)));
+        self.meter.charge(attribute.raw_data.len()).map_err(malformed)?;
         // h5py writes an empty list as one of numbers.
         let count = attribute.dataspace.num_elements().map_err(|error| malformed(error.into()))?;
         if count == 0 {

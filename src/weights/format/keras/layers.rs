@@ -41,7 +41,21 @@ pub(super) fn assemble(file: &File, cells: Cells, described: &[Described]) -> Ve
             layers[place].0.and_then(|at| described[at].after).and_then(|at| places.get(&at).copied());
         layers[place].1.below = after.filter(|&below| is_stack(&layers[below].1, &layers[place].1));
     }
-    layers.into_iter().map(|(_, layer)| layer).collect()
+    let mut layers: Vec<_> = layers.into_iter().map(|(_, layer)| layer).collect();
+    make_unique(&mut layers);
+    layers
+}
+
+/// Gives every layer a name of its own: that of a second one of the same name ends with `#2`.
+fn make_unique(layers: &mut [Layer<'_>]) {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for layer in layers {
+        let count = counts.entry(layer.name.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            layer.name = format!("{}#{count}", layer.name);
+        }
+    }
 }
 
 fn refused(name: String, reason: String) -> Layer<'static> {
@@ -49,18 +63,14 @@ fn refused(name: String, reason: String) -> Layer<'static> {
     Layer { name, aliases: Vec::new(), parameters, below: None, assumed: None }
 }
 
-/// The cells by layer, in the order of the first cell. Layers whose names are equal get the path in the file.
+/// The cells by layer, in the order of the first cell.
 fn groups(cells: Vec<Cell>, described: &[Described]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut places: HashMap<Result<usize, String>, usize> = HashMap::new();
-    let mut names: BTreeMap<String, usize> = BTreeMap::new();
     for cell in cells {
         let key = cell.described.ok_or_else(|| cell.key.clone());
         let place = *places.entry(key).or_insert_with(|| {
             let name = cell.described.map_or_else(|| cell.name.clone(), |at| described[at].name());
-            let count = names.entry(name.clone()).or_default();
-            *count += 1;
-            let name = if *count == 1 { name } else { cell.key.replace('\0', "/") };
             groups.push(Group { described: cell.described, name, cells: Vec::new() });
             groups.len() - 1
         });

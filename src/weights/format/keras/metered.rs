@@ -10,22 +10,24 @@ use hdf5_reader::storage::StorageBuffer;
 
 /// Bytes that may be read to list what is in a file, and again for each tensor: so many times its length, and some
 /// more. All memory and time of the parser is in proportion to the bytes that it reads.
-const READ_TIMES: u64 = 4;
-const READ_MORE: u64 = 4 << 20;
+const READ_TIMES: u64 = 2;
+const READ_MORE: u64 = 1 << 20;
 
-/// Bytes of a layer's tensors, likewise: files can be compressed.
-const TENSORS_TIMES: usize = 16;
-const TENSORS_MORE: usize = 1 << 20;
+/// Bytes of a layer's tensors, likewise: they can be compressed.
+const TENSORS_TIMES: usize = 4;
+const TENSORS_MORE: usize = 1 << 18;
 
 /// The bytes of a file, of which only so many are read.
 pub(super) struct Metered {
     bytes: Vec<u8>,
+    /// What is bounded is so in proportion to this length: that of the file, or of the archive that it is from.
+    length: usize,
     left: AtomicU64,
 }
 
 impl Metered {
-    pub(super) fn new(bytes: Vec<u8>) -> Self {
-        let metered = Self { bytes, left: AtomicU64::new(0) };
+    pub(super) fn new(bytes: Vec<u8>, length: usize) -> Self {
+        let metered = Self { bytes, length, left: AtomicU64::new(0) };
         metered.refill();
         metered
     }
@@ -36,11 +38,11 @@ impl Metered {
 
     /// The bytes that the tensors of a layer may have.
     pub(super) fn most_tensors(&self) -> usize {
-        self.bytes.len().saturating_mul(TENSORS_TIMES).saturating_add(TENSORS_MORE)
+        self.length.saturating_mul(TENSORS_TIMES).saturating_add(TENSORS_MORE)
     }
 
     fn budget(&self) -> u64 {
-        (self.bytes.len() as u64).saturating_mul(READ_TIMES).saturating_add(READ_MORE)
+        (self.length as u64).saturating_mul(READ_TIMES).saturating_add(READ_MORE)
     }
 
     /// Lets as many bytes be read again.

@@ -40,7 +40,7 @@ pub(in crate::weights) fn read<'a>(bytes: &'a [u8]) -> Result<Contents<'a>, Erro
         true => archive::open(bytes)?,
         false => (None, bytes.to_vec()),
     };
-    let file = File::open(weights)?;
+    let file = File::open(weights, bytes.len())?;
     let root = file.root()?;
     let config = match config {
         Some(config) => Some(config),
