@@ -1,0 +1,64 @@
+//! Layers that compute something else than `torch.nn.LSTM`.
+
+use wgpu_lstm::{Error, LstmWeights};
+
+use super::{file, find};
+
+#[track_caller]
+fn assert_refused(name: &str, prefix: &str, expected: &str) {
+    let reason = |result: Result<String, Error>| match result {
+        Err(Error::UnsupportedLstm { prefix: of, reason }) if of == prefix => reason,
+        other => panic!("{name}: {prefix}: {other:?}"),
+    };
+    let found = reason(find(name, prefix).config.map(|config| format!("{config:?}")));
+    assert!(found.contains(expected), "{name}: {prefix}: {found}");
+    let read = LstmWeights::from_bytes(&file(name), prefix).map(|weights| format!("{weights:?}"));
+    assert_eq!(reason(read), found);
+}
+
+#[test]
+fn other_settings_are_refused_by_name() {
+    for name in ["beside.h5", "beside.keras"] {
+        for (prefix, expected) in [
+            ("backwards", "go_backwards is true"),
+            ("relu", "activation is \"relu\", not tanh"),
+            ("hard", "recurrent_activation is \"hard_sigmoid\", not sigmoid"),
+            ("sum", "merge_mode is \"sum\", not concat"),
+            ("elu", "activation is \"elu\", not tanh"),
+        ] {
+            assert_refused(name, prefix, expected);
+        }
+    }
+}
+
+#[test]
+fn other_classes_are_refused_by_name() {
+    for name in ["beside.h5", "beside.keras"] {
+        assert_refused(name, "mine", "MyLSTM\", which is not one of Keras's LSTM layers");
+        assert_refused(name, "stacked", "several cells");
+    }
+    assert_refused("beside.weights.h5", "stacked", "it has 2 cells");
+    assert_refused("refused.h5", "stack", "it has 2 cells");
+    assert_refused("refused.h5", "half", "one half of a Bidirectional layer");
+}
+
+#[test]
+fn cells_with_more_tensors_are_refused() {
+    assert_refused("refused.h5", "norm", "\"norm/norm/kernel_norm/gamma:0\"");
+    assert_refused("refused.h5", "peephole", "\"peephole/peephole/input_gate_peephole_weights:0\"");
+}
+
+#[test]
+fn the_matrices_of_keras_1_are_refused() {
+    assert_refused("refused.h5", "old", "load and save it with Keras 2");
+}
+
+/// Without a configuration nothing says that a layer is of another class or has other settings: no GRU, no simple RNN.
+#[test]
+fn other_shapes_are_no_lstm() {
+    for layout in [".h5", ".keras", ".weights.h5"] {
+        let found = super::prefixes(&format!("beside{layout}"));
+        assert!(!found.iter().any(|prefix| prefix == "gru" || prefix == "simple"), "{layout}: {found:?}");
+        assert_eq!(found.len(), 13 - usize::from(layout == ""), "{layout}: {found:?}");
+    }
+}
