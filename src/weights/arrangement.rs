@@ -4,11 +4,10 @@
 //! element of a gate, a hidden unit and a column is in the file's tensor.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 use super::format::{KerasCell, Parameters};
 use super::names::{Name, Param};
-use super::tensor::{ElementType, Source, Tensor};
+use super::tensor::{Source, Tensor};
 use crate::error::Error;
 
 /// The values of a parameter in a file.
@@ -136,14 +135,14 @@ fn add_zero_biases(named: &mut Named<'_>) {
     let matrices: Vec<_> = named
         .iter()
         .filter(|(name, _)| name.param == Param::WeightHh)
-        .map(|(&name, tensor)| (name, tensor.name.clone(), Rc::from(&tensor.shape[..1])))
+        .map(|(&name, tensor)| (name, tensor.outline()))
         .collect();
-    for (name, text, shape) in matrices {
+    for (name, matrix) in matrices {
         for param in [Param::BiasIh, Param::BiasHh] {
             named.entry(Name { param, ..name }).or_insert_with(|| Tensor {
-                name: text.clone(),
-                shape: Rc::clone(&shape),
-                element_type: ElementType::F32,
+                name: matrix.name.clone(),
+                shape: matrix.shape[..1].into(),
+                element_type: matrix.element_type.clone(),
                 values: Stored::Zeros,
             });
         }
