@@ -1,5 +1,7 @@
 //! The LSTMs of a file: those of its state dict, and the layers and stacks of layers that it describes.
 
+use std::collections::BTreeSet;
+
 use super::arrangement::{Named, Stored, arrange};
 use super::candidate::Candidate;
 use super::find::{self, Choice};
@@ -67,12 +69,28 @@ pub(super) fn only_prefix(contents: &Contents<'_>) -> Option<String> {
 
 /// The layer or the stack of this name.
 fn layers_named(layers: &[Layer<'_>], prefix: &str) -> Option<Vec<usize>> {
-    let has_name =
-        |layer: &Layer<'_>| layer.name == prefix || layer.aliases.iter().any(|alias| alias == prefix);
-    match layers.iter().position(has_name) {
+    match layers.iter().position(|layer| names(layer).any(|name| name == prefix)) {
         Some(layer) => Some(vec![layer]),
-        None => stacks(layers).into_iter().find(|stack| name_of(layers, stack) == prefix),
+        None => stacks(layers).into_iter().find(|stack| is_named(layers, stack, prefix)),
     }
+}
+
+fn names<'a>(layer: &'a Layer<'_>) -> impl Iterator<Item = &'a str> {
+    std::iter::once(&layer.name).chain(&layer.aliases).map(String::as_str)
+}
+
+/// Whether the prefix is a name of each layer of the stack, joined.
+fn is_named(layers: &[Layer<'_>], stack: &[usize], prefix: &str) -> bool {
+    // What can be left of the prefix after the names so far: a name can have the joint in it.
+    let mut rests = BTreeSet::from([prefix]);
+    for (index, &layer) in stack.iter().enumerate() {
+        let joint = if index == 0 { "" } else { JOINT };
+        let joined = rests.into_iter().filter_map(|rest| rest.strip_prefix(joint));
+        rests = joined
+            .flat_map(|rest| names(&layers[layer]).filter_map(move |name| rest.strip_prefix(name)))
+            .collect();
+    }
+    rests.contains("")
 }
 
 fn name_of(layers: &[Layer<'_>], stack: &[usize]) -> String {
@@ -147,7 +165,7 @@ fn found_network(prefix: String, named: Result<Named<'_>, Error>, assumed: Optio
 
 #[cfg(test)]
 mod tests {
-    use super::{Layer, stacks};
+    use super::{Layer, layers_named, stacks};
     use crate::error::Error;
 
     fn layers(below: &[Option<usize>]) -> Vec<Layer<'static>> {
@@ -159,6 +177,27 @@ mod tests {
             assumed: None,
         };
         below.iter().enumerate().map(layer).collect()
+    }
+
+    #[test]
+    fn a_stack_has_the_names_of_its_layers() {
+        let mut layers = layers(&[None, Some(0), Some(1)]);
+        layers[0].aliases = vec!["a".to_owned(), "a+b".to_owned()];
+        layers[1].aliases = vec!["b+c".to_owned()];
+        for (prefix, named) in [
+            ("0+1+2", true),
+            ("a+1+2", true),
+            ("a+b+1+2", true),
+            ("a+b+c+2", true),
+            ("0+1", false),
+            ("1+2", false),
+            ("0+1+2+", false),
+            ("012", false),
+            ("", false),
+        ] {
+            assert_eq!(layers_named(&layers, prefix), named.then(|| vec![0, 1, 2]), "{prefix}");
+        }
+        assert_eq!(layers_named(&layers, "b+c"), Some(vec![1]));
     }
 
     #[test]
