@@ -16,7 +16,7 @@
 //! # Ok::<(), wgpu_lstm::Error>(())
 //! ```
 //!
-//! A network that was trained in PyTorch is read by [`LstmWeights::from_safetensors`] or
+//! A network that was trained elsewhere is read by [`LstmWeights::from_file`] or
 //! [`LstmWeights::from_state_dict`], put on a [`Device`] by [`Lstm::new`] and run by
 //! [`Lstm::forward`], [`Lstm::forward_padded`] (ragged batches) or [`Lstm::forward_async`].
 //!
@@ -26,6 +26,12 @@
 //! # Features
 //!
 //! None is on by default.
+//!
+//! - `formats`: [`LstmWeights::from_file`] reads all the formats that follow, beside safetensors, which needs no feature:
+//!   - `pytorch`: PyTorch checkpoints;
+//!   - `onnx`: ONNX models;
+//!   - `keras`: Keras models and weights (HDF5, `.keras`);
+//!   - `npz`: NumPy archives.
 //!
 //! - `gles`: [`Device::gpu`] and [`Device::best`] also find GPUs through OpenGL ES 3.1, on Linux, Android and Windows:
 //!   for machines whose GPU has no Vulkan or DirectX 12 driver. An adapter of these comes first, if it is a GPU too.
