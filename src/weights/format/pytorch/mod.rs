@@ -123,7 +123,7 @@ fn duplicates(root: &PickleValue) -> Vec<Duplicate> {
                 items.iter().enumerate().for_each(|(index, item)| inner(index.to_string(), item));
             }
             PickleValue::Unsupported(kind) if is_tensor(kind) => {
-                *counts.entry(path.join(".")).or_default() += 1
+                *counts.entry(path.join(".")).or_default() += 1;
             }
             _ => {}
         }
