@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::format::{KerasCell, Parameters};
+use super::format::{KerasCell, OnnxNode, Parameters};
 use super::names::{Name, Param};
 use super::tensor::{Source, Tensor};
 use crate::error::Error;
@@ -112,12 +112,11 @@ pub(super) fn arrange<'a>(layers: impl IntoIterator<Item = Parameters<'a>>) -> R
                     named.extend(keras(cell)?.into_iter().map(|(param, tensor)| (name(param), tensor)));
                 }
             }
-            Parameters::Onnx { w, r, b, directions, hidden_size, transposed } => {
-                let shapes = OnnxShapes { directions, hidden_size, transposed };
-                shapes.check(&w, &r, b.as_ref())?;
-                for direction in 0..directions {
+            Parameters::Onnx(node) => {
+                check(&node)?;
+                for direction in 0..node.directions {
                     let name = |param| Name { layer, direction, param };
-                    let params = shapes.direction(direction, &w, &r, b.as_ref());
+                    let params = of_direction(&node, direction);
                     named.extend(params.into_iter().map(|(param, tensor)| (name(param), tensor)));
                 }
             }
@@ -158,80 +157,57 @@ fn arranged<'a>(tensor: &Tensor<Source<'a>>, shape: &[usize], place: Place) -> T
     }
 }
 
-/// The sizes of an ONNX node's tensors.
-#[derive(Clone, Copy)]
-struct OnnxShapes {
-    directions: usize,
-    hidden_size: usize,
-    transposed: bool,
+/// Refuses an ONNX node whose tensors have not the shapes that its sizes need.
+fn check(node: &OnnxNode<'_>) -> Result<(), Error> {
+    let &OnnxNode { ref w, ref r, ref b, directions, hidden_size, transposed } = node;
+    if hidden_size == 0 {
+        return Err(Error::ZeroSize { what: "hidden_size" });
+    }
+    let gates = hidden_size.saturating_mul(4);
+    let width = |tensor: &Tensor<Source<'_>>| match (&tensor.shape[..], transposed) {
+        (&[d, rows, width], false) | (&[d, width, rows], true) if (d, rows) == (directions, gates) => {
+            Some(width)
+        }
+        _ => None,
+    };
+    let expected = |width: &str| {
+        if transposed {
+            format!("[{directions}, {width}, {gates}]")
+        } else {
+            format!("[{directions}, {gates}, {width}]")
+        }
+    };
+    if width(w).is_none_or(|width| width == 0) {
+        return Err(w.misshapen(format!("{}, I at least 1", expected("I"))));
+    }
+    if width(r) != Some(hidden_size) {
+        return Err(r.misshapen(expected(&hidden_size.to_string())));
+    }
+    let expected = [directions, gates.saturating_mul(2)];
+    match b {
+        Some(b) if b.shape[..] != expected => Err(b.misshapen(format!("{expected:?}"))),
+        _ => Ok(()),
+    }
 }
 
-impl OnnxShapes {
-    fn check(
-        self,
-        w: &Tensor<Source<'_>>,
-        r: &Tensor<Source<'_>>,
-        b: Option<&Tensor<Source<'_>>>,
-    ) -> Result<(), Error> {
-        let Self { directions, hidden_size, transposed } = self;
-        if hidden_size == 0 {
-            return Err(Error::ZeroSize { what: "hidden_size" });
-        }
-        let four = hidden_size.checked_mul(4);
-        let shown = |width: &str| {
-            let gates = four.map_or("4·H".to_owned(), |gates| gates.to_string());
-            if transposed {
-                format!("[{directions}, {width}, {gates}]")
-            } else {
-                format!("[{directions}, {gates}, {width}]")
-            }
+/// The parameters of one direction of an ONNX node that is [checked](check).
+fn of_direction<'a>(node: &OnnxNode<'a>, direction: usize) -> Vec<(Param, Tensor<Stored<'a>>)> {
+    let gates = 4 * node.hidden_size;
+    let matrix = |tensor: &Tensor<Source<'a>>| {
+        let (width, place) = if node.transposed {
+            (tensor.shape[1], Place::OnnxTransposed { direction })
+        } else {
+            (tensor.shape[2], Place::Onnx { direction })
         };
-        let width = |tensor: &Tensor<Source<'_>>| match (&tensor.shape[..], transposed) {
-            (&[d, gates, width], false) | (&[d, width, gates], true)
-                if d == directions && Some(gates) == four =>
-            {
-                Some(width)
-            }
-            _ => None,
-        };
-        if width(w).is_none_or(|width| width == 0) {
-            return Err(w.misshapen(format!("{}, I at least 1", shown("I"))));
-        }
-        if width(r) != Some(hidden_size) {
-            return Err(r.misshapen(shown(&hidden_size.to_string())));
-        }
-        let expected = [directions, hidden_size.saturating_mul(8)];
-        match b {
-            Some(b) if b.shape[..] != expected => Err(b.misshapen(format!("{expected:?}"))),
-            _ => Ok(()),
+        arranged(tensor, &[gates, width], place)
+    };
+    let mut params = vec![(Param::WeightIh, matrix(&node.w)), (Param::WeightHh, matrix(&node.r))];
+    if let Some(b) = &node.b {
+        for (param, hidden) in [(Param::BiasIh, false), (Param::BiasHh, true)] {
+            params.push((param, arranged(b, &[gates], Place::OnnxBias { direction, hidden })));
         }
     }
-
-    /// The parameters of one direction. The shapes are [checked](Self::check).
-    fn direction<'a>(
-        self,
-        direction: usize,
-        w: &Tensor<Source<'a>>,
-        r: &Tensor<Source<'a>>,
-        b: Option<&Tensor<Source<'a>>>,
-    ) -> Vec<(Param, Tensor<Stored<'a>>)> {
-        let gates = 4 * self.hidden_size;
-        let matrix = |tensor: &Tensor<Source<'a>>| {
-            let (width, place) = if self.transposed {
-                (tensor.shape[1], Place::OnnxTransposed { direction })
-            } else {
-                (tensor.shape[2], Place::Onnx { direction })
-            };
-            arranged(tensor, &[gates, width], place)
-        };
-        let mut params = vec![(Param::WeightIh, matrix(w)), (Param::WeightHh, matrix(r))];
-        if let Some(b) = b {
-            for (param, hidden) in [(Param::BiasIh, false), (Param::BiasHh, true)] {
-                params.push((param, arranged(b, &[gates], Place::OnnxBias { direction, hidden })));
-            }
-        }
-        params
-    }
+    params
 }
 
 /// The parameters of one Keras cell. Keras has one bias, which is PyTorch's of the input; a CuDNNLSTM has both.

@@ -20,7 +20,7 @@ impl LstmWeights {
     /// | Keras weights or model (HDF5, `.keras`) | `keras` | the layer's name: `"bidirectional_1"` |
     /// | NumPy arrays (`.npz`) | `npz` | that of the state dict |
     ///
-    /// The prefix `""` also stands for the only LSTM of a file, wherever it is. [`find_lstms`](crate::find_lstms)
+    /// The prefix `""` also stands for the only LSTM of a file, wherever it is. [`find_lstms`]
     /// lists the prefixes; so does the error for a wrong one.
     ///
     /// Tensors under PyTorch's names are selected, checked and refused as by

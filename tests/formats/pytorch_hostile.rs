@@ -100,7 +100,7 @@ fn a_pickle_that_takes_more_than_its_length_explains_is_refused() {
     assert_refused(&checkpoint("values", &values, CompressionMethod::Stored), TOO_MUCH);
 
     // A tensor of 64 floats and of a rank of 100,000, copied from the memo a thousand times.
-    let storage = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\00X\x03\0\0\0cpuK\x10tQ";
+    let storage = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x10tQ";
     let axes = b"K\x01".repeat(100_000);
     let copies = b"h\0".repeat(1000);
     let rebuild = b"ctorch._utils\n_rebuild_tensor_v2\n(";
@@ -135,7 +135,7 @@ fn a_pickle_that_takes_more_than_its_length_explains_is_refused() {
 #[test]
 fn a_view_that_repeats_a_number_is_refused() {
     let tensor = |shape: &[u8], stride: &[u8]| {
-        let storage = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\00X\x03\0\0\0cpuK\x10tQ";
+        let storage = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x10tQ";
         [b"ctorch._utils\n_rebuild_tensor_v2\n(".as_slice(), storage, b"K\0", shape, stride, b"\x89NtR"]
             .concat()
     };

@@ -51,21 +51,25 @@ pub(in crate::weights) struct Layer<'a> {
 )]
 pub(in crate::weights) enum Parameters<'a> {
     /// ONNX's operator `LSTM`: gates i, o, f, c.
-    Onnx {
-        /// (D, 4H, I).
-        w: Tensor<Source<'a>>,
-        /// (D, 4H, H).
-        r: Tensor<Source<'a>>,
-        /// (D, 8H): first the input's, then the hidden state's.
-        b: Option<Tensor<Source<'a>>>,
-        /// D: 2 for a bidirectional layer.
-        directions: usize,
-        hidden_size: usize,
-        /// `DynamicQuantizeLSTM`: w is (D, I, 4H) and r (D, H, 4H).
-        transposed: bool,
-    },
+    Onnx(Box<OnnxNode<'a>>),
     /// Keras: forward, and for a bidirectional layer backward. Gates i, f, c, o.
     Keras(Vec<KerasCell<'a>>),
+}
+
+/// The weights of an ONNX node, both directions.
+#[derive(Clone)]
+pub(in crate::weights) struct OnnxNode<'a> {
+    /// (D, 4H, I).
+    pub(in crate::weights) w: Tensor<Source<'a>>,
+    /// (D, 4H, H).
+    pub(in crate::weights) r: Tensor<Source<'a>>,
+    /// (D, 8H): first the input's, then the hidden state's.
+    pub(in crate::weights) b: Option<Tensor<Source<'a>>>,
+    /// D: 2 for a bidirectional layer.
+    pub(in crate::weights) directions: usize,
+    pub(in crate::weights) hidden_size: usize,
+    /// `DynamicQuantizeLSTM`: w is (D, I, 4H) and r (D, H, 4H).
+    pub(in crate::weights) transposed: bool,
 }
 
 /// One direction of a Keras layer.

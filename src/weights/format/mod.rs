@@ -30,7 +30,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-pub(super) use contents::{Contents, KerasCell, Layer, Parameters};
+pub(super) use contents::{Contents, KerasCell, Layer, OnnxNode, Parameters};
 use index::Index;
 #[allow(unused_imports, reason = "every format can be off")]
 use recognize::{ENOUGH, Format, Recognized, recognize};

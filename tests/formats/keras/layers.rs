@@ -37,7 +37,7 @@ fn neighbours_in_a_sequential_model_are_one_network() {
         let read = |prefix| LstmWeights::from_bytes(&bytes, prefix).unwrap();
         let input = matrix(&truth()["model"]["first"]["input"]);
         let first = compute(&read("first"), &input);
-        let between = first.index_axis_move(wgpu_lstm::ndarray::Axis(1), 0);
+        let between = first.index_axis_move(Axis(1), 0);
         let both = read("first+second");
         assert_eq!(both.config().num_layers(), 2);
         assert_eq!(compute(&both, &input), compute(&read("second"), &between));

@@ -59,6 +59,6 @@ fn other_shapes_are_no_lstm() {
     for layout in [".h5", ".keras", ".weights.h5"] {
         let found = super::prefixes(&format!("beside{layout}"));
         assert!(!found.iter().any(|prefix| prefix == "gru" || prefix == "simple"), "{layout}: {found:?}");
-        assert_eq!(found.len(), 13 - usize::from(layout == ""), "{layout}: {found:?}");
+        assert_eq!(found.len(), 13 - usize::from(layout.is_empty()), "{layout}: {found:?}");
     }
 }

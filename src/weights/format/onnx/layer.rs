@@ -18,7 +18,7 @@ use super::problem::{Problem, unsupported};
 use super::values::values;
 use super::wire::{malformed, short};
 use crate::error::Error;
-use crate::weights::format::Parameters;
+use crate::weights::format::{OnnxNode, Parameters};
 use crate::weights::tensor::{Source, Tensor};
 
 /// The inputs' places.
@@ -286,14 +286,14 @@ fn text(bytes: &[u8]) -> String {
 impl<'a> Weights<'a> {
     pub(super) fn parameters(&self) -> Parameters<'a> {
         let [w, r, b] = self.names;
-        Parameters::Onnx {
+        Parameters::Onnx(Box::new(OnnxNode {
             w: tensor(w, &self.w),
             r: tensor(r, &self.r),
             b: self.b.as_ref().map(|array| tensor(b, array)),
             directions: self.options.directions,
             hidden_size: self.hidden_size,
             transposed: self.transposed,
-        }
+        }))
     }
 }
 
