@@ -1,5 +1,6 @@
 //! Which layers are found, and that they compute what Keras computes.
 
+use wgpu_lstm::ndarray::Axis;
 use wgpu_lstm::{Error, LstmWeights};
 
 use super::{assert_computes, compute, file, find, matrix, prefixes, truth};
