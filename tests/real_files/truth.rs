@@ -122,7 +122,7 @@ impl Network {
 }
 
 /// Numbers in [-1, 1) in the order of the last axis first, each exact in f32: `hashed` of
-/// scripts/real-files-truth.py. Seeds: 1 input, 2 h0, 3 c0.
+/// scripts/real_files_truth/sample.py. Seeds: 1 input, 2 h0, 3 c0.
 fn hashed(shape: (usize, usize, usize), seed: u32) -> Array3<f32> {
     let mut next = seed << 24;
     Array3::from_shape_simple_fn(shape, || {
