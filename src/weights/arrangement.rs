@@ -136,14 +136,16 @@ fn add_zero_biases(named: &mut Named<'_>) {
     let matrices: Vec<_> = named
         .iter()
         .filter(|(name, _)| name.param == Param::WeightHh)
-        .map(|(&name, tensor)| (name, tensor.name.clone(), Rc::from(&tensor.shape[..1])))
+        .map(|(&name, tensor)| {
+            (name, tensor.name.clone(), Rc::from(&tensor.shape[..1]), tensor.element_type.clone())
+        })
         .collect();
-    for (name, text, shape) in matrices {
+    for (name, text, shape, element_type) in matrices {
         for param in [Param::BiasIh, Param::BiasHh] {
             named.entry(Name { param, ..name }).or_insert_with(|| Tensor {
                 name: text.clone(),
                 shape: Rc::clone(&shape),
-                element_type: ElementType::F32,
+                element_type: element_type.clone(),
                 values: Stored::Zeros,
             });
         }
