@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::format::{KerasCell, Parameters};
 use super::names::{Name, Param};
-use super::tensor::{ElementType, Source, Tensor};
+use super::tensor::{Source, Tensor};
 use crate::error::Error;
 
 /// The values of a parameter in a file.
