@@ -1,5 +1,6 @@
 //! Which layers are found, and that they compute what Keras computes.
 
+use wgpu_lstm::ndarray::Axis;
 use wgpu_lstm::{Error, LstmWeights};
 
 use super::{assert_computes, compute, file, find, matrix, prefixes, truth};
@@ -37,7 +38,7 @@ fn neighbours_in_a_sequential_model_are_one_network() {
         let read = |prefix| LstmWeights::from_bytes(&bytes, prefix).unwrap();
         let input = matrix(&truth()["model"]["first"]["input"]);
         let first = compute(&read("first"), &input);
-        let between = first.index_axis_move(wgpu_lstm::ndarray::Axis(1), 0);
+        let between = first.index_axis_move(Axis(1), 0);
         let both = read("first+second");
         assert_eq!(both.config().num_layers(), 2);
         assert_eq!(compute(&both, &input), compute(&read("second"), &between));
