@@ -57,7 +57,7 @@ fn archive(members: &[(&str, &[u8])], compression: CompressionMethod) -> Vec<u8>
 fn archives_of_other_things_are_refused() {
     let stored = CompressionMethod::Stored;
     let weights = file("stateful.weights.h5");
-    let nested = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let nested = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
     for (bytes, expected) in [
         (
             archive(&[("metadata.json", b"{}")], stored),

@@ -94,6 +94,7 @@ fn layer(file: &File, mut group: Group, described: &[Described]) -> Layer<'stati
     let checked = checked.and_then(|()| file.check_size(&tensors));
     let cells = group.cells.into_iter().map(|cell| cell.tensors).collect();
     let parameters = checked.map(|()| Parameters::Keras(cells));
+    let assumed = assumed.filter(|_| parameters.is_ok());
     Layer { name: group.name, aliases: Vec::new(), parameters, below: None, assumed }
 }
 
@@ -104,10 +105,6 @@ fn check(cells: &mut [Cell], described: Result<&Described, bool>) -> Result<(), 
         return Err(format!("it also has the tensor {other:?}, which a plain LSTM does not have"));
     }
     let shapes = Shapes { cells: cells.len(), hidden: cells[0].hidden(), bias: cells[0].bias() };
-    let sizes = |cell: &Cell| (cell.tensors.kernel.shape.clone(), cell.hidden(), cell.bias());
-    if cells.iter().any(|cell| sizes(cell) != sizes(&cells[0])) {
-        return Err("its cells have different sizes".to_owned());
-    }
     match described {
         Ok(described) => described.check(&shapes)?,
         Err(true) => {}
@@ -116,18 +113,25 @@ fn check(cells: &mut [Cell], described: Result<&Described, bool>) -> Result<(), 
     let directions: Vec<_> = cells.iter().map(|cell| cell.direction).collect();
     let (forward, backward) = (Some(Direction::Forward), Some(Direction::Backward));
     match directions[..] {
-        [direction] if direction.is_none() || described.is_ok() => Ok(()),
-        [_] => Err("it is one half of a Bidirectional layer, whose other half is not found".to_owned()),
-        [first, second] if (first, second) == (forward, backward) => Ok(()),
+        [direction] if direction.is_none() || described.is_ok() => {}
+        [_] => {
+            return Err("it is one half of a Bidirectional layer, whose other half is not found".to_owned());
+        }
+        [first, second] if (first, second) == (forward, backward) => {}
         // The configuration says that there are two, of which Keras writes the forward one first. A backward_layer of
         // its own can have any name.
-        [first, second] if described.is_ok() && first != backward && second != forward => Ok(()),
-        [first, second] if first == backward && second == forward => {
-            cells.reverse();
-            Ok(())
+        [first, second] if described.is_ok() && first != backward && second != forward => {}
+        [first, second] if first == backward && second == forward => cells.reverse(),
+        _ => {
+            let count = cells.len();
+            return Err(format!("it has {count} cells, which are not the halves of a Bidirectional layer"));
         }
-        _ => Err(format!("it has {} cells, which are not the halves of a Bidirectional layer", cells.len())),
     }
+    let sizes = |cell: &Cell| (cell.tensors.kernel.shape.clone(), cell.hidden(), cell.bias());
+    if cells.iter().any(|cell| sizes(cell) != sizes(&cells[0])) {
+        return Err("its halves have different sizes".to_owned());
+    }
+    Ok(())
 }
 
 /// What is assumed of a layer without configuration.

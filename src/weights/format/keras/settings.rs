@@ -34,7 +34,7 @@ pub(super) fn check_layer(
             check_cell(class, config, shapes)
         }
         "RNN" => {
-            let cell = inner("cell").ok_or("it is an RNN layer of several cells")?;
+            let cell = inner("cell").ok_or("it is an RNN layer of no cell")?;
             if class_of(cell) != "LSTMCell" {
                 return Err(format!(
                     "its cell is of the class {}, not LSTMCell",
