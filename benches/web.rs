@@ -10,18 +10,15 @@ use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights, Tuning};
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
 /// As in benches/forward.rs, and sizes between which dispatches, steps and products can be told apart.
-fn workloads() -> [(&'static str, LstmConfig, usize, usize); 10] {
+fn workloads() -> [(&'static str, LstmConfig, usize, usize); 7] {
     [
         ("keyword", LstmConfig::new(128, 128), 1, 100),
         ("single-256", LstmConfig::new(256, 256), 1, 100),
-        ("speaker", LstmConfig::new(40, 256).with_num_layers(3), 8, 160),
         ("batch-16", LstmConfig::new(256, 256), 16, 100),
         ("stream", LstmConfig::new(128, 128), 1, 1),
         ("small", LstmConfig::new(16, 16), 1, 100),
         ("hidden-64", LstmConfig::new(64, 64), 1, 100),
         ("batch-4", LstmConfig::new(128, 128), 4, 100),
-        ("batch-64", LstmConfig::new(128, 128), 64, 100),
-        ("layers", LstmConfig::new(64, 64).with_num_layers(4), 1, 100),
     ]
 }
 
