@@ -157,10 +157,10 @@ impl Machine {
     /// was measured. There are no subgroups, every index is checked, and SwiftShader computes four lanes at a time.
     fn software_in_a_browser(units: f64) -> Self {
         Self {
-            dispatch: 100e-6,
-            persistent_step: 20e-6,
-            operations: 1.5e9,
-            bytes: 0.3e9,
+            dispatch: 70e-6,
+            persistent_step: 12e-6,
+            operations: 2.7e9,
+            bytes: 0.55e9,
             ..Self::software(units)
         }
     }

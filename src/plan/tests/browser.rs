@@ -10,18 +10,18 @@ use crate::tuning::Schedule::{self, Scan, Single, Step};
 
 /// Of a call, besides its dispatches, in ms: submitting, waiting in the event loop, mapping. The model leaves it out, as it
 /// is the same for all schedules.
-const CALL: f64 = 4.0;
+const CALL: f64 = 3.5;
 
 /// Inputs and hidden units, sequences, and ms of a call of 100 steps under each schedule (of one layer
 /// `diagonal` is `single`). Chromium 156 on SwiftShader, two
 /// cores of an EPYC, 2026-11-26, on a shared machine: repeated times differ by a factor of up to two.
 const MEASURED: [(usize, usize, [(Schedule, f64); 3]); 6] = [
-    (16, 1, [(Scan, 5.96), (Step, 23.9), (Single, 17.3)]),
-    (64, 1, [(Scan, 8.22), (Step, 15.5), (Single, 33.1)]),
-    (128, 1, [(Scan, 23.7), (Step, 87.1), (Single, 124.0)]),
-    (256, 1, [(Scan, 129.0), (Step, 233.0), (Single, 447.0)]),
-    (128, 4, [(Scan, 85.3), (Step, 90.0), (Single, 156.0)]),
-    (256, 16, [(Scan, 1180.0), (Step, 1387.0), (Single, 3219.0)]),
+    (16, 1, [(Scan, 3.35), (Step, 10.7), (Single, 15.7)]),
+    (64, 1, [(Scan, 7.97), (Step, 11.3), (Single, 35.5)]),
+    (128, 1, [(Scan, 25.2), (Step, 91.5), (Single, 102.0)]),
+    (256, 1, [(Scan, 60.0), (Step, 117.0), (Single, 313.0)]),
+    (128, 4, [(Scan, 42.6), (Step, 64.0), (Single, 95.3)]),
+    (256, 16, [(Scan, 706.0), (Step, 788.0), (Single, 1529.0)]),
 ];
 
 #[test]
