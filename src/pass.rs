@@ -43,6 +43,9 @@ use crate::lstm::{Engine, Lstm};
 /// of a recording: all recordings of one submission together should stay below one. On a software adapter a recording
 /// of 2·10¹⁰ operations takes about that long.
 ///
+/// In a browser the buffers are destroyed with the pass, and the weights with the last clone of its [`Lstm`] and the last
+/// pass: keep the pass until the encoder is submitted. (Natively wgpu keeps what an encoder uses.)
+///
 /// # Device
 ///
 /// The encoder belongs to the device that the network is on ([`Device::wgpu`](crate::Device::wgpu); to share a device with a
@@ -95,7 +98,8 @@ pub struct Rows<'a> {
 
 impl Lstm {
     /// Allocates everything that a call of T = `steps` and B = `batch` needs on the GPU, to be recorded into the caller's
-    /// own encoders: see [`LstmPass`]. Rows are time first, whatever [`with_batch_first`](Self::with_batch_first) says.
+    /// own encoders: see [`LstmPass`]. The pipelines that it compiles serve [`forward`](Self::forward) too: so this also
+    /// compiles ahead of a first call. Rows are time first, whatever [`with_batch_first`](Self::with_batch_first) says.
     ///
     /// A pass is not cut into blocks of time: its input, gates and outputs are in memory at once, within the
     /// [memory budget](Self::with_memory_budget). A longer sequence is several recordings.

@@ -56,7 +56,8 @@ pub enum Tuning {
     #[default]
     Model,
     /// By timing every schedule that can compute it, at the first call of a new shape: that call runs several
-    /// times. The network keeps the choice; [`tuning_record`](crate::Lstm::tuning_record) saves it for another
+    /// times. (A browser rounds times to 0.1 ms or less: faster schedules may count as equal there.) The network keeps
+    /// the choice; [`tuning_record`](crate::Lstm::tuning_record) saves it for another
     /// process.
     ///
     /// A choice also applies to similar calls: those whose time steps, sequences and sum of the lengths each differ

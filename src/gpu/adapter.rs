@@ -146,6 +146,7 @@ impl Gpu {
             subgroups: has_subgroups
                 .then_some(SubgroupSizes { min: info.subgroup_min_size, max: info.subgroup_max_size }),
             software,
+            browser: info.backend == wgpu::Backend::BrowserWebGpu,
             units: units(software, info.device_type),
             dispatch_ns: dispatch_ns(info.backend),
         };

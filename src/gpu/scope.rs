@@ -13,20 +13,26 @@ impl Gpu {
         let (result, caught) = {
             // Scopes belong to the thread, and so does the turn: both end before anything is awaited.
             let _turn = self.turns.take();
-            let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
+            // In a browser wgpu 30 panics when it receives an internal error. A pipeline that failed by one is refused as
+            // invalid when it is used.
+            let internal = (self.info.backend != wgpu::Backend::BrowserWebGpu)
+                .then(|| self.device.push_error_scope(wgpu::ErrorFilter::Internal));
             let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
             let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
             let result = f();
             let memory = memory.pop();
             let validation = validation.pop();
-            (result, (memory, validation, internal.pop()))
+            (result, (memory, validation, internal.map(wgpu::ErrorScopeGuard::pop)))
         };
         let (memory, validation, internal) = caught;
         // Running out of memory makes invalid buffers, so that is the error to report.
         if let Some(error) = memory.await {
             return Err(Error::OutOfMemory { reason: format!("the device: {}", with_sources(&error)) });
         }
-        let refused = validation.await.or(internal.await);
+        let mut refused = validation.await;
+        if let Some(internal) = internal {
+            refused = refused.or(internal.await);
+        }
         match refused {
             None => Ok(result),
             Some(error) => Err(self.refusal("it refuses new buffers", with_sources(&error)).await),

@@ -127,10 +127,10 @@ impl Machine {
     /// The class of a device, with as many units as its limits say.
     pub fn of(limits: &DeviceLimits) -> Self {
         let units = f64::from(limits.units);
-        if limits.software {
-            Self::software(units)
-        } else {
-            Self::hardware(units, f64::from(limits.dispatch_ns) * 1e-9)
+        match (limits.software, limits.browser) {
+            (true, false) => Self::software(units),
+            (true, true) => Self::software_in_a_browser(units),
+            (false, _) => Self::hardware(units, f64::from(limits.dispatch_ns) * 1e-9),
         }
     }
 
@@ -150,6 +150,18 @@ impl Machine {
             operations: 20e9,
             bytes: 3.5e9,
             overlaps: false,
+        }
+    }
+
+    /// Fitted to SwiftShader in Chromium 156, two cores of an EPYC, 2026-11-26: `src/plan/tests/browser.rs` has what
+    /// was measured. There are no subgroups, every index is checked, and SwiftShader computes four lanes at a time.
+    fn software_in_a_browser(units: f64) -> Self {
+        Self {
+            dispatch: 70e-6,
+            persistent_step: 12e-6,
+            operations: 2.7e9,
+            bytes: 0.55e9,
+            ..Self::software(units)
         }
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct DeviceLimits {
     pub subgroups: Option<SubgroupSizes>,
     /// Whether the adapter is a processor that emulates a GPU.
     pub software: bool,
+    /// Whether a browser is between: it checks every dispatch, and every index in a shader.
+    pub browser: bool,
     /// Workgroups that run side by side, as far as can be known: threads of a processor, compute units of a GPU.
     pub units: u32,
     /// Nanoseconds from one dispatch to the next that depends on it, as far as can be known.
@@ -39,6 +41,7 @@ impl DeviceLimits {
         max_workgroup_bytes: 16 << 10,
         subgroups: None,
         software: false,
+        browser: false,
         units: 1,
         dispatch_ns: 5_000,
     };

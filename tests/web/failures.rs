@@ -4,6 +4,8 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use wgpu_lstm::ndarray::{Array2, Array3};
 use wgpu_lstm::{Device, Error, Lstm, LstmConfig, LstmState, LstmStream, LstmStreamPool, LstmWeights, wgpu};
 
+use crate::browser::run;
+
 fn weights() -> LstmWeights {
     LstmWeights::uniform(&LstmConfig::new(5, 6), 42).unwrap()
 }
@@ -134,4 +136,40 @@ async fn a_device_that_is_lost_in_a_call_fails_the_call() {
     device.wgpu().unwrap().0.destroy();
     let result = call.await;
     assert!(matches!(result, Err(Error::DeviceLost { .. })), "{result:?}");
+}
+
+/// As if the browser's compiler failed: it reports an internal error, and the pipeline is invalid.
+#[wasm_bindgen_test]
+async fn a_pipeline_that_does_not_compile_is_an_error() {
+    let device = Device::gpu_async().await.unwrap();
+    let lstm = Lstm::new_async(&device, &weights()).await.unwrap();
+    run("
+        const device = GPUDevice.prototype;
+        const { createComputePipeline, pushErrorScope, popErrorScope } = device;
+        globalThis.restore = () => Object.assign(device, { createComputePipeline, pushErrorScope, popErrorScope });
+        const filters = [];
+        device.pushErrorScope = function (filter) {
+            filters.push(filter);
+            pushErrorScope.call(this, filter);
+        };
+        device.popErrorScope = function () {
+            const answer = popErrorScope.call(this);
+            return filters.pop() === 'internal' ? answer.then(() => new GPUInternalError('simulated')) : answer;
+        };
+        device.createComputePipeline = function (descriptor) {
+            pushErrorScope.call(this, 'validation');
+            const compute = { ...descriptor.compute, entryPoint: 'missing' };
+            const invalid = createComputePipeline.call(this, { ...descriptor, compute });
+            popErrorScope.call(this);
+            return invalid;
+        };
+    ");
+    let result = lstm.forward_unbatched_async(Array2::zeros((2, 5)).view(), None).await;
+    run("restore()");
+    match result {
+        Err(Error::Internal { reason }) => assert!(reason.contains("ComputePipeline"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    let lstm = Lstm::new_async(&Device::gpu_async().await.unwrap(), &weights()).await.unwrap();
+    lstm.forward_unbatched_async(Array2::zeros((2, 5)).view(), None).await.unwrap();
 }

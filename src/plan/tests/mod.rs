@@ -1,5 +1,6 @@
 //! The plan's invariants, with no device.
 
+mod browser;
 mod cost;
 mod layout;
 mod walk;
