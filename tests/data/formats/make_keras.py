@@ -108,7 +108,6 @@ read = {"nested/deep", "nested/deeper", "plain", "no_bias", "of_cell", "pair"}
 truth["beside"] = {name: values for name, values in outputs(model).items() if name in read}
 save("beside", model, [".h5", ".keras", ".weights.h5"])
 
-# A stateful layer has its states beside its cell: (3, 12) and (3, 12), as an LSTM's matrices without bias.
 model = keras.Sequential([layers.Input(batch_shape=(3, T, I)), layers.LSTM(12, stateful=True, name="keeps")])
 save("stateful", model, [".h5", ".weights.h5"])
 
@@ -245,12 +244,24 @@ def cyclic_places(root):
     root["layers/soft"] = h5py.SoftLink("/layers/soft/soft")
 
 
+def beside_cell(root):
+    """States of a stateful layer, (3, 12) and (3, 12) as an LSTM's matrices without bias, and an optimizer's tensors."""
+    for place, tensors in {
+        "layers/lstm/cell": cell("").values(),
+        "layers/lstm": [numbers(H, 4 * H), numbers(H, 4 * H)],
+        "optimizer": cell("").values(),
+    }.items():
+        group = root.create_group(place + "/vars")
+        for index, values in enumerate(tensors):
+            group[str(index)] = values
+
+
 def no_keras(root):
     root["data"] = numbers(3)
     root.create_group("images")
 
 
-for make in [older, storage, refused, split, cycles, cyclic_places, no_keras]:
+for make in [older, storage, refused, split, cycles, cyclic_places, beside_cell, no_keras]:
     crafted(make.__name__ + ".h5", make)
 
 files["truth.json"] = json.dumps(truth).encode()

@@ -93,11 +93,18 @@ fn lists_in_several_attributes_are_read() {
 }
 
 #[test]
-fn states_of_a_stateful_layer_are_no_lstm() {
+fn a_stateful_layer_is_read() {
     for name in ["stateful.h5", "stateful.weights.h5"] {
         assert_eq!(prefixes(name), ["keeps"], "{name}");
         assert_eq!(LstmWeights::from_bytes(&file(name), "").unwrap().config().hidden_size(), 12);
     }
+}
+
+/// States and an optimizer's tensors can have the shapes of an LSTM's.
+#[test]
+fn tensors_beside_a_cell_are_no_lstm() {
+    assert_eq!(prefixes("beside_cell.h5"), ["lstm"]);
+    assert_eq!(find("beside_cell.h5", "lstm").config.unwrap().input_size(), 2);
 }
 
 #[test]
