@@ -45,7 +45,6 @@ pub(in crate::weights) struct Layer<'a> {
 
 /// The parameters of one layer, every direction, in the layout of the framework that wrote them.
 #[derive(Clone)]
-#[allow(clippy::large_enum_variant, reason = "a file has few layers")]
 #[cfg_attr(
     not(all(feature = "onnx", feature = "keras")),
     allow(dead_code, reason = "some formats are features of the crate")
