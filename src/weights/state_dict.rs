@@ -92,7 +92,7 @@ impl LstmWeights {
     ///
     /// The names and shapes are those in the table [above](LstmWeights); each array is in standard (C)
     /// layout. A network that was read under the names of an `LSTMCell` keeps these names. The values of a
-    /// network in [`Precision::F16`](crate::Precision::F16) are the rounded ones.
+    /// network in [`Precision::F16`] are the rounded ones.
     ///
     /// # Source
     ///

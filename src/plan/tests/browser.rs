@@ -12,10 +12,12 @@ use crate::tuning::Schedule::{self, Scan, Single, Step};
 /// is the same for all schedules.
 const CALL: f64 = 3.5;
 
-/// Inputs and hidden units, sequences, and ms of a call of 100 steps under each schedule (of one layer
-/// `diagonal` is `single`). Chromium 156 on SwiftShader, two
-/// cores of an EPYC, 2026-11-26, on a shared machine: repeated times differ by a factor of up to two.
-const MEASURED: [(usize, usize, [(Schedule, f64); 3]); 6] = [
+/// Milliseconds of a call of 100 steps under each schedule (of one layer `diagonal` is `single`).
+type Times = [(Schedule, f64); 3];
+
+/// Inputs and hidden units, sequences, times. Chromium 156 on SwiftShader, two cores of an EPYC, 2026-11-26, on a shared
+/// machine: repeated times differ by a factor of up to two.
+const MEASURED: [(usize, usize, Times); 6] = [
     (16, 1, [(Scan, 3.35), (Step, 10.7), (Single, 15.7)]),
     (64, 1, [(Scan, 7.97), (Step, 11.3), (Single, 35.5)]),
     (128, 1, [(Scan, 25.2), (Step, 91.5), (Single, 102.0)]),
