@@ -141,7 +141,7 @@ fn files_outside_of_the_directory_are_refused() {
     ] {
         match model.error(&[("lstm.weight_ih_l0", file)]) {
             Error::MalformedFile { reason, .. } => {
-                assert!(reason.contains("own directory"), "{file}: {reason}")
+                assert!(reason.contains("own directory"), "{file}: {reason}");
             }
             error => panic!("{file}: {error}"),
         }

@@ -122,7 +122,7 @@ fn what_is_found_can_be_read_with_its_prefix() {
             (Ok(config), Ok(weights)) => assert_eq!(&config, weights.config()),
             // The error of reading also names the other LSTMs.
             (Err(listed), Err(error)) => {
-                assert!(error.to_string().starts_with(&listed.to_string()), "{error}")
+                assert!(error.to_string().starts_with(&listed.to_string()), "{error}");
             }
             (listed, read) => panic!("{}: {listed:?}, {read:?}", lstm.prefix),
         }
