@@ -49,6 +49,8 @@ mod network;
 mod probabilities;
 #[path = "speech/recording.rs"]
 mod recording;
+#[path = "speech/resample.rs"]
+mod resample;
 #[path = "speech/segments.rs"]
 #[allow(dead_code, reason = "here nothing looks for segments afterwards")]
 mod segments;

@@ -44,6 +44,8 @@ mod picture;
 mod probabilities;
 #[path = "speech/recording.rs"]
 mod recording;
+#[path = "speech/resample.rs"]
+mod resample;
 #[path = "speech/segments.rs"]
 mod segments;
 #[path = "speech/stages.rs"]

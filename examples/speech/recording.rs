@@ -1,22 +1,16 @@
 //! A recording as the network wants it: one channel of f32 samples at 16 kHz.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use hound::{SampleFormat, WavReader, WavSpec};
-use rubato::audioadapter_buffers::owned::InterleavedOwned;
-use rubato::{Fft, FixedSync, Resampler};
+
+use crate::resample::resample;
 
 /// Samples a second that the network was trained on.
 pub const RATE: usize = 16_000;
-
-/// Rates that resampling makes sense from: below, no speech is left; above, no microphone records.
-const RATES: std::ops::RangeInclusive<usize> = 1_000..=768_000;
-
-/// Block of the resampler, in input samples: its filter is then as sharp as speech needs.
-const RESAMPLER_BLOCK: usize = 1024;
 
 /// One channel at [`RATE`], and how the file itself was made.
 #[derive(Debug)]
@@ -28,20 +22,8 @@ pub struct Recording {
 impl Recording {
     /// Reads a WAV file: integers of 8, 16, 24 or 32 bits or 32-bit floats, any rate, any channels.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = BufReader::new(File::open(path)?);
-        let mut reader = WavReader::new(file).context("it is not a WAV file that can be read")?;
-        let spec = reader.spec();
-        let rate = spec.sample_rate as usize;
-        ensure!(
-            RATES.contains(&rate),
-            "its rate is {rate} Hz, and only {} to {} Hz can be brought to {RATE} Hz",
-            RATES.start(),
-            RATES.end()
-        );
-        let samples = mix(&interleaved(&mut reader)?, usize::from(spec.channels));
-        ensure!(!samples.is_empty(), "it holds no samples");
-        ensure!(samples.iter().all(|s| s.is_finite()), "it holds samples that are not finite numbers");
-        Ok(Self { samples: resample(samples, rate)?, source: describe(spec) })
+        let Sound { samples, rate, source } = Sound::read(BufReader::new(File::open(path)?))?;
+        Ok(Self { samples: resample(&samples, rate)?, source })
     }
 
     pub fn seconds(&self) -> f64 {
@@ -49,8 +31,27 @@ impl Recording {
     }
 }
 
+/// One channel at its own rate, and how the file was made.
+pub struct Sound {
+    pub samples: Vec<f32>,
+    pub rate: usize,
+    pub source: String,
+}
+
+impl Sound {
+    /// Reads a WAV file, as [`Recording::open`] does.
+    pub fn read(file: impl Read) -> Result<Self> {
+        let mut reader = WavReader::new(file).context("it is not a WAV file that can be read")?;
+        let spec = reader.spec();
+        let samples = mix(&interleaved(&mut reader)?, usize::from(spec.channels));
+        ensure!(!samples.is_empty(), "it holds no samples");
+        ensure!(samples.iter().all(|s| s.is_finite()), "it holds samples that are not finite numbers");
+        Ok(Self { samples, rate: spec.sample_rate as usize, source: describe(spec) })
+    }
+}
+
 /// All samples of all channels in turn; full scale is 1.
-fn interleaved<R: std::io::Read>(reader: &mut WavReader<R>) -> Result<Vec<f32>> {
+fn interleaved<R: Read>(reader: &mut WavReader<R>) -> Result<Vec<f32>> {
     let WavSpec { bits_per_sample: bits, sample_format, .. } = reader.spec();
     let samples: hound::Result<Vec<f32>> = match (sample_format, bits) {
         (SampleFormat::Float, 32) => reader.samples::<f32>().collect(),
@@ -70,20 +71,6 @@ fn mix(interleaved: &[f32], channels: usize) -> Vec<f32> {
     interleaved.chunks_exact(channels).map(mean).collect()
 }
 
-fn resample(samples: Vec<f32>, rate: usize) -> Result<Vec<f32>> {
-    if rate == RATE {
-        return Ok(samples);
-    }
-    let length = samples.len();
-    let source = InterleavedOwned::new_from(samples, 1, length)?;
-    let mut resampler = Fft::<f32>::new(rate, RATE, RESAMPLER_BLOCK, 1, FixedSync::Both)
-        .with_context(|| format!("cannot bring {rate} Hz to {RATE} Hz"))?;
-    let resampled = resampler
-        .process_all(&source, length, None)
-        .with_context(|| format!("cannot bring {rate} Hz to {RATE} Hz"))?;
-    Ok(resampled.take_data())
-}
-
 fn describe(spec: WavSpec) -> String {
     let channels = match spec.channels {
         1 => "mono".to_string(),
@@ -99,9 +86,8 @@ fn describe(spec: WavSpec) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{RATE, interleaved, mix, resample};
+    use super::{interleaved, mix};
     use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
-    use std::f32::consts::TAU;
     use std::io::Cursor;
 
     #[test]
@@ -134,23 +120,5 @@ mod tests {
     #[test]
     fn channels_are_averaged() {
         assert_eq!(mix(&[1.0, 0.0, -1.0, -0.5], 2), [0.5, -0.75]);
-    }
-
-    /// A tone keeps its pitch, its length and (within half a sample) its place, so that the times
-    /// found are the recording's.
-    #[test]
-    fn resampling_keeps_a_tone_in_place() {
-        let half_a_sample = 0.5 * TAU * 440.0 / RATE as f32; // a sine is nowhere steeper
-        for rate in [8_000, 22_050, 44_100, 48_000] {
-            let tone = |rate: usize| move |n: usize| (TAU * 440.0 * n as f32 / rate as f32).sin();
-            let resampled = resample((0..rate).map(tone(rate)).collect(), rate).expect("a tone");
-            assert_eq!(resampled.len(), RATE);
-            // away from both ends, where the filter sees the silence around the tone
-            let middle = resampled.iter().enumerate().skip(RATE / 4).take(RATE / 2);
-            for (n, sample) in middle {
-                let difference = (sample - tone(RATE)(n)).abs();
-                assert!(difference <= half_a_sample, "{rate} Hz, sample {n}: {difference}");
-            }
-        }
     }
 }
