@@ -1,10 +1,12 @@
 #!/bin/bash
 # Installs what tests in a browser need, unless it is there: Chromium and its driver, Rust's target for WebAssembly, and
-# wasm-bindgen's test runner of Cargo.lock's version, built in the user's cache. Prints the runner's folder.
+# wasm-bindgen's programs of Cargo.lock's version, built in the user's cache. Prints their folder.
+#
+#   web-tools.sh [--build]     --build: only what a build needs, without Chromium
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-if ! command -v chromedriver >/dev/null || ! command -v chromium >/dev/null; then
+if [[ ${1:-} != --build ]] && ! { command -v chromedriver && command -v chromium; } >/dev/null; then
   scripts/apt-install.sh chromium chromium-driver >&2
 fi
 
