@@ -36,7 +36,7 @@ export function draw(canvas, result) {
   const heard = result.length / RATE;
   const end = result.seconds || Math.max(LISTENING, heard);
   const start = result.seconds ? 0 : end - LISTENING;
-  const [left, right, top, bottom] = [38, width - 14, 14, height - 28];
+  const [left, right, top, bottom] = [48, width - 14, 14, height - 28];
   const middle = top + (bottom - top) * 0.45;
   const x = (seconds) => left + ((seconds - start) / (end - start)) * (right - left);
   const upper = { top, bottom: middle - 8 };
