@@ -185,6 +185,7 @@ function failed(mine, message, fatal, id) {
   if (fatal && id > 0) { // begin anew, with a fresh memory
     worker.terminate();
     startWorker();
+    if (job && job.id !== id && !job.done) job.again();
   }
 }
 
