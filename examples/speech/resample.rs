@@ -60,7 +60,7 @@ impl ToRate {
         Ok(output)
     }
 
-    /// What is left once the input has ended: the output is then as long as the input.
+    /// What is left once the input has ended: the output is then as long as the input. Nothing if it is called again.
     pub fn finish(&mut self) -> Result<Vec<f32>> {
         let Some(filter) = &mut self.0 else { return Ok(Vec::new()) };
         let whole = (filter.fft.resample_ratio() * filter.taken as f64).ceil() as usize;
@@ -71,6 +71,7 @@ impl ToRate {
             filter.block(&mut output)?;
         }
         output.truncate(missing);
+        filter.given += output.len();
         Ok(output)
     }
 }
@@ -137,6 +138,7 @@ mod tests {
                 }
                 output.extend(to_rate.finish().expect("an end"));
                 assert_eq!(output, whole, "{rate} Hz in pieces of {piece}");
+                assert_eq!(to_rate.finish().expect("an end"), [], "{rate} Hz, after the end");
             }
         }
     }

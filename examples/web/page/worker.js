@@ -122,11 +122,11 @@ const sleep = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, m
 
 // Lets messages arrive between two blocks, without the delay of setTimeout.
 const channel = new MessageChannel();
-let breathed = () => {};
-channel.port1.onmessage = () => breathed();
+const breaths = [];
+channel.port1.onmessage = () => breaths.shift()();
 function breath() {
   return new Promise((resolve) => {
-    breathed = resolve;
+    breaths.push(resolve);
     channel.port2.postMessage(0);
   });
 }

@@ -8,6 +8,7 @@ import json
 import math
 import pathlib
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -328,6 +329,7 @@ if __name__ == "__main__":
     names = sys.argv[2:]
     unknown = set(names) - {test.__name__ for test in TESTS}
     assert not unknown, f"there is no test {unknown}; there are {[test.__name__ for test in TESTS]}"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1)) # so that browsers are closed
     failures = 0
     for test in TESTS:
         if names and test.__name__ not in names:
