@@ -28,11 +28,12 @@ async function load(simd) {
   let adapter = null;
   let reason = '';
   if (!navigator.gpu) reason = 'This browser has no WebGPU.';
+  else if (!await navigator.gpu.requestAdapter()) reason = 'This browser has WebGPU, but no adapter for it here.';
   else {
     try {
       adapter = await wasm.adapterName();
     } catch (error) {
-      reason = `This browser's WebGPU offers no adapter here: ${error.message}.`;
+      reason = `WebGPU cannot be used here: ${error.message}.`;
     }
   }
   const best = adapter === null ? wasm.Where.Cpu : wasm.Where.Best;

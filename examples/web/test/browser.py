@@ -121,7 +121,7 @@ class Browser:
     def screenshot(self, path):
         path.write_bytes(base64.b64decode(self.send("GET", "/screenshot")))
 
-    def wait(self, what, condition, seconds=240):
+    def wait(self, what, condition, seconds=100):
         """Waits until a JavaScript expression is true."""
         end = time.monotonic() + seconds
         while not (value := self.run(f"return {condition}")):

@@ -7,7 +7,6 @@
 import json
 import math
 import pathlib
-import re
 import signal
 import sys
 import tempfile
@@ -205,9 +204,10 @@ def microphone():
             assert latency.endswith(" ms") and "median" in about, (latency, about)
             print(f"  {name}: latency {latency}, {browser.text('#speed')}")
             browser.click("#listen")
-            assert browser.text("#listen") == "Listen" and re.match(r"Stopped: \d+ segment", browser.text("#status"))
+            browser.wait("a stop", "/^Stopped: \\d+ segment/.test(document.getElementById('status').textContent)")
+            assert browser.text("#listen") == "Listen", browser.text("#listen")
             saved = page.saved()
-            assert max(saved["probabilities"]) > 0.9 and saved["name"] == "Microphone"
+            assert max(saved["probabilities"]) > 0.9 and saved["name"] == "Microphone", saved
         page.quiet()
     with Browser("--deny-permission-prompts") as browser:
         page = Page(browser)
