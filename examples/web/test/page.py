@@ -199,7 +199,7 @@ def microphone():
             browser.click("#listen")
             # the recording's first words begin after 2.5 s and last 6 s
             browser.wait("speech", "parseFloat(document.querySelector('#segments li span:last-child')?.textContent) > 2")
-            assert browser.text("#listen") == "Stop" and name in browser.text("#device")
+            assert browser.text("#listen") == "Stop" and name in browser.text("#device"), browser.text("#device")
             latency, about = browser.text("#latency"), browser.text("#about-latency")
             assert latency.endswith(" ms") and "median" in about, (latency, about)
             print(f"  {name}: latency {latency}, {browser.text('#speed')}")
