@@ -97,8 +97,9 @@ function worst(probabilities, truth, count) {
   return Math.max(...probabilities.map((p, n) => (Number.isNaN(p) ? Infinity : Math.abs(p - truth[n]))));
 }
 
-// One program, measured `rounds` times after one that is not.
-export async function measure(what, rounds, truth) {
+// One program, measured `rounds` times after one that is not. Without a truth the first result is it.
+export async function measure(what, rounds, known) {
+  let truth = known;
   const begun = performance.now();
   const program = what[0] === 'ours' ? await ours(what[1], what[2]) : await theirs(what[1], what[2]);
   const loaded = performance.now() - begun;
@@ -109,10 +110,11 @@ export async function measure(what, rounds, truth) {
     const started = performance.now();
     const probabilities = await program.whole(file);
     if (round) wholes.push(performance.now() - started);
+    truth ??= probabilities;
     errors.push(worst(probabilities, truth, truth.length));
     const count = 100;
     const few = await program.chunks(samples, count, (time) => { if (round) chunks.push(time); });
     errors.push(worst(few, truth, count));
   }
-  return { name: program.name, loaded, whole: median(wholes), wholes, chunk: median(chunks), error: Math.max(...errors) };
+  return { name: program.name, loaded, whole: median(wholes), wholes, chunk: median(chunks), error: Math.max(...errors), truth };
 }

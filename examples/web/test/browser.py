@@ -118,8 +118,13 @@ class Browser:
         """What was written since the last time, by the page or its worker."""
         return [entry["message"] for entry in self.send("POST", "/se/log", {"type": "browser"})]
 
-    def screenshot(self, path):
-        path.write_bytes(base64.b64decode(self.send("GET", "/screenshot")))
+    def screenshot(self, path, last, scale):
+        """The page from its top down to an element."""
+        width, height = self.run("""return [document.documentElement.clientWidth,
+            document.querySelector(arguments[0]).getBoundingClientRect().top + scrollY + 130]""", last)
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": scale}
+        shot = self.cdp("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+        path.write_bytes(base64.b64decode(shot["data"]))
 
     def wait(self, what, condition, seconds=100):
         """Waits until a JavaScript expression is true."""

@@ -197,6 +197,7 @@ def microphone():
         for device, name in [("cpu", "CPU"), ("webgpu", "swiftshader")]:
             page.choose(device)
             browser.click("#listen")
+            browser.wait(f"the {name}", f"device.textContent.includes('{name}') && /^Listening/.test(document.getElementById('status').textContent)")
             # the recording's first words begin after 2.5 s and last 6 s
             browser.wait("speech", "parseFloat(document.querySelector('#segments li span:last-child')?.textContent) > 2")
             assert browser.text("#listen") == "Stop" and name in browser.text("#device"), browser.text("#device")
@@ -306,15 +307,14 @@ def the_tests_see_the_console():
 
 
 def screenshots():
-    with Browser(*WEBGPU, "--force-device-scale-factor=1") as browser:
+    with Browser(*WEBGPU) as browser:
         page = Page(browser)
-        browser.click("#example")
+        browser.run("example.click()")
         page.finish()
-        browser.run("document.activeElement.blur()")
         for scheme in ("light", "dark"):
             browser.scheme(scheme)
             time.sleep(0.5)
-            browser.screenshot(ROOT / f"docs/web-{scheme}.png")
+            browser.screenshot(ROOT / f"docs/web-{scheme}.png", "#segments", scale=0.7)
 
 
 TESTS = [the_tests_see_the_console, recording_on_each_device, build_without_simd, second_file_at_another_rate,
