@@ -27,7 +27,7 @@ async function load(simd) {
   [model] = await Promise.all([network, wasm.default()]);
   let adapter = null;
   let reason = '';
-  if (!navigator.gpu) reason = 'This browser has no WebGPU.';
+  if (!navigator.gpu) reason = 'This browser has no WebGPU for this page.';
   else if (!await navigator.gpu.requestAdapter()) reason = 'This browser has WebGPU, but no adapter for it here.';
   else {
     try {

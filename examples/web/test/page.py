@@ -27,9 +27,9 @@ READY = "/^Ready/.test(document.getElementById('status').textContent)"
 class Page:
     """The page in a browser, and what it must never do: write to the console, or ask for what is not its own."""
 
-    def __init__(self, browser, path="/"):
+    def __init__(self, browser, host="127.0.0.1"):
         self.browser = browser
-        browser.go(SITE + path)
+        browser.go(SITE.replace("127.0.0.1", host))
         browser.wait("ready", READY)
 
     def choose(self, device):
@@ -174,19 +174,27 @@ def files_that_are_no_audio():
 
 
 def no_webgpu():
-    for flags, reason, allowed in [
-        (["--disable-blink-features=WebGPU"], "This browser has no WebGPU", ()),
-        ([], "no adapter", ("No available adapters.",)),  # the browser's own words
-    ]:
-        with Browser(*flags) as browser:
-            page = Page(browser)
-            about = browser.text("#about-webgpu")
-            assert reason in about and "The CPU computes everything" in about, about
-            assert browser.run("return document.querySelector('input[value=webgpu]').disabled")
-            page.open(RECORDING)
-            page.finish()
-            is_the_recording(page.saved(), "CPU")
-            page.quiet(*allowed)
+    # A page that is neither from https nor from localhost gets no WebGPU; nor a microphone.
+    with Browser("--host-resolver-rules=MAP page.test 127.0.0.1") as browser:
+        page = Page(browser, "page.test")
+        runs_on_the_cpu(page, "This browser has no WebGPU for this page")
+        browser.click("#listen")
+        said = browser.wait("an answer", "!error.hidden && error.textContent")
+        assert "https or localhost only" in said, said
+        page.quiet()
+    with Browser() as browser:
+        page = Page(browser)
+        runs_on_the_cpu(page, "no adapter for it here")
+        page.quiet("No available adapters.")  # the browser's own words
+
+
+def runs_on_the_cpu(page, reason):
+    about = page.browser.text("#about-webgpu")
+    assert reason in about and "The CPU computes everything" in about, about
+    assert page.browser.run("return document.querySelector('input[value=webgpu]').disabled")
+    page.open(RECORDING)
+    page.finish()
+    is_the_recording(page.saved(), "CPU")
 
 
 def microphone():
