@@ -139,7 +139,8 @@ async function startListening() {
     const node = new AudioWorkletNode(context, 'microphone');
     const { port1, port2 } = new MessageChannel();
     node.port.postMessage(port1, [port1]);
-    context.createMediaStreamSource(stream).connect(node).connect(context.destination); // silent: it is heard only if connected
+    // Once the network is ready: it would lag behind what came before. The node's output is silent, but must be connected.
+    mine.opened = () => context.createMediaStreamSource(stream).connect(node).connect(context.destination);
     await ready;
     if (job !== mine || mine.done) return;
     worker.postMessage({ kind: 'start', job: mine.id, place: mine.place, rate: context.sampleRate, port: port2 }, [port2]);
@@ -201,6 +202,7 @@ function opened({ device, source, seconds }) {
   element('segments').replaceChildren();
   element('progress').value = 0;
   element('progress').classList.toggle('finished', job.kind !== 'file');
+  job.opened?.();
   say(job.kind === 'file' ? `Computing on ${job.device} …` : `Listening, on ${job.device}. Say something.`);
   repaint();
 }

@@ -181,7 +181,7 @@ def no_webgpu():
         browser.click("#listen")
         said = browser.wait("an answer", "!error.hidden && error.textContent")
         assert "https or localhost only" in said, said
-        page.quiet()
+        page.quiet("was loaded over an insecure connection")  # what the browser says of the file that is saved
     with Browser() as browser:
         page = Page(browser)
         runs_on_the_cpu(page, "no adapter for it here")
