@@ -90,7 +90,8 @@ def main(site):
                     browser.go(f"{address}/bench.html")
                     result = browser.run("return (await import('/bench.js')).measure(...arguments)", what, much["rounds"],
                                          truths[what[0]], much["seconds"], much["count"])
-                assert result["error"] <= 1e-4, f"{name} is off by {result['error']}"
+                peer_may_be_wrong = what[:2] == ("theirs", "webgpu")  # then the record says so
+                assert result["error"] <= 1e-4 or peer_may_be_wrong, f"{name} is off by {result['error']}"
                 truths[what[0]] = truths[what[0]] or result["truth"]
                 assert len(truths[what[0]]) == len(truth), f"{name} gives {len(truths[what[0]])} probabilities"
                 del result["truth"]
@@ -122,12 +123,17 @@ of each is not counted. onnxruntime-web on WebGPU gets the first {SHORT["seconds
 
 onnxruntime-web runs the package's own ONNX export for sequences (`{ONNX}`) on the same frames: the same
 network with other weights than the safetensors file has. So the page's probabilities are compared with the truth, and
-onnxruntime-web's with its own first result: one chunk at a time with 128, WebGPU with wasm.
+onnxruntime-web's with what its wasm found first: one chunk at a time, and WebGPU. {verdict(rows)}
 
 The download is all that a visitor's browser fetches but the network, which is {networks[0]:,.0f} KiB gzipped for the page and
 {networks[1]:,.0f} KiB as ONNX. Loading is from the import of the program to a network that is ready, from a server on the same
 machine; on WebGPU it compiles the kernels.
 """
+
+
+def verdict(rows):
+    wrong = [name for name, _, r in rows if r["error"] > 1e-4]
+    return f"Off by more than 1e-4, so wrong on this adapter: {', '.join(wrong)}." if wrong else "All agree."
 
 
 def processor():
