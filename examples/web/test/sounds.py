@@ -21,8 +21,3 @@ def second(recording, path):
     with wave.open(str(path), "wb") as file:
         file.setparams((2, 2, RATE, 0, "NONE", ""))
         file.writeframes(frames.tobytes())
-
-
-def truncated(recording, path):
-    """A WAV file that ends in the middle of its samples."""
-    path.write_bytes(recording.read_bytes()[:100_001])
