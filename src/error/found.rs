@@ -15,7 +15,7 @@ pub struct FoundLstm {
     /// Its sizes, or why it can't be read.
     pub config: Result<LstmConfig, Error>,
     /// The element types of its parameters, as safetensors spells them (`F32`), without repetition. Those of quantized
-    /// parameters, which are read as f32, are the integers' (`I8`). Empty if it can't be read.
+    /// parameters, which are read as f32, are the integers' (`I8`). Can be empty if it can't be read.
     pub element_types: Vec<String>,
     /// The prefix of the network of which this is one layer.
     pub part_of: Option<String>,

@@ -141,7 +141,7 @@ pub enum Error {
     MissingTensor {
         /// Full name, prefix included.
         name: String,
-        /// The prefixes of the other LSTMs, which can be read, the most similar prefix first.
+        /// The prefixes of other LSTMs that can be read, the most similar prefix first.
         found: Vec<String>,
     },
     /// There are tensors, but no LSTM's parameter under the prefix.
@@ -151,7 +151,7 @@ pub enum Error {
         prefix: String,
         /// The LSTMs under other prefixes, the most similar prefix first.
         found: Vec<FoundLstm>,
-        /// The names of all tensors under names of their own, sorted.
+        /// The names of all tensors, sorted, without those of ONNX nodes and Keras layers.
         names: Vec<String>,
     },
     /// The tensors have an LSTM's names, but the shapes of another network, such as a GRU.
@@ -170,7 +170,7 @@ pub enum Error {
         name: String,
         /// Why it is refused.
         reason: String,
-        /// The prefixes of the other LSTMs, which can be read, the most similar prefix first.
+        /// The prefixes of other LSTMs that can be read, the most similar prefix first.
         found: Vec<String>,
     },
     /// Two tensors have the same name.

@@ -167,8 +167,8 @@ impl ReadOptions {
 
     /// Whether tensors beside the parameters are left aside that seem to extend the LSTM, such as a mask or a
     /// normalization. By default they are refused, because the results would be wrong without them; learnt initial
-    /// states and the tensors of other modules are ignored always. A tensor that replaces a parameter, such as weight
-    /// norm's, is refused always.
+    /// states and the tensors of other modules are always ignored. A tensor that replaces a parameter, such as weight
+    /// norm's, is always refused; so is an ONNX node or a Keras layer with a tensor that a plain LSTM does not have.
     #[must_use]
     pub fn with_others_ignored(mut self, ignored: bool) -> Self {
         self.ignore_others = ignored;

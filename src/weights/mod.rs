@@ -13,7 +13,7 @@
 //! kinds                              how a tensor belongs to an LSTM, by its name
 //! changed                            parameters that a library changed
 //! prefix                             a prefix as the path of a module
-//! init, round, on_device               random and constant values; another precision; the layout of the kernels
+//! init, round, on_device             random and constant values; another precision; the layout of the kernels
 //! parameters                         the type LstmWeights
 //! memory, names, tensor              bytes that a network needs; PyTorch's names; a named tensor
 //! precision

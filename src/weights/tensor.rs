@@ -7,7 +7,8 @@ use half::{bf16, f16};
 
 use crate::error::Error;
 
-/// A tensor with its values: the [`Source`] of its bytes in a file, an array in memory, or `()` for what can be checked without them.
+/// A tensor with its values: the [`Source`] of its bytes in a file, an array in memory, or `()` for what can be checked
+/// without them.
 #[derive(Clone)]
 pub(super) struct Tensor<V> {
     /// Full name, prefix included.

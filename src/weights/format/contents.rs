@@ -17,7 +17,7 @@ pub(in crate::weights) struct Contents<'a> {
     /// The precision that the file says its network has. F32 in a file that says nothing, whatever the element
     /// types are.
     pub(in crate::weights) precision: Precision,
-    /// What there is in a file of layers that has no LSTM, as the end of "the file has no LSTM: it is ".
+    /// What a file of layers has, for the error of one without an LSTM: the end of "the file has no LSTM: ".
     pub(in crate::weights) summary: Option<String>,
 }
 

@@ -4,7 +4,7 @@
 //! read(bytes, ..) -> Result<Contents, Error>
 //! ```
 //!
-//! that returns what the file [holds](Contents): tensors under their full names, and layers with the tensors of each.
+//! (of PyTorch's checkpoints: `read(path)`) that returns what the file [holds](Contents): tensors under their full names, and layers with the tensors of each.
 //! Values are read when an LSTM needs them.
 //!
 //! A reader checks that a tensor has as many elements as its shape says. All that follows is the same for every

@@ -3,7 +3,7 @@
 /// The format of a file that this crate can read, or what the file is else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Recognized {
-    /// Also what nothing says another format of.
+    /// A safetensors file, or bytes that do not begin as any other format.
     SafeTensors,
     Known(Format),
     /// As the end of a sentence, and what to do about it.

@@ -57,7 +57,7 @@ pub(in crate::weights) fn read<'a>(bytes: &'a [u8]) -> Result<Contents<'a>, Erro
     Ok(Contents { layers, summary: Some(summary), ..Contents::default() })
 }
 
-/// What a file without an LSTM has.
+/// What the file has, as the end of "the file has no LSTM: ".
 fn summary(file: &File, cells: Option<&Cells>, described: &[Described]) -> Result<String, Error> {
     let Some(cells) = cells else {
         let names = file.root_names()?.into_iter().map(|name| format!("{name:?}"));

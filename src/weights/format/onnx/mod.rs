@@ -63,7 +63,7 @@ pub(in crate::weights) fn read<'a>(
 /// The most operators that the summary counts.
 const SHOWN: usize = 8;
 
-/// What the model has, as the end of "it is ": the other recurrent operators, and the most frequent ones.
+/// What the model has, as the end of "the file has no LSTM: ": the other recurrent operators, and the most frequent ones.
 fn summary(model: &Model<'_>) -> String {
     let is_recurrent = |operator: &str| matches!(operator, "GRU" | "RNN" | "DynamicQuantizeLSTM" | "LSTM");
     let mut operators: Vec<_> = model.operators.iter().collect();
