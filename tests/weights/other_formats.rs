@@ -26,6 +26,7 @@ fn other_formats_are_recognized() {
         (zip("archive/data.pkl"), "with the feature `pytorch` of wgpu-lstm; or, in Python, "),
         (zip("model/.format_version"), "PyTorch checkpoint"),
         (zip("arr_0.npy"), "NumPy arrays (.npz)"),
+        (zip("model/data/weight.npy"), "NumPy arrays (.npz)"),
         (zip("config.json"), "Keras model"),
         (zip("photo.jpg"), "zip archive"),
         (zip(""), "zip archive"),
@@ -69,8 +70,9 @@ fn a_damaged_file_is_not_taken_for_another_format() {
     let entry = |end: usize| {
         format!(r#"{{"lstm.weight_ih_l0":{{"dtype":"F32","shape":[4,1],"data_offsets":[0,{end}]}}}}"#)
     };
-    // Lengths whose bytes are the first ones of a pickle (80 02), gzip (1f 8b), ONNX (08 07 12) and a text.
-    for length in [0x280, 0x8b1f, 0x12_0708, 0x7b] {
+    // Lengths whose bytes are the first ones of a pickle (80 02), gzip (1f 8b), ONNX (08 07 12) and a text; and of a
+    // pickle and ONNX again, with a fourth byte.
+    for length in [0x280, 0x8b1f, 0x12_0708, 0x7b, 0x100_0280, 0x112_0708] {
         let entry = entry(12);
         let header = format!("{entry}{}", " ".repeat(length - entry.len()));
         let file = file_with_header(&header, &[0; 16]);

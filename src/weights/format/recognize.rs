@@ -74,8 +74,9 @@ pub(super) fn recognize(bytes: &[u8]) -> Recognized {
     if bytes.is_empty() {
         return Recognized::Other("the file is empty".to_owned());
     }
-    // A header of less than 2²⁴ bytes that begins as in a valid file: a damaged safetensors file.
-    if bytes.get(3..9).is_some_and(|bytes| bytes == b"\0\0\0\0\0{") {
+    // A safetensors file, perhaps a damaged one: the length of a header of at most 100 MB, and its first character. The
+    // length can begin as another format does.
+    if bytes.get(3..9).is_some_and(|bytes| bytes[0] <= 5 && bytes[1..] == *b"\0\0\0\0{") {
         return Recognized::SafeTensors;
     }
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
@@ -116,8 +117,11 @@ fn zip_format(bytes: &[u8]) -> Recognized {
     let name = bytes.get(30..30 + length).unwrap_or_default();
     let is = |end: &[u8]| name.ends_with(end);
     let has = |part: &[u8]| contains(name, part);
-    // The first of TorchScript's members is a storage or a text of its program.
-    if has(b"/data/")
+    // An array can have any name, and no member of a checkpoint ends so. The first of TorchScript's members is a storage
+    // or a text of its program.
+    if is(b".npy") {
+        Recognized::Known(Format::Npz)
+    } else if has(b"/data/")
         || has(b"/code/")
         || is(b"data.pkl")
         || is(b"/byteorder")
@@ -125,8 +129,6 @@ fn zip_format(bytes: &[u8]) -> Recognized {
         || is(b".format_version")
     {
         Recognized::Known(Format::PyTorch)
-    } else if is(b".npy") {
-        Recognized::Known(Format::Npz)
     } else if is(b"metadata.json") || is(b"config.json") || is(b".weights.h5") {
         Recognized::Known(Format::Keras)
     } else {
