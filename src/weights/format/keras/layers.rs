@@ -1,6 +1,6 @@
 //! From cells and the configuration to layers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::cell::{Cell, Cells, Direction, Refused};
 use super::config::Described;
@@ -27,8 +27,9 @@ pub(super) fn assemble(file: &File, cells: Cells, described: &[Described]) -> Ve
             .into_iter()
             .map(|group| (group.described, layer(file, group, described))),
     );
+    let found: HashSet<usize> = layers.iter().filter_map(|&(described, _)| described).collect();
     for (at, layer) in described.iter().enumerate().filter(|(_, layer)| layer.is_lstm()) {
-        if !layers.iter().any(|(described, _)| *described == Some(at)) {
+        if !found.contains(&at) {
             let reason = "the file has no tensors of it that have the shapes of an LSTM".to_owned();
             layers.push((Some(at), refused(layer.name(), reason)));
         }
