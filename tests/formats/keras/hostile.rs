@@ -58,6 +58,11 @@ fn archives_of_other_things_are_refused() {
     let stored = CompressionMethod::Stored;
     let weights = file("stateful.weights.h5");
     let nested = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
+    // Each layer of a model repeats the model's name.
+    let long_name = format!(
+        r#"{{"config":{{"layers":[{{"class_name":"Model","name":"{}","config":{{"layers":[]}}}}]}}}}"#,
+        "n".repeat(1025)
+    );
     for (bytes, expected) in [
         (
             archive(&[("metadata.json", b"{}")], stored),
@@ -67,6 +72,10 @@ fn archives_of_other_things_are_refused() {
         (
             archive(&[("config.json", nested.as_bytes()), ("model.weights.h5", &weights)], stored),
             "no valid JSON",
+        ),
+        (
+            archive(&[("config.json", long_name.as_bytes()), ("model.weights.h5", &weights)], stored),
+            "has 1025 bytes, more than 1024",
         ),
         (archive(&[("config.json", b"{}"), ("model.weights.h5", b"PK")], stored), "HDF5"),
         (

@@ -17,6 +17,9 @@ const MEMORY_MORE: usize = 1 << 20;
 const OBJECT_BYTES: usize = 640;
 const VALUE_BYTES: usize = 64;
 
+/// The longest name of a model with those of the models around it, in bytes: each of its layers repeats them.
+const MODEL_NAMES: usize = 1 << 10;
+
 /// A layer that the configuration describes, but no model of layers.
 pub(super) struct Described {
     /// Names of the models that it is in, and its own.
@@ -72,7 +75,7 @@ pub(super) fn layers(text: &[u8]) -> Result<Vec<Described>, Error> {
     let model: Value = serde_json::from_slice(text)
         .map_err(|error| malformed(format!("its configuration is no valid JSON: {error}")))?;
     let mut described = Vec::new();
-    walk(&model, &Names::default(), &mut described);
+    walk(&model, &Names::default(), &mut described).map_err(malformed)?;
     Ok(described)
 }
 
@@ -83,10 +86,10 @@ struct Names {
     place: Vec<String>,
 }
 
-/// Adds the layers of a model.
-fn walk(model: &Value, outer: &Names, described: &mut Vec<Described>) {
+/// Adds the layers of a model. The error is the reason why the configuration is refused.
+fn walk(model: &Value, outer: &Names, described: &mut Vec<Described>) -> Result<(), String> {
     let (Some(layers), true) = (layers_of(model), outer.names.len() < DEPTH) else {
-        return;
+        return Ok(());
     };
     let mut used = HashMap::new();
     let mut before = None;
@@ -98,7 +101,14 @@ fn walk(model: &Value, outer: &Names, described: &mut Vec<Described>) {
         inner.names.push(name.unwrap_or(&group).to_owned());
         inner.place.extend(["layers".to_owned(), group]);
         if is_model(class) && layers_of(layer).is_some() {
-            walk(layer, &inner, described);
+            let length: usize = inner.names.iter().map(String::len).sum();
+            if length > MODEL_NAMES {
+                return Err(format!(
+                    "the name of a model in its configuration has {length} bytes, more than {MODEL_NAMES}, with \
+                     those of the models around it"
+                ));
+            }
+            walk(layer, &inner, described)?;
             before = None;
             continue;
         }
@@ -117,6 +127,7 @@ fn walk(model: &Value, outer: &Names, described: &mut Vec<Described>) {
         let Names { names, place } = inner;
         described.push(Described { names, place, class: class.to_owned(), config: config.clone(), after });
     }
+    Ok(())
 }
 
 fn is_model(class: &str) -> bool {

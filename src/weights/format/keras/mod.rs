@@ -74,7 +74,7 @@ fn summary(file: &File, cells: Option<&Cells>, described: &[Described]) -> Resul
         Some(classes) => format!("a Keras model with layers of the classes {classes}"),
         None => match list(cells.all.iter().cloned()) {
             Some(names) => {
-                format!("weights of a Keras model, and none has an LSTM's shapes of the layers {names}")
+                format!("weights of a Keras model, where none of the layers {names} has an LSTM's shapes")
             }
             None => "weights of a Keras model without layers".to_owned(),
         },
