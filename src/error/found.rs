@@ -1,6 +1,7 @@
 //! The LSTMs that a file has, and how errors list them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::Error;
 use crate::config::LstmConfig;
@@ -17,8 +18,8 @@ pub struct FoundLstm {
     /// The element types of its parameters, as safetensors spells them (`F32`), without repetition. Those of quantized
     /// parameters, which are read as f32, are the integers' (`I8`). Can be empty if it can't be read.
     pub element_types: Vec<String>,
-    /// The prefix of the network of which this is one layer.
-    pub part_of: Option<String>,
+    /// The prefix of the network of which this is one layer. All layers share it.
+    pub part_of: Option<Arc<str>>,
     /// What the file does not say of it and the reader assumes.
     pub assumed: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! The LSTMs of a file: those of its state dict, and the layers and stacks of layers that it describes.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::arrangement::{Named, Stored, arrange};
 use super::candidate::Candidate;
@@ -115,12 +116,12 @@ fn stacks(layers: &[Layer<'_>]) -> Vec<Vec<usize>> {
     chains.collect()
 }
 
-/// For each layer the prefix of its stack.
-fn prefixes_of_stacks(layers: &[Layer<'_>], stacks: &[Vec<usize>]) -> Vec<Option<String>> {
+/// For each layer the prefix of its stack, which is as long as the names of all of its layers: they share it.
+fn prefixes_of_stacks(layers: &[Layer<'_>], stacks: &[Vec<usize>]) -> Vec<Option<Arc<str>>> {
     let mut prefixes = vec![None; layers.len()];
     for stack in stacks {
-        let prefix = name_of(layers, stack);
-        stack.iter().for_each(|&layer| prefixes[layer] = Some(prefix.clone()));
+        let prefix: Arc<str> = name_of(layers, stack).into();
+        stack.iter().for_each(|&layer| prefixes[layer] = Some(Arc::clone(&prefix)));
     }
     prefixes
 }
@@ -165,7 +166,9 @@ fn found_network(prefix: String, named: Result<Named<'_>, Error>, assumed: Optio
 
 #[cfg(test)]
 mod tests {
-    use super::{Layer, layers_named, stacks};
+    use std::sync::Arc;
+
+    use super::{Layer, layers_named, prefixes_of_stacks, stacks};
     use crate::error::Error;
 
     fn layers(below: &[Option<usize>]) -> Vec<Layer<'static>> {
@@ -198,6 +201,16 @@ mod tests {
             assert_eq!(layers_named(&layers, prefix), named.then(|| vec![0, 1, 2]), "{prefix}");
         }
         assert_eq!(layers_named(&layers, "b+c"), Some(vec![1]));
+    }
+
+    /// Copies would take memory in proportion to the square of the number of layers.
+    #[test]
+    fn the_layers_of_a_stack_share_its_prefix() {
+        let layers = layers(&[None, Some(0), Some(1), None]);
+        let prefixes = prefixes_of_stacks(&layers, &stacks(&layers));
+        let [Some(first), Some(second), Some(third), None] = &prefixes[..] else { panic!("{prefixes:?}") };
+        assert_eq!(&**first, "0+1+2");
+        assert!(Arc::ptr_eq(first, second) && Arc::ptr_eq(first, third));
     }
 
     #[test]

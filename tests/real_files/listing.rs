@@ -32,7 +32,7 @@ fn every_network_is_listed_once() {
         }
         for layer in found.iter().filter(|lstm| lstm.part_of.is_some()) {
             assert!(
-                whole.iter().any(|lstm| Some(&lstm.prefix) == layer.part_of.as_ref()),
+                whole.iter().any(|lstm| layer.part_of.as_deref() == Some(lstm.prefix.as_str())),
                 "{file}: {layer:?}"
             );
             assert!(layer.config.is_ok(), "{file}: {layer:?}");
