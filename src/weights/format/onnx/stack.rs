@@ -5,7 +5,7 @@ use super::fold::Constants;
 use super::layer::Weights;
 use super::messages::Node;
 use super::model::{Definition, ScopeId};
-use super::operands::list;
+use super::operands::{axis as place, list};
 use super::values::values;
 
 /// The most nodes between two layers. PyTorch writes one or two.
@@ -120,11 +120,6 @@ impl Path<'_> {
         let order = if upper.options.batch_first { [Batch, Time, Features] } else { [Time, Batch, Features] };
         axes == order && upper.input_size == directions * lower.hidden_size
     }
-}
-
-fn place(axis: i64, rank: usize) -> Option<usize> {
-    let axis = if axis < 0 { axis.checked_add(i64::try_from(rank).ok()?)? } else { axis };
-    usize::try_from(axis).ok()
 }
 
 fn transposed(axes: &[Axis], order: Option<&[i64]>) -> Option<Vec<Axis>> {
