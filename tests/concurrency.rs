@@ -399,7 +399,10 @@ fn passes_and_pools_may_be_dropped_while_the_device_works() {
                 let chunks = [(id, chunk)];
                 let mut push = pin!(pool.push_async(&chunks));
                 for _ in 0..polls {
-                    let _ = push.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                    // On a busy machine the second poll can already return it.
+                    if push.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+                        break;
+                    }
                 }
             }
             drop((pool, pass));

@@ -3,16 +3,17 @@
 
 mod common;
 
+use common::Bound;
 use libfuzzer_sys::fuzz_target;
 use wgpu_lstm::{LstmWeights, find_lstms};
 
-/// What a byte of a file can become: f16 to f32, twice while gates are arranged, and deflate's largest ratio in archives.
-const GROWTH: usize = 32;
+/// What a file can become: those of every format.
+const BOUND: Bound = Bound { constant: 64 << 20, growth: 128 };
 
 fuzz_target!(|file: &[u8]| {
     common::list_and_read(
         file.len(),
-        GROWTH,
+        BOUND,
         || find_lstms(file),
         |prefix| LstmWeights::from_bytes(file, prefix),
     );

@@ -6,19 +6,21 @@ mod common;
 
 use std::io::{Cursor, Write};
 
+use common::Bound;
 use libfuzzer_sys::fuzz_target;
 use wgpu_lstm::{LstmWeights, find_lstms};
 use zip::write::SimpleFileOptions;
 
-/// What a byte of an archive can become: deflate's largest ratio is 1,032, an f16 becomes an f32.
-const GROWTH: usize = 4096;
+/// What a byte of an archive can become: the reader allows 16 bytes of values, an f16 becomes an f32, and its gates are
+/// arranged in a copy. Every archive may ask for 16 MiB of values besides.
+const BOUND: Bound = Bound { constant: 32 << 20, growth: 64 };
 
 fuzz_target!(|data: &[u8]| {
     let Some((&choice, content)) = data.split_first() else { return };
     let file = if choice % 2 == 0 { content.to_vec() } else { archive(content) };
     common::list_and_read(
         file.len(),
-        GROWTH,
+        BOUND,
         || find_lstms(&file),
         |prefix| LstmWeights::from_bytes(&file, prefix),
     );

@@ -3,11 +3,12 @@
 
 mod common;
 
+use common::Bound;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use wgpu_lstm::{LstmWeights, find_lstms};
 
-/// What a byte of a file can become: f16 to f32, twice while gates are arranged, and deflate's largest ratio in archives.
-const GROWTH: usize = 32;
+/// What a file can become: f16 to f32, twice while gates are arranged, and computed constants.
+const BOUND: Bound = Bound { constant: 4 << 20, growth: 32 };
 
 fuzz_target!(|file: &[u8]| -> Corpus {
     if !(file.starts_with(&[0x08])) {
@@ -15,7 +16,7 @@ fuzz_target!(|file: &[u8]| -> Corpus {
     }
     common::list_and_read(
         file.len(),
-        GROWTH,
+        BOUND,
         || find_lstms(file),
         |prefix| LstmWeights::from_bytes(file, prefix),
     );

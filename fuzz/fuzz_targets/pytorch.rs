@@ -8,12 +8,14 @@ use std::io::{Cursor, Write};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use common::Bound;
 use libfuzzer_sys::fuzz_target;
 use wgpu_lstm::{LstmWeights, find_lstms_in_file};
 use zip::write::SimpleFileOptions;
 
-/// What a byte of a file can become: a tensor of strides 0 repeats an element; an f16 becomes an f32.
-const GROWTH: usize = 4096;
+/// What a byte of a file can become: the reader allows 32 bytes for the pickle's objects, and 16 of values, where an f16
+/// becomes an f32. Every file may ask for 32 MiB of objects and 16 MiB of values besides.
+const BOUND: Bound = Bound { constant: 64 << 20, growth: 128 };
 
 /// In memory where there is a directory for it.
 static PATH: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -29,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
     let bytes = file.len();
     common::list_and_read(
         bytes,
-        GROWTH,
+        BOUND,
         || find_lstms_in_file(&*PATH),
         |prefix| LstmWeights::from_file(&*PATH, prefix),
     );

@@ -113,7 +113,6 @@ pub(super) fn arrange<'a>(layers: impl IntoIterator<Item = Parameters<'a>>) -> R
                 }
             }
             Parameters::Onnx(node) => {
-                check(&node)?;
                 for direction in 0..node.directions {
                     let name = |param| Name { layer, direction, param };
                     let params = of_direction(&node, direction);
@@ -157,40 +156,7 @@ fn arranged<'a>(tensor: &Tensor<Source<'a>>, shape: &[usize], place: Place) -> T
     }
 }
 
-/// Refuses an ONNX node whose tensors have not the shapes that its sizes need.
-fn check(node: &OnnxNode<'_>) -> Result<(), Error> {
-    let &OnnxNode { ref w, ref r, ref b, directions, hidden_size, transposed } = node;
-    if hidden_size == 0 {
-        return Err(Error::ZeroSize { what: "hidden_size" });
-    }
-    let gates = hidden_size.saturating_mul(4);
-    let width = |tensor: &Tensor<Source<'_>>| match (&tensor.shape[..], transposed) {
-        (&[d, rows, width], false) | (&[d, width, rows], true) if (d, rows) == (directions, gates) => {
-            Some(width)
-        }
-        _ => None,
-    };
-    let expected = |width: &str| {
-        if transposed {
-            format!("[{directions}, {width}, {gates}]")
-        } else {
-            format!("[{directions}, {gates}, {width}]")
-        }
-    };
-    if width(w).is_none_or(|width| width == 0) {
-        return Err(w.misshapen(format!("{}, I at least 1", expected("I"))));
-    }
-    if width(r) != Some(hidden_size) {
-        return Err(r.misshapen(expected(&hidden_size.to_string())));
-    }
-    let expected = [directions, gates.saturating_mul(2)];
-    match b {
-        Some(b) if b.shape[..] != expected => Err(b.misshapen(format!("{expected:?}"))),
-        _ => Ok(()),
-    }
-}
-
-/// The parameters of one direction of an ONNX node that is [checked](check).
+/// The parameters of one direction of an ONNX node.
 fn of_direction<'a>(node: &OnnxNode<'a>, direction: usize) -> Vec<(Param, Tensor<Stored<'a>>)> {
     let gates = 4 * node.hidden_size;
     let matrix = |tensor: &Tensor<Source<'a>>| {

@@ -51,7 +51,13 @@ pub(super) fn read(contents: Contents<'_>, choice: Choice<'_>) -> Result<LstmWei
                 }
             }
         }
-        error => error,
+        mut error => {
+            if let Error::MissingTensor { found, .. } | Error::UnexpectedTensor { found, .. } = &mut error {
+                let others = found_layers(layers).into_iter().filter(|lstm| lstm.config.is_ok());
+                found.extend(others.map(|lstm| lstm.prefix));
+            }
+            error
+        }
     })
 }
 

@@ -28,34 +28,40 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Memory that reading takes whatever the file is: buffers of decompressors, caches, lists of names.
-const CONSTANT: usize = 4 << 20;
+/// How much memory a reader may take.
+#[derive(Clone, Copy)]
+pub struct Bound {
+    /// Whatever the file is: buffers of decompressors, caches, lists of names.
+    pub constant: usize,
+    /// For each byte of the file.
+    pub growth: usize,
+}
 
-/// Runs a reader of a file of `bytes`, of which a byte can become `growth` bytes in memory.
-fn bounded<T>(bytes: usize, growth: usize, read: impl FnOnce() -> T) -> T {
+/// Runs a reader of a file of `bytes`.
+fn bounded<T>(bytes: usize, Bound { constant, growth }: Bound, read: impl FnOnce() -> T) -> T {
     let before = NOW.load(Relaxed);
     PEAK.store(before, Relaxed);
     let result = read();
     let peak = PEAK.load(Relaxed) - before;
-    assert!(peak <= CONSTANT + growth * bytes, "{peak} bytes of memory for a file of {bytes} bytes");
+    assert!(peak <= constant + growth * bytes, "{peak} bytes of memory for a file of {bytes} bytes");
     result
 }
 
-/// Lists the networks and reads each. `bytes` is the length of the file; `growth` as of [`bounded`].
+/// Lists the networks and reads each. `bytes` is the length of the file.
 pub fn list_and_read(
     bytes: usize,
-    growth: usize,
+    bound: Bound,
     find: impl FnOnce() -> Result<Vec<FoundLstm>, Error>,
     read: impl Fn(&str) -> Result<LstmWeights, Error>,
 ) {
-    let found = bounded(bytes, growth, find);
-    let _ = bounded(bytes, growth, || read(""));
+    let found = bounded(bytes, bound, find);
+    let _ = bounded(bytes, bound, || read(""));
     let found = match found {
         Ok(found) => found,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
     for lstm in found.iter().take(4) {
-        let weights = bounded(bytes, growth, || read(&lstm.prefix));
+        let weights = bounded(bytes, bound, || read(&lstm.prefix));
         match (&lstm.config, weights) {
             (Ok(config), Ok(weights)) => {
                 assert_eq!(weights.config(), config);

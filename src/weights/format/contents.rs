@@ -56,7 +56,7 @@ pub(in crate::weights) enum Parameters<'a> {
     Keras(Vec<KerasCell<'a>>),
 }
 
-/// The weights of an ONNX node, both directions.
+/// The weights of an ONNX node, both directions. The reader checks that the shapes are these.
 #[derive(Clone)]
 pub(in crate::weights) struct OnnxNode<'a> {
     /// (D, 4H, I).

@@ -256,12 +256,20 @@ def beside_cell(root):
             group[str(index)] = values
 
 
+def long_name(root):
+    layer(root, "n" * 1025, cell("lstm/"))
+
+
+def long_path(root):
+    root.create_group(f"layers/{'n' * 600}/{'n' * 600}/vars")
+
+
 def no_keras(root):
     root["data"] = numbers(3)
     root.create_group("images")
 
 
-for make in [older, storage, refused, split, cycles, cyclic_places, beside_cell, no_keras]:
+for make in [older, storage, refused, split, cycles, cyclic_places, beside_cell, long_name, long_path, no_keras]:
     crafted(make.__name__ + ".h5", make)
 
 files["truth.json"] = json.dumps(truth).encode()

@@ -25,6 +25,19 @@ fn groups_and_links_in_a_circle_are_left() {
     assert_eq!(prefixes("cyclic_places.h5"), ["lstm"]);
 }
 
+/// Each tensor of a layer repeats its name, and each group its path.
+#[test]
+fn long_names_are_refused() {
+    for (name, length) in [("long_name.h5", 1025), ("long_path.h5", 1206)] {
+        match find_lstms(&file(name)) {
+            Err(Error::MalformedFile { reason, .. }) => {
+                assert!(reason.contains(&format!("{length} bytes, more than 1024")), "{reason}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
 #[test]
 fn a_truncated_file_is_refused_wherever_it_ends() {
     for name in ["split.h5", "cyclic_places.h5"] {

@@ -3,8 +3,8 @@
 use wgpu_lstm::ndarray::ArrayD;
 use wgpu_lstm::{Error, LstmWeights, find_lstms};
 
-use super::builder::{attribute, bytes, floats, graph, integers, model, node};
-use super::network::{initializers, lstm, weights};
+use super::builder::{attribute, bytes, floats, graph, integers, model, named, node};
+use super::network::{attributes, initializers, lstm, weights};
 
 /// PyTorch's parameters, as exporters that unroll an LSTM leave them.
 fn parameters(prefix: &str, network: &LstmWeights) -> Vec<(String, ArrayD<f32>)> {
@@ -14,6 +14,44 @@ fn parameters(prefix: &str, network: &LstmWeights) -> Vec<(String, ArrayD<f32>)>
 
 fn tensor((name, array): &(String, ArrayD<f32>)) -> Vec<u8> {
     floats(name, array.shape(), &array.iter().copied().collect::<Vec<_>>())
+}
+
+/// The model's own initial states are the caller's: what is listed says so.
+#[test]
+fn initial_states_of_the_model_are_stated() {
+    let network = weights(3, 2, 1);
+    let with_states = |h: &[f32], c: &[f32]| {
+        let inputs = ["X", "W", "R", "B", "", "h", "c"];
+        let lstm = named(node("LSTM", &inputs, &["Y"], &attributes(&network)), "lstm");
+        let states = [floats("h", &[1, 1, 2], h), floats("c", &[1, 1, 2], c)];
+        model(graph(&[lstm], &[&initializers("", &network, 0)[..], &states].concat()))
+    };
+    for (h, c, stated) in [
+        ([0.0, 0.0], [0.0, -0.0], None),
+        ([0.5, 0.0], [0.0, 0.0], Some("initial_h, which")),
+        ([0.0, 1e-30], [-1.0, 0.0], Some("initial_h and initial_c, which")),
+    ] {
+        let model = with_states(&h, &c);
+        assert_eq!(LstmWeights::from_bytes(&model, "lstm").unwrap(), network);
+        let assumed = find_lstms(&model).unwrap().remove(0).assumed;
+        assert_eq!(assumed.is_some(), stated.is_some(), "{assumed:?}");
+        assert!(assumed.unwrap_or_default().contains(stated.unwrap_or_default()));
+    }
+}
+
+/// A parameter that is missing under PyTorch's names: the error names the nodes too.
+#[test]
+fn a_missing_parameter_names_the_nodes_that_can_be_read() {
+    let network = weights(3, 2, 1);
+    let cell = parameters("cell.", &network);
+    let tensors = [initializers("", &network, 0), cell[..3].iter().map(tensor).collect()].concat();
+    let model = model(graph(&[lstm(&network, ["W", "R", "B"])], &tensors));
+    match LstmWeights::from_bytes(&model, "cell.") {
+        Err(Error::MissingTensor { name, found }) => {
+            assert_eq!((name.as_str(), &found[..]), ("cell.bias_hh", &["lstm".to_owned()][..]));
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Two cells of which the second's bias is the first's, by an `Identity`; one parameter is a `Constant`.

@@ -6,7 +6,7 @@ use hdf5_reader::group::Group;
 
 use super::cell::{Cell, Cells, Direction, Parts, Refused, layer_of};
 use super::config::Described;
-use super::hdf5::File;
+use super::hdf5::{File, check_name};
 use crate::error::Error;
 
 /// The tensors of one path in the order of the file: a cell, or another layer's.
@@ -30,6 +30,7 @@ pub(super) fn read(
     let mut cells = Cells::default();
     let mut seen = BTreeSet::new();
     for layer in layer_names.iter().filter(|&layer| seen.insert(layer)) {
+        check_name(layer.len())?;
         let mut group = weights.clone();
         for name in layer.split('/').filter(|name| !name.is_empty()) {
             group = file.group(&group, name)?.ok_or_else(|| Error::MalformedFile {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::cell::{Cell, Cells, Direction, Parts, layer_of};
 use super::config::Described;
-use super::hdf5::{File, Found, Visited};
+use super::hdf5::{File, Found, Visited, check_name};
 use crate::error::Error;
 
 /// Groups that hold the layers of a model; the second is Keras 2.13's.
@@ -25,6 +25,7 @@ pub(super) fn read(file: &File, described: &[Described]) -> Result<Option<Cells>
     for mut visited in visited {
         if visited.path.pop_if(|name| name == VARS).is_some() {
             let name = file.strings(&visited.group, "name")?.and_then(|mut names| names.pop());
+            check_name(name.as_ref().map_or(0, String::len))?;
             objects.insert(visited.path.clone(), Object { name, visited });
         }
     }

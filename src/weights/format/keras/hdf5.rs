@@ -27,6 +27,9 @@ const CELL: usize = 1 << 11;
 const DEPTH: usize = 64;
 const GROUPS: usize = 100_000;
 
+/// The longest name of a layer, and path of a group, in bytes: each of their tensors repeats it.
+const NAME: usize = 1 << 10;
+
 /// An open file.
 pub(super) struct File {
     file: Hdf5File,
@@ -122,6 +125,7 @@ impl File {
                 if seen.insert(inner.address()) {
                     let mut path = path.clone();
                     path.push(name.clone());
+                    check_name(path.iter().map(String::len).sum())?;
                     waiting.push((path, inner));
                 }
             }
@@ -220,6 +224,15 @@ impl File {
         let reason = format!("the file has {length} bytes, too few for {}", shapes.join(", "));
         Err(Error::MalformedFile { format: FORMAT, reason })
     }
+}
+
+/// Refuses a name of so many bytes.
+pub(super) fn check_name(length: usize) -> Result<(), Error> {
+    if length <= NAME {
+        return Ok(());
+    }
+    let reason = format!("the name of a layer or the path of a group has {length} bytes, more than {NAME}");
+    Err(Error::MalformedFile { format: FORMAT, reason })
 }
 
 /// The element type, and whether the bytes are big-endian.

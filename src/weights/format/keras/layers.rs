@@ -1,6 +1,6 @@
 //! From cells and the configuration to layers.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::cell::{Cell, Cells, Direction, Refused};
 use super::config::Described;
@@ -49,12 +49,17 @@ pub(super) fn assemble(file: &File, cells: Cells, described: &[Described]) -> Ve
 
 /// Gives every layer a name of its own: that of a second one of the same name ends with `#2`.
 fn make_unique(layers: &mut [Layer<'_>]) {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut given = HashSet::new();
+    let mut counts: HashMap<String, usize> = HashMap::new();
     for layer in layers {
         let count = counts.entry(layer.name.clone()).or_default();
-        *count += 1;
-        if *count > 1 {
-            layer.name = format!("{}#{count}", layer.name);
+        loop {
+            *count += 1;
+            let name = if *count == 1 { layer.name.clone() } else { format!("{}#{count}", layer.name) };
+            if given.insert(name.clone()) {
+                layer.name = name;
+                break;
+            }
         }
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Weights<'a> {
     pub(super) input_size: usize,
     pub(super) hidden_size: usize,
     pub(super) transposed: bool,
+    /// The initial states that the model has, other than zeros.
+    starts: Vec<&'static str>,
     /// Of W, R and B, for errors.
     names: [&'a str; 3],
 }
@@ -83,10 +85,13 @@ fn find<'a>(
     let b = if node.input(B).is_some() { Some(constant(constants, scope, node, B)?) } else { None };
     let names = [W, R, B].map(|index| node.input(index).map(short).unwrap_or_default());
     let (input_size, hidden_size) = sizes(&w, &r, b.as_deref(), &options, transposed, names)?;
+    let mut starts = Vec::new();
     for (index, what) in INITIAL {
-        check_state(constants, scope, node, index, what, hidden_size)?;
+        if has_state(constants, scope, node, index, what, hidden_size)? {
+            starts.push(what);
+        }
     }
-    Ok(Weights { w, r, b, options, input_size, hidden_size, transposed, names })
+    Ok(Weights { w, r, b, options, input_size, hidden_size, transposed, starts, names })
 }
 
 const INPUTS: [&str; 12] = [
@@ -202,22 +207,26 @@ fn sizes(
 
 /// An initial state that is a constant must have H columns. PyTorch's exporter writes a network with `proj_size` as one
 /// whose hidden size is `proj_size`, with a part of the weights; nothing but the initial cell state shows it.
-fn check_state<'a>(
+///
+/// Returns whether the state is in the model, other than zeros.
+fn has_state<'a>(
     constants: &mut Constants<'_, 'a>,
     scope: ScopeId,
     node: &Node<'a>,
     index: usize,
     what: &str,
     hidden_size: usize,
-) -> Result<(), Problem> {
-    let Some(name) = node.input(index) else { return Ok(()) };
+) -> Result<bool, Problem> {
+    let Some(name) = node.input(index) else { return Ok(false) };
     match constants.constant(scope, name) {
         Ok(state) if state.shape.last() != Some(&hidden_size) => unsupported(format!(
             "its {what} has shape {:?}, but the hidden size is {hidden_size}: PyTorch's exporter loses proj_size; \
              read the state dict instead",
             state.shape
         )),
-        _ => Ok(()),
+        // Of zeros in every element type all bytes are 0, but for the sign.
+        Ok(state) => Ok(values(&state)?.iter().any(|&byte| byte & 0x7f != 0)),
+        Err(_) => Ok(false),
     }
 }
 
@@ -284,6 +293,14 @@ fn text(bytes: &[u8]) -> String {
 }
 
 impl<'a> Weights<'a> {
+    /// What a caller has to know to compute what the model does.
+    pub(super) fn assumed(&self) -> Option<String> {
+        let states = self.starts.join(" and ");
+        (!self.starts.is_empty()).then(|| {
+            format!("the model starts from its own {states}, which are not read: pass them as an LstmState")
+        })
+    }
+
     pub(super) fn parameters(&self) -> Parameters<'a> {
         let [w, r, b] = self.names;
         Parameters::Onnx(Box::new(OnnxNode {

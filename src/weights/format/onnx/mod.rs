@@ -121,7 +121,8 @@ impl<'a> Layers<'a> {
                     Ok(weights) => (Ok(weights.parameters()), Some(weights)),
                     Err(error) => (Err(error), None),
                 };
-                self.layers.push(Layer { name, aliases: Vec::new(), parameters, below, assumed: None });
+                let assumed = weights.as_ref().and_then(Weights::assumed);
+                self.layers.push(Layer { name, aliases: Vec::new(), parameters, below, assumed });
                 self.weights.push(weights);
                 self.layers.len() - 1
             }
