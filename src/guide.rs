@@ -18,3 +18,5 @@ pub mod memory {}
 pub mod reproducibility {}
 #[doc = include_str!("../docs/guide/failures.md")]
 pub mod failures {}
+#[doc = include_str!("../docs/guide/cluster.md")]
+pub mod cluster {}

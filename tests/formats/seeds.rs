@@ -45,7 +45,8 @@ fn check(
 
 /// Checks every seed; some of them have an LSTM.
 fn check_bytes(target: &str, own_bytes: usize) {
-    let with_lstm = seeds(target).iter().filter(|(path, seed)| {
+    let seeds = seeds(target);
+    let with_lstm = seeds.iter().filter(|(path, seed)| {
         let file = &seed[own_bytes.min(seed.len())..];
         check(path, find_lstms(file), |prefix| LstmWeights::from_bytes(file, prefix))
     });
@@ -74,7 +75,8 @@ fn seeds_of_npz() {
 #[test]
 fn seeds_of_pytorch() {
     let path = std::env::temp_dir().join(format!("wgpu-lstm-seeds-{}.pt", std::process::id()));
-    let with_lstm = seeds("pytorch").iter().filter(|(name, seed)| {
+    let seeds = seeds("pytorch");
+    let with_lstm = seeds.iter().filter(|(name, seed)| {
         std::fs::write(&path, seed.get(1..).unwrap_or_default()).unwrap();
         check(name, find_lstms_in_file(&path), |prefix| LstmWeights::from_file(&path, prefix))
     });

@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# The figures of scripts/cluster, which sources this file: the same query in five ways, and the record of it.
+# shellcheck disable=SC2154 # variables of scripts/cluster
+
+rounds=3
+
+# median COMMAND...: runs it once, then `rounds` times, and prints the median of its seconds.
+median() {
+  local round
+  for ((round = 0; round <= rounds; round++)); do
+    "$@" | sed -n 's/.* rows in \([0-9.]*\) s.*/\1/p' | if ((round)); then cat; else cat >/dev/null; fi
+  done | sort -n | sed -n "$(((rounds + 1) / 2))p"
+}
+
+# row WHAT CORES SECONDS [SECONDS WITHOUT THE NETWORK]
+row() {
+  [[ $3 =~ ^[0-9.]+$ && ${4-0} =~ ^[0-9.]+$ ]] || { echo "no figure for: $1" >&2; exit 1; }
+  awk -v what="$1" -v cores="$2" -v s="$3" -v w="${4:-}" -v n="$rows" \
+    'BEGIN { printf "| %s | %s | %.2f | %.0f | %s |\n", what, cores, s, n / s, w == "" ? "" : sprintf("%.2f", w) }'
+}
+
+rows=100000
+scan="SELECT id, array_length(frames) AS steps FROM '$files'"
+output=(--output "$folder/result.parquet")
+(($(nproc) >= 2)) || { echo "the figures need two cores" >&2; exit 1; }
+
+plain() { taskset -c "$1" "$program" plain --model "$model" --device "$device" "$folder"/sequences/*.parquet; }
+on_two_cores() { taskset -c 0-1 "$program" local --model "$model" --device "$device" "${set[@]}" "${output[@]}" --query "$1"; }
+on_cluster() { run_cluster "$1" "${output[@]}"; }
+
+step "figures: medians of $rounds, after one that warms up"
+{
+  row "the crate alone, sequences in memory" 1 "$(median plain 0)"
+  row "the crate alone, sequences in memory" 2 "$(median plain 0-1)"
+  row "one process, Parquet to Parquet" 2 "$(median on_two_cores "$query")" "$(median on_two_cores "$scan")"
+  cluster 0
+  row "one executor" 1 "$(median on_cluster "$query")" "$(median on_cluster "$scan")"
+  stop
+  cluster 0-1
+  row "one executor" 2 "$(median on_cluster "$query")" "$(median on_cluster "$scan")"
+  stop
+  cluster 0 1
+  row "two executors, a core each" 2 "$(median on_cluster "$query")" "$(median on_cluster "$scan")"
+  stop
+} >"$folder/table"
+in_bytes=$(cat "$folder"/sequences/*.parquet | wc -c)
+run_local "$query" "${output[@]}" >/dev/null # the last of the above was the scan
+out_bytes=$(wc -c <"$folder/result.parquet")
+a_sequence() { awk -v b="$1" -v n="$rows" 'BEGIN { printf "%.0f", b / n }'; }
+
+{
+  cat <<RECORD
+# LSTM functions in a query engine
+
+Made by \`scripts/cluster --figures\` on $(date -u '+%Y-%m-%d %H:%M UTC'), commit $(git rev-parse --short=12 HEAD).
+CPU: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) cores. Device: $device. Load before: $(cut -d' ' -f1 <<<"$load").
+
+\`SELECT id, lstm_last('m', frames)\` over $rows ragged sequences of 1 to 40 vectors, I 16, H 64, in 8 Parquet files.
+Scheduler, executors and client share the machine: the client takes part of the cores to receive and write rows.
+The last column is the same query without the network, \`array_length(frames)\`: what reading, planning and moving cost.
+
+| | cores | s | sequences a second | s without the network |
+|---|---|---|---|---|
+$(cat "$folder/table")
+
+| bytes a sequence | |
+|---|---|
+| read, Parquet | $(a_sequence "$in_bytes") |
+| returned, id and 64 f32 | $(a_sequence "$out_bytes") |
+RECORD
+} | tee benches/record/cluster.md
