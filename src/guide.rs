@@ -12,6 +12,8 @@ pub mod streams {}
 pub mod resident {}
 #[doc = include_str!("../docs/guide/sharing.md")]
 pub mod sharing {}
+#[doc = include_str!("../docs/guide/browser.md")]
+pub mod browser {}
 #[doc = include_str!("../docs/guide/memory.md")]
 pub mod memory {}
 #[doc = include_str!("../docs/guide/reproducibility.md")]

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-pub(crate) use self::here::{apart, block_on, browsers_adapter, clock, processors};
+pub(crate) use self::here::{apart, block_on, browsers_adapter, clock, processors, search_adapters};
 
 /// Threads of this program that run at the same time, at least 1: in a browser 1.
 pub(crate) fn parallelism() -> usize {
@@ -68,6 +68,11 @@ mod here {
         super::parallelism()
     }
 
+    /// Whether wgpu can search for adapters here, or why not: without a window or a worker it panics.
+    pub(crate) fn search_adapters() -> Result<(), &'static str> {
+        Ok(())
+    }
+
     /// What a browser says about the adapter of a device: a name for people, and all that it says. `None` natively, where
     /// wgpu has both.
     pub(crate) fn browsers_adapter(_: &wgpu::Device) -> Option<(String, String)> {
@@ -83,6 +88,12 @@ mod here {
 
     use super::Duration;
 
+    /// A property of a JavaScript object, if it has that property.
+    fn member(object: &JsValue, name: &str) -> Option<JsValue> {
+        let value = Reflect::get(object, &name.into()).ok()?;
+        (!value.is_undefined() && !value.is_null()).then_some(value)
+    }
+
     pub(crate) fn block_on<R>(_: impl Future<Output = R>) -> Option<R> {
         None
     }
@@ -97,10 +108,22 @@ mod here {
     }
 
     pub(crate) fn processors() -> usize {
-        let member = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).ok();
         let navigator = member(&js_sys::global(), "navigator");
         let count = navigator.and_then(|navigator| member(&navigator, "hardwareConcurrency")?.as_f64());
         count.map_or(1, |count| count as usize).max(1)
+    }
+
+    pub(crate) fn search_adapters() -> Result<(), &'static str> {
+        let global = js_sys::global();
+        let has = |name| member(&global, name).is_some();
+        if !has("Window") && !has("WorkerGlobalScope") {
+            return Err("wgpu finds WebGPU only in a window or a worker, and here is no Window and no \
+                        WorkerGlobalScope: is it Node, or an audio worklet?");
+        }
+        if !has("navigator") {
+            return Err("there is no navigator, which would have WebGPU");
+        }
+        Ok(())
     }
 
     pub(crate) fn browsers_adapter(device: &wgpu::Device) -> Option<(String, String)> {

@@ -80,6 +80,7 @@ impl Gpu {
     /// Opens the adapter that the `WGPU_*` variables name, else the fastest.
     pub async fn open() -> Result<Self, Error> {
         let wishes = Wishes::from_env()?;
+        platform::search_adapters().map_err(|reason| Error::NoAdapter { reason: reason.to_owned() })?;
         let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
         let backends = descriptor.backends;
         let instance = wgpu::Instance::new(descriptor);

@@ -24,13 +24,18 @@ async fn the_best_device_is_a_hardware_gpu_or_the_cpu() {
 
 #[wasm_bindgen_test]
 async fn without_an_adapter_there_is_the_cpu() {
-    // A browser without WebGPU, and one whose GPU is not supported.
+    // A browser without WebGPU, one whose GPU is not supported, and what is neither a window nor a worker, as Node.
     for (hide, show) in [
         (
             "Object.defineProperty(navigator, 'gpu', { value: undefined, configurable: true })",
             "delete navigator.gpu",
         ),
         ("navigator.gpu.requestAdapter = async () => null", "delete navigator.gpu.requestAdapter"),
+        ("globalThis.hidden = Window; Window = undefined", "Window = hidden; delete globalThis.hidden"),
+        (
+            "globalThis.hidden = Object.getOwnPropertyDescriptor(globalThis, 'navigator'); delete globalThis.navigator",
+            "Object.defineProperty(globalThis, 'navigator', hidden); delete globalThis.hidden",
+        ),
     ] {
         run(hide);
         let (gpu, best) = (Device::gpu_async().await, Device::best_async().await);
