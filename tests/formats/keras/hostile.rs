@@ -38,6 +38,16 @@ fn long_names_are_refused() {
     }
 }
 
+/// A header claims 65,281 messages, for which the parser would allocate 9 MB and keep them; a file can have many such.
+#[test]
+fn a_header_that_lies_about_its_messages_is_refused() {
+    let bytes = include_bytes!("../../data/seeds/keras/many_messages");
+    match find_lstms(bytes).map(|found| found.len()) {
+        Err(Error::MalformedFile { reason, .. }) => assert!(reason.contains("overlap or lie"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_truncated_file_is_refused_wherever_it_ends() {
     for name in ["split.h5", "cyclic_places.h5"] {

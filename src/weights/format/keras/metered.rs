@@ -17,6 +17,13 @@ const READ_MORE: u64 = 1 << 20;
 const TENSORS_TIMES: usize = 4;
 const TENSORS_MORE: usize = 1 << 18;
 
+/// An object's header of version 1 begins with its version, a zero, and how many messages it says it has. The parser
+/// allocates so many, of 144 bytes each, and keeps them as long as the file is open, even if there are fewer.
+const HEADER_START: usize = 16;
+const MESSAGE: usize = 144;
+/// Messages that are not counted. Real headers have some ten.
+const USUAL_MESSAGES: usize = 256;
+
 /// The bytes of a file, of which only so many are read.
 pub(super) struct Metered {
     bytes: Vec<u8>,
@@ -54,7 +61,8 @@ impl Metered {
     pub(super) fn charge(&self, bytes: usize) -> Result<(), Hdf5Error> {
         let left = self.left.load(Ordering::Relaxed);
         let Some(left) = left.checked_sub(bytes as u64) else {
-            let reason = format!("its parts overlap: reading them takes more than {} bytes", self.budget());
+            let reason =
+                format!("its parts overlap or lie: reading them takes more than {} bytes", self.budget());
             return Err(Hdf5Error::ResourceLimit(reason));
         };
         self.left.store(left, Ordering::Relaxed);
@@ -80,6 +88,13 @@ impl Storage for Shared {
         self.0.charge(len)?;
         let start = usize::try_from(offset).map_err(|_| Hdf5Error::OffsetOutOfBounds(offset))?;
         let owner: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::clone(&self.0) as _;
-        StorageBuffer::from_shared_owner(owner, start, len)
+        let buffer = StorageBuffer::from_shared_owner(owner, start, len)?;
+        if let [1, _, low, high, ..] = *buffer.as_ref()
+            && len == HEADER_START
+        {
+            let messages = usize::from(u16::from_le_bytes([low, high]));
+            self.0.charge(messages.saturating_sub(USUAL_MESSAGES) * MESSAGE)?;
+        }
+        Ok(buffer)
     }
 }
