@@ -5,16 +5,10 @@ mod common;
 
 use common::Bound;
 use libfuzzer_sys::fuzz_target;
-use wgpu_lstm::{LstmWeights, find_lstms};
 
 /// What a file can become: those of every format.
 const BOUND: Bound = Bound { constant: 64 << 20, growth: 128 };
 
 fuzz_target!(|file: &[u8]| {
-    common::list_and_read(
-        file.len(),
-        BOUND,
-        || find_lstms(file),
-        |prefix| LstmWeights::from_bytes(file, prefix),
-    );
+    common::list_and_read_bytes(file, BOUND);
 });

@@ -8,7 +8,6 @@ use std::io::{Cursor, Write};
 
 use common::Bound;
 use libfuzzer_sys::fuzz_target;
-use wgpu_lstm::{LstmWeights, find_lstms};
 use zip::write::SimpleFileOptions;
 
 /// What a byte of an archive can become: the reader allows 16 bytes of values, an f16 becomes an f32, and its gates are
@@ -18,12 +17,7 @@ const BOUND: Bound = Bound { constant: 32 << 20, growth: 64 };
 fuzz_target!(|data: &[u8]| {
     let Some((&choice, content)) = data.split_first() else { return };
     let file = if choice % 2 == 0 { content.to_vec() } else { archive(content) };
-    common::list_and_read(
-        file.len(),
-        BOUND,
-        || find_lstms(&file),
-        |prefix| LstmWeights::from_bytes(&file, prefix),
-    );
+    common::list_and_read_bytes(&file, BOUND);
 });
 
 /// An archive in which every parameter of a network has this content.

@@ -4,7 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use wgpu_lstm::{Error, FoundLstm, LstmWeights};
+use wgpu_lstm::{Error, FoundLstm, LstmWeights, find_lstms};
 
 /// Counts the bytes that are allocated.
 struct Counting;
@@ -74,8 +74,14 @@ pub fn list_and_read(
     }
 }
 
+/// As [`list_and_read`], of a file that is read from its bytes.
+#[allow(dead_code, reason = "the target pytorch reads from a path")]
+pub fn list_and_read_bytes(file: &[u8], bound: Bound) {
+    list_and_read(file.len(), bound, || find_lstms(file), |prefix| LstmWeights::from_bytes(file, prefix));
+}
+
 /// Compares the bytes of two files, since NaN equals nothing.
-pub fn round_trip(weights: &LstmWeights) {
+fn round_trip(weights: &LstmWeights) {
     let file = weights.to_safetensors("a.").expect("a file");
     let again = LstmWeights::from_safetensors(&file, "a.").expect("what was written is read");
     assert_eq!(again.to_safetensors("a.").expect("a file"), file);
