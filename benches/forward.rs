@@ -54,13 +54,16 @@ impl Workload {
         2.0 * (weights * config.num_directions() * self.steps * self.batch) as f64
     }
 
-    /// Panics unless the device's result is right.
-    fn check(&self, lstm: &Lstm, input: &Array3<f32>) {
-        let (output, _) = lstm.forward(input.view(), None).expect("a legal call");
+    /// The output of the float64 reference.
+    fn truth(&self, input: &Array3<f32>) -> Array3<f64> {
         let wide = input.mapv(f64::from);
-        let (truth, _, _) =
-            reference::forward(&self.weights(), wide.view(), None, None).expect("a legal call");
-        let errors = output.iter().zip(&truth).map(|(&y, &t)| (f64::from(y) - t).abs());
+        reference::forward(&self.weights(), wide.view(), None, None).expect("a legal call").0
+    }
+
+    /// Panics unless the device's result is right.
+    fn check(&self, lstm: &Lstm, input: &Array3<f32>, truth: &Array3<f64>) {
+        let (output, _) = lstm.forward(input.view(), None).expect("a legal call");
+        let errors = output.iter().zip(truth).map(|(&y, &t)| (f64::from(y) - t).abs());
         let worst = errors.max_by(f64::total_cmp).expect("there is output");
         assert!(worst <= 1e-5, "{} is off by {worst:.1e}", self.name);
     }
@@ -128,12 +131,13 @@ impl Line {
 /// Every schedule of the GPU device, and the CPU device, on one workload; the model's choice has a star.
 fn measure(workload: &Workload, gpu: &Device) -> Vec<Line> {
     let (weights, input) = (workload.weights(), workload.input());
+    let truth = workload.truth(&input);
     let mut lines = Vec::new();
     let mut lstm = Lstm::new(gpu, &weights).expect("weights fit");
     let costs = lstm.costs(workload.steps, workload.batch).expect("a legal call");
     for (place, &cost) in costs.iter().enumerate() {
         lstm = lstm.with_tuning(Tuning::Fixed(cost.schedule));
-        workload.check(&lstm, &input);
+        workload.check(&lstm, &input, &truth);
         let seconds = median_seconds(|| drop(lstm.forward(input.view(), None).expect("a legal call")));
         let way = cost.schedule.name().to_owned();
         let line = Line { workload: workload.name, way, seconds, predicted: Some(cost) };
@@ -141,7 +145,7 @@ fn measure(workload: &Workload, gpu: &Device) -> Vec<Line> {
         lines.push(line);
     }
     let lstm = Lstm::new(&Device::cpu(), &weights).expect("weights fit");
-    workload.check(&lstm, &input);
+    workload.check(&lstm, &input, &truth);
     let seconds = median_seconds(|| drop(lstm.forward(input.view(), None).expect("a legal call")));
     let line = Line { workload: workload.name, way: "cpu".to_owned(), seconds, predicted: None };
     line.print(workload, false);

@@ -42,10 +42,10 @@ where
     [usize; N]: IntoDimension<Dim = Dim<[usize; N]>>,
 {
     let len = shape.iter().fold(1usize, |len, &size| len.saturating_mul(size));
-    let mut data = Vec::new();
     let bytes = len.saturating_mul(size_of::<f32>());
-    data.try_reserve_exact(len).map_err(|_| host_out_of_memory(Shortage { bytes: Some(bytes) }))?;
-    data.resize(len, 0.0);
+    // The system's new pages are zeros already.
+    let data =
+        bytemuck::try_zeroed_vec(len).map_err(|()| host_out_of_memory(Shortage { bytes: Some(bytes) }))?;
     Ok(Array::from_shape_vec(shape, data).expect("as many numbers as the shape has"))
 }
 

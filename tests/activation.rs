@@ -156,7 +156,9 @@ fn no_f32_errs_by_more_than_is_said() {
         let of_chunk = |bytes: &[u8]| worst(first, bytemuck::cast_slice(bytes));
         all = all.or(sweep.run([first, 0, 0, 0], CHUNK, of_chunk));
     }
-    all.assert_within_bounds();
+    // WGSL allows 2.5 ulp in a quotient, and GPUs use some of them; processors that emulate one round correctly.
+    let emulated = sweep.device.adapter_info().device_type == wgpu::DeviceType::Cpu;
+    all.assert_within_bounds(if emulated { 0.0 } else { 1.0 });
 }
 
 /// An x of `range` at which the kernel finds a wrong result, or none.

@@ -222,8 +222,8 @@ mod tests {
             let payload = run.expect_err("a member panicked");
             let message = payload.downcast_ref::<&str>().copied().unwrap_or_default();
             // Sleepers hand on the first panic, threads of a team's own the caller's.
-            let others = message == "another thread of the team panicked";
-            assert!(others || (wanted == 2 && message == "on purpose"), "{message}");
+            // How many sleepers there are depends on the machine's processors.
+            assert!(["on purpose", "another thread of the team panicked"].contains(&message), "{message}");
             Team::run(wanted, |member| member.meet());
         }
     }

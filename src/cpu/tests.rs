@@ -74,7 +74,7 @@ fn activations_err_by_no_more_than_is_said_over_all_of_f32() {
         let other = scope.spawn(|| sweep(1));
         sweep(0).or(other.join().unwrap())
     });
-    all.assert_within_bounds();
+    all.assert_within_bounds(0.0);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::batch::Packing;
 use crate::call::{Call, Results, StateViews};
 use crate::error::Error;
 use crate::host_memory::zeros;
-use crate::layout::{States, put_flushed};
+use crate::layout::{Rows, States, put_flushed};
 use crate::plan::Network;
 use crate::program::{Contents, Held, Host};
 
@@ -90,13 +90,18 @@ impl BatchPart<'_> {
         (layouts.hidden(batch), layouts.cell(batch))
     }
 
+    /// Whether the rows on the device are the caller's own, one after the other: all sequences are in the caller's order,
+    /// as they are of equal lengths, and no row is padded.
+    fn has_rows_of(&self, layout: &Rows) -> bool {
+        let whole = self.packing.has_equal_lengths() && self.packing.batch() == self.input.dim().1;
+        whole && layout.stride() == layout.directions * layout.width
+    }
+
     fn put_input(&self, steps: &Range<usize>, put: &mut dyn FnMut(&[f32])) {
         let layout = self.network.layouts.input(0);
         let mut scratch = [0.0; 1024];
-        // Of equal lengths, all sequences are in the caller's order: without padding the rows are the caller's own.
-        let whole = self.packing.has_equal_lengths() && self.packing.batch() == self.input.dim().1;
         let block = self.input.slice(s![steps.clone(), .., ..]);
-        if let (true, Some(rows)) = (whole && layout.stride() == layout.width, block.as_slice()) {
+        if let (true, Some(rows)) = (self.has_rows_of(&layout), block.as_slice()) {
             return put_flushed(rows, &mut scratch, put);
         }
         for (t, b) in self.packing.each_row(steps) {
@@ -117,6 +122,11 @@ impl BatchPart<'_> {
 
     fn take_output(&mut self, steps: &Range<usize>, data: &[f32]) {
         let layout = self.network.layouts.output();
+        let whole = self.has_rows_of(&layout);
+        let mut block = self.output.slice_mut(s![steps.clone(), .., ..]);
+        if let (true, Some(rows)) = (whole, block.as_slice_mut()) {
+            return rows.copy_from_slice(&data[..rows.len()]);
+        }
         for ((t, b), row) in self.packing.each_row(steps).zip(data.chunks_exact(layout.stride())) {
             layout.take(self.output.slice_mut(s![t, b, ..]), row);
         }

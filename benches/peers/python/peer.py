@@ -1,4 +1,4 @@
-"""A peer in Python: peer.py ort-webgpu | ort-cpu | openvino | torch. The protocol is protocol/src/lib.rs's.
+"""A peer in Python: peer.py ort-webgpu | torch-cuda | ort-cpu | openvino | torch. The protocol is protocol/src/lib.rs's.
 
 A peer has settings, such as the number of threads; for each workload the fastest of them is the one that is timed.
 """
@@ -98,6 +98,7 @@ class OpenVino:
 
 class Torch:
     settings = [(kernels, threads) for kernels in ("oneDNN", "native kernels") for threads in THREADS]
+    device = "cpu"
 
     def __init__(self):
         import torch
@@ -106,24 +107,47 @@ class Torch:
         self.about = f"PyTorch {torch.__version__}, CPU, float32, inference_mode"
 
     def load(self, folder: pathlib.Path, sizes: dict, setting: tuple[str, int]) -> str:
-        from safetensors.torch import load_file
-
         kernels, threads = setting
         self.torch.set_num_threads(threads)
         self.torch.backends.mkldnn.set_flags(kernels == "oneDNN")
-        self.lstm = self.torch.nn.LSTM(sizes["input_size"], sizes["hidden_size"], sizes["layers"],
-                                       bidirectional=sizes["bidirectional"]).eval().requires_grad_(False)
-        self.lstm.load_state_dict(load_file(folder / "weights.safetensors"))
+        self.load_network(folder, sizes)
         return f"{kernels}, {counted(threads)}"
+
+    def load_network(self, folder: pathlib.Path, sizes: dict) -> None:
+        from safetensors.torch import load_file
+
+        lstm = self.torch.nn.LSTM(sizes["input_size"], sizes["hidden_size"], sizes["layers"],
+                                  bidirectional=sizes["bidirectional"]).eval().requires_grad_(False)
+        lstm.load_state_dict(load_file(folder / "weights.safetensors"))
+        self.lstm = lstm.to(self.device)
 
     def call(self, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> list[np.ndarray]:
         with self.torch.inference_mode():
-            given = [self.torch.from_numpy(array) for array in (x, h, c)]
+            given = [self.torch.from_numpy(array).to(self.device) for array in (x, h, c)]
             y, (hn, cn) = self.lstm(given[0], (given[1], given[2]))
-        return [array.numpy() for array in (y, hn, cn)]
+            return [array.cpu().numpy() for array in (y, hn, cn)]
 
 
-PEERS = {"ort-webgpu": OrtWebgpu, "ort-cpu": OrtCpu, "openvino": OpenVino, "torch": Torch}
+class TorchCuda(Torch):
+    settings = [None]
+    device = "cuda"
+
+    def __init__(self):
+        super().__init__()
+        if not self.torch.cuda.is_available():
+            raise RuntimeError("this PyTorch finds no CUDA device")
+        # the default multiplies in tf32, which has 10 bits
+        self.torch.backends.cudnn.allow_tf32 = False
+        self.about = (f"PyTorch {self.torch.__version__} on {self.torch.cuda.get_device_name()}, "
+                      f"cuDNN {self.torch.backends.cudnn.version()}, float32 without tf32, inference_mode")
+
+    def load(self, folder: pathlib.Path, sizes: dict, setting: None) -> str:
+        self.load_network(folder, sizes)
+        self.lstm.flatten_parameters()
+        return "cuDNN"
+
+
+PEERS = {"ort-webgpu": OrtWebgpu, "torch-cuda": TorchCuda, "ort-cpu": OrtCpu, "openvino": OpenVino, "torch": Torch}
 Peer = OrtCpu | OpenVino | Torch
 
 

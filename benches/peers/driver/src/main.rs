@@ -73,6 +73,7 @@ fn programs(options: &Options) -> Result<Vec<Program>> {
     let mut all = vec![
         rust("ours-gpu", "peer-ours", &["gpu"]),
         python("ort-webgpu"),
+        python("torch-cuda"),
         rust("burn", "peer-burn", &[]),
         rust("ours-cpu", "peer-ours", &["cpu"]),
         python("ort-cpu"),

@@ -85,8 +85,9 @@ impl Ratio {
 
 pub const CPU_PEERS: [&str; 6] = ["ort-cpu", "openvino", "torch", "tract", "rten", "candle"];
 
-pub const RATIOS: [Ratio; 9] = [
+pub const RATIOS: [Ratio; 10] = [
     Ratio::one(&["ort-webgpu"], "ours-gpu"),
+    Ratio::one(&["torch-cuda"], "ours-gpu"),
     Ratio::one(&["burn"], "ours-gpu"),
     Ratio { name: "fastest CPU peer", peers: &CPU_PEERS, ours: "ours-cpu" },
     Ratio::one(&["ort-cpu"], "ours-cpu"),
