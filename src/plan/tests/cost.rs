@@ -67,9 +67,14 @@ fn documented(network: &Network, schedule: Schedule, t: usize, b: usize) -> [usi
         Schedule::Scan => {
             let carrying = Carrying::of(&network.tiling, TileShape::of(&w_hh), &network.limits).unwrap();
             let dispatches = t.div_ceil(127);
-            let times = if carrying.persists() { dispatches } else { t };
-            let workgroups = times * in_tiles(&carrying.tiles, w_hh, b);
-            [l * (1 + dispatches), sum(&|layer, input| ahead(layer, input) + 4 * h * o * workgroups)]
+            let tiles = in_tiles(&carrying.tiles, w_hh, b);
+            // Twice as often as all of the weights are read.
+            let times = match (carrying.persists(), carrying.streams()) {
+                (true, true) => dispatches + t * carrying.tiles.choose(w_hh.columns, b, d).1,
+                (true, false) => 2 * dispatches,
+                (false, _) => 2 * t,
+            };
+            [l * (1 + dispatches), sum(&|layer, input| ahead(layer, input) + 2 * h * o * times * tiles)]
         }
         Schedule::Single => [l * t * (1 + p), sum(&fused)],
         Schedule::Diagonal => {
@@ -202,6 +207,7 @@ fn weight_bytes(network: &Network, submission: &Submission, dispatch: &Dispatch)
             fixed + of_x.sum::<usize>()
         }
         "recurrent_scan" => fixed * steps_within(network, submission, dispatch),
+        "streaming_scan" => fixed / 2 * (steps_within(network, submission, dispatch) + 1),
         _ => fixed, // the other scans read them once
     };
     each * dispatch.grid[1] as usize
@@ -213,7 +219,7 @@ fn steps_within(network: &Network, submission: &Submission, dispatch: &Dispatch)
     let scan = || submission.pass.uniform::<Scan>(dispatch);
     match network.pipelines[dispatch.pipeline].kernel.name {
         "recurrent_scan" => scan().count as usize,
-        "persistent_scan" | "private_scan" => (scan().count * scan().rows) as usize,
+        "persistent_scan" | "streaming_scan" | "private_scan" => (scan().count * scan().rows) as usize,
         _ => 0,
     }
 }
