@@ -90,7 +90,8 @@ impl Carrying {
             4 * (h_tile + VEC4 * tile.shared() as usize) <= limits.max_workgroup_bytes as usize
         };
         let tile = |&rows: &u32| {
-            let split = Tile::split(rows, shape, most as usize).filter(|_| rows <= Tile::TALLEST_SPLIT);
+            let split =
+                Tile::split(rows, shape, most as usize, width).filter(|_| rows <= Tile::TALLEST_SPLIT);
             let split = split.map(|tile| Tile { width, ..tile });
             split.filter(fits).unwrap_or(Tile { rows, width, split: 1 })
         };
