@@ -144,8 +144,8 @@ impl<'m, 'a> Constants<'m, 'a> {
         let plan = match (&proto.external, proto.raw) {
             (Some(entries), _) => {
                 let external = External::new(name, entries, count * size, self.directory)?;
-                if self.files.insert(external.location, external.file_size).is_none() {
-                    let more = external.file_size.saturating_mul(MAX_COMPUTED_PER_BYTE);
+                if self.files.insert(external.location, external.file_size()).is_none() {
+                    let more = external.file_size().saturating_mul(MAX_COMPUTED_PER_BYTE);
                     self.left = self.left.saturating_add(more);
                 }
                 Plan::External(external)
