@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use super::wire::{fields, malformed};
+use super::wire::{fields, malformed, short};
 use crate::error::Error;
 
 /// `ModelProto`: its graph, and the functions that its nodes can call.
@@ -154,11 +154,14 @@ impl<'a> Function<'a> {
 }
 
 /// The name of a `TensorProto` or a `ValueInfoProto`, and how many fields were read: the name is the field of this
-/// number.
+/// number. What is malformed after the name is an error where the message is needed.
 pub(super) fn name_of(bytes: &[u8], number: u64) -> Result<(&str, usize), Error> {
     let (mut name, mut work) = ("", 0);
     for field in fields(bytes) {
-        let field = field?;
+        let field = match field {
+            Err(_) if !name.is_empty() => break,
+            field => field?,
+        };
         work += 1;
         if field.number == number {
             name = field.text()?;
@@ -223,7 +226,7 @@ impl<'a> TensorProto<'a> {
         }
         let shape = axes.into_iter().map(|axis| usize::try_from(axis).ok()).collect::<Option<_>>();
         tensor.shape =
-            shape.ok_or_else(|| malformed(format!("tensor {:?} has a negative axis", tensor.name)))?;
+            shape.ok_or_else(|| malformed(format!("tensor {:?} has a negative axis", short(tensor.name))))?;
         tensor.external = is_external.then_some(entries);
         Ok(tensor)
     }
