@@ -122,7 +122,14 @@ impl<'a> Layers<'a> {
                     Err(error) => (Err(error), None),
                 };
                 let assumed = weights.as_ref().and_then(Weights::assumed);
-                self.layers.push(Layer { name, aliases: Vec::new(), parameters, below, assumed });
+                self.layers.push(Layer {
+                    name,
+                    aliases: Vec::new(),
+                    parameters,
+                    other: None,
+                    below,
+                    assumed,
+                });
                 self.weights.push(weights);
                 self.layers.len() - 1
             }
