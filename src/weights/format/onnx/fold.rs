@@ -95,7 +95,7 @@ impl<'m, 'a> Constants<'m, 'a> {
         match definition {
             Definition::Initializer(tensor) => self.tensor(tensor),
             Definition::SparseInitializer => unsupported(format!("is {shown:?}, a sparse tensor")),
-            Definition::Input => {
+            Definition::Input(_) => {
                 unsupported(format!("is {shown:?}, an input of the graph: its values are not in the file"))
             }
             Definition::Twice => Err(malformed(format!("{shown:?} is defined twice in one graph")).into()),
