@@ -59,6 +59,8 @@ impl LstmWeights {
     /// parts of a model in several safetensors files (`model.safetensors.index.json`), the external data of an ONNX
     /// model.
     ///
+    /// Of a safetensors file only the header and the LSTM's tensors are read, so that it can be larger than memory.
+    ///
     /// # Errors
     ///
     /// Those of [`from_bytes`](Self::from_bytes), and [`Error::ReadFile`]: a file can't be opened or read.
