@@ -163,7 +163,10 @@ fn found_layers(layers: Vec<Layer<'_>>) -> Vec<FoundLstm> {
         // A stack with a layer that is refused is no network; the layer says why.
         if let Some(parameters) = parameters {
             let named = extended.map_or_else(|| arrange(parameters), Err);
-            found.push(found_network(name_of(&layers, stack), named, None));
+            let assumed: BTreeSet<&str> =
+                stack.iter().filter_map(|&layer| layers[layer].assumed.as_deref()).collect();
+            let assumed = (!assumed.is_empty()).then(|| assumed.into_iter().collect::<Vec<_>>().join("; "));
+            found.push(found_network(name_of(&layers, stack), named, assumed));
         }
     }
     let part_of = prefixes_of_stacks(&layers, &stacks);

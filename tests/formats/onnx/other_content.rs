@@ -135,26 +135,26 @@ fn tensors_without_their_numbers() {
 fn malformed_tensors() {
     let network = weights(3, 2, 1);
     let dict = parameters("cell.", &network);
-    let name_alone = |name: &str| bytes(8, name);
-    let damaged: [(fn(Vec<u8>) -> Vec<u8>, &str); 4] = [
-        (|name| [name, bytes(3, [])].concat(), "one segment of a larger one"),
-        (|name| [name, int(1, 8), int(1, -3), int(2, 1)].concat(), "has a negative axis"),
-        (|name| [name, vec![0xff]].concat(), "more bytes are expected"),
-        (|name| [name, int(1, 8), int(1, 3), int(2, 1), bytes(4, [0; 7])].concat(), "a part of a number"),
+    let damaged = [
+        (bytes(3, []), "one segment of a larger one"),
+        ([int(1, 8), int(1, -3), int(2, 1)].concat(), "has a negative axis"),
+        (vec![0xff], "more bytes are expected"),
+        ([int(1, 8), int(1, 3), int(2, 1), bytes(4, [0; 7])].concat(), "a part of a number"),
     ];
     for (damage, reason) in damaged {
-        let mut nodes = initializers("", &network, 0);
-        nodes.extend(dict.iter().map(tensor));
-        nodes.push(damage(name_alone("other.weight")));
-        let whole = model(graph(&[lstm(&network, ["W", "R", "B"])], &nodes));
+        let damaged = |name: &str| [bytes(8, name), damage.clone()].concat();
+        let mut initial = initializers("", &network, 0);
+        initial.extend(dict.iter().map(tensor));
+        initial.push(damaged("other.weight"));
+        let whole = model(graph(&[lstm(&network, ["W", "R", "B"])], &initial));
         assert_eq!(LstmWeights::from_bytes(&whole, "lstm").unwrap(), network, "{reason}");
         assert!(LstmWeights::from_bytes(&whole, "cell.").is_ok(), "{reason}");
         assert!(find_lstms(&whole).unwrap().iter().all(|lstm| lstm.config.is_ok()), "{reason}");
         // Of the cell, and of the node.
         for (at, prefix, named) in [(4, "cell.", "cell.weight_hh"), (0, "lstm", "")] {
-            let mut tensors = nodes.clone();
+            let mut tensors = initial.clone();
             let name = if at == 0 { "W" } else { &dict[1].0 };
-            tensors[at] = damage(name_alone(name));
+            tensors[at] = damaged(name);
             let model = model(graph(&[lstm(&network, ["W", "R", "B"])], &tensors));
             let found = find_lstms(&model).unwrap();
             let listed = found.into_iter().find(|lstm| lstm.prefix == prefix).unwrap().config.unwrap_err();

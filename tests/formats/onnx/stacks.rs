@@ -132,6 +132,19 @@ fn a_reshape_that_mixes_time_and_batch_separates_layers() {
     }
 }
 
+/// What is assumed of a layer is assumed of its stack.
+#[test]
+fn initial_states_of_a_layer_are_stated_for_its_stack() {
+    for (value, is_stated) in [(0.5, true), (0.0, false)] {
+        let others = [floats("h0", &[1, 2, 2], &[value; 4])];
+        let (model, _) = layers_over(1, &[squeeze("Y", "Z", 1)], &others, &[], "h0", &[]);
+        let found = find_lstms(&model).unwrap();
+        let stated: Vec<_> = found.iter().map(|lstm| lstm.assumed.is_some()).collect();
+        assert_eq!(stated, [is_stated, is_stated, false]);
+        assert_eq!(found[0].assumed, found[1].assumed);
+    }
+}
+
 /// What is known of T and B is known of the layers above too, and of an input with the batch first.
 #[test]
 fn lengths_of_an_input_hold_for_every_layer_of_a_stack() {
