@@ -171,11 +171,11 @@ fn found_layers(layers: Vec<Layer<'_>>) -> Vec<FoundLstm> {
     }
     let part_of = prefixes_of_stacks(&layers, &stacks);
     for (layer, part_of) in layers.into_iter().zip(part_of) {
-        let named = match extended(&layer) {
-            Some(error) => Err(error),
-            None => layer.parameters.and_then(|parameters| arrange([parameters])),
+        let (named, assumed) = match extended(&layer) {
+            Some(error) => (Err(error), None),
+            None => (layer.parameters.and_then(|parameters| arrange([parameters])), layer.assumed),
         };
-        found.push(FoundLstm { part_of, ..found_network(layer.name, named, layer.assumed) });
+        found.push(FoundLstm { part_of, ..found_network(layer.name, named, assumed) });
     }
     found
 }

@@ -56,18 +56,12 @@ pub(super) fn read_file(path: &Path) -> Result<Contents<'static>, Error> {
     let file = Rc::new(Parts::of(path)?);
     let start =
         |length: usize| file.read(0, usize::try_from(file.len()).map_or(length, |len| len.min(length)));
-    let header = start(LENGTH_BYTES)?;
-    let header = header_bytes(&header, file.len()).map(|length| file.read(LENGTH_BYTES as u64, length));
-    let header = match header {
-        Ok(header) => header?,
-        Err(error) => return Err(invalid(error, &start(ENOUGH)?)),
-    };
-    let data_start = (LENGTH_BYTES + header.len()) as u64;
+    let refused = |error| start(ENOUGH).map_or_else(|failed| failed, |bytes| invalid(error, &bytes));
+    let length = header_bytes(&start(LENGTH_BYTES)?, file.len()).map_err(refused)?;
+    let json = file.read(LENGTH_BYTES as u64, length)?;
+    let data_start = (LENGTH_BYTES + length) as u64;
     let data_len = usize::try_from(file.len() - data_start).unwrap_or(usize::MAX);
-    let header = match Header::read(&header, data_len) {
-        Ok(header) => header,
-        Err(error) => return Err(invalid(error, &start(ENOUGH)?)),
-    };
+    let header = Header::read(&json, data_len).map_err(refused)?;
     Ok(header.contents(|(start, end)| {
         let file = Rc::clone(&file);
         Source::read(move || file.read(data_start + start as u64, end - start))

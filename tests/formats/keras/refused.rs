@@ -55,7 +55,9 @@ fn more_tensors_can_be_left_aside() {
         let read = ReadOptions::new(prefix).with_others_ignored(true).from_bytes(&file("refused.h5"));
         let weights = read.unwrap_or_else(|error| panic!("{prefix}: {error}"));
         assert_eq!(weights.config().num_layers(), 1);
-        let refused = find("refused.h5", prefix).config.unwrap_err().to_string();
+        let found = find("refused.h5", prefix);
+        assert_eq!(found.assumed, None); // nothing is, of a layer that is refused
+        let refused = found.config.unwrap_err().to_string();
         assert!(refused.contains("ReadOptions::with_others_ignored leaves it aside"), "{refused}");
     }
     for (name, prefix) in [("beside.h5", "mine"), ("beside.h5", "relu"), ("refused.h5", "half")] {
