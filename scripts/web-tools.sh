@@ -1,13 +1,17 @@
 #!/bin/bash
-# Installs what tests in a browser need, unless it is there: Chromium and its driver, Rust's target for WebAssembly, and
-# wasm-bindgen's programs of Cargo.lock's version, built in the user's cache. Prints their folder.
+# Installs what tests in a browser need, unless it is there: Chromium and its driver, Node, Rust's target for WebAssembly,
+# and wasm-bindgen's programs of Cargo.lock's version, built in the user's cache. Prints their folder.
 #
-#   web-tools.sh [--build]     --build: only what a build needs, without Chromium
+#   web-tools.sh [--build]     --build: only what a build needs, without Chromium and Node
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-if [[ ${1:-} != --build ]] && ! { command -v chromedriver && command -v chromium; } >/dev/null; then
-  scripts/apt-install.sh chromium chromium-driver >&2
+missing=()
+{ command -v chromedriver && command -v chromium; } >/dev/null || missing+=(chromium chromium-driver)
+command -v node >/dev/null || missing+=(nodejs)
+command -v python3 >/dev/null || missing+=(python3)
+if [[ ${1:-} != --build && ${#missing[@]} != 0 ]]; then
+  scripts/apt-install.sh "${missing[@]}" >&2
 fi
 
 target=wasm32-unknown-unknown

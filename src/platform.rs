@@ -68,7 +68,8 @@ mod here {
         super::parallelism()
     }
 
-    /// Whether wgpu can search for adapters here, or why not: without a window or a worker it panics.
+    /// Whether wgpu can search for adapters here, or why not: without a window or a worker it panics, and without WebGPU
+    /// its message lists native backends.
     pub(crate) fn search_adapters() -> Result<(), &'static str> {
         Ok(())
     }
@@ -120,10 +121,14 @@ mod here {
             return Err("wgpu finds WebGPU only in a window or a worker, and here is no Window and no \
                         WorkerGlobalScope: is it Node, or an audio worklet?");
         }
-        if !has("navigator") {
-            return Err("there is no navigator, which would have WebGPU");
+        match member(&global, "navigator").map(|navigator| member(&navigator, "gpu").is_some()) {
+            None => Err("there is no navigator, which would have WebGPU"),
+            Some(false) => Err(
+                "the browser has no WebGPU (there is no navigator.gpu), or not for this page: it must be from \
+                                https or localhost",
+            ),
+            Some(true) => Ok(()),
         }
-        Ok(())
     }
 
     pub(crate) fn browsers_adapter(device: &wgpu::Device) -> Option<(String, String)> {

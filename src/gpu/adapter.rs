@@ -240,9 +240,19 @@ async fn fastest_adapter(instance: &wgpu::Instance, wishes: &Wishes) -> Result<w
     let options =
         wgpu::RequestAdapterOptions { power_preference: wishes.power_preference, ..Default::default() };
     let no_adapter = |error: wgpu::RequestAdapterError| Error::NoAdapter {
-        reason: format!("{error}{}{}", wishes.said(), without_gl(&error)),
+        reason: match browser_found_none(&error) {
+            true => "the browser has WebGPU, but it offers no adapter: its GPU or driver may be blocked"
+                .to_owned(),
+            false => format!("{error}{}{}", wishes.said(), without_gl(&error)),
+        },
     };
     instance.request_adapter(&options).await.map_err(no_adapter)
+}
+
+/// Whether a browser was asked. wgpu's message then lists the native backends, which are in no browser.
+fn browser_found_none(error: &wgpu::RequestAdapterError) -> bool {
+    matches!(error, wgpu::RequestAdapterError::NotFound { no_adapter_backends, .. }
+        if *no_adapter_backends == wgpu::Backends::BROWSER_WEBGPU)
 }
 
 /// The feature that may be missing, as a suffix for an error message.

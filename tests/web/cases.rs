@@ -1,8 +1,10 @@
 //! The golden cases as a part of the test program: a browser reads no files. All but the largest.
 
+use wasm_bindgen_test::console_log;
 use wgpu_lstm::ndarray::{ArrayD, Ix2, Ix3};
-use wgpu_lstm::{Device, Error, Lstm, LstmState};
+use wgpu_lstm::{Device, Error, Lstm, LstmState, Schedule, Tuning};
 
+use crate::compare::{assert_close, f32_tolerance, worst_error};
 use crate::golden::{self, Golden, Layout};
 
 macro_rules! files {
@@ -72,4 +74,30 @@ pub async fn run(case: &Golden, lstm: &Lstm) -> Result<[ArrayD<f32>; 3], Error> 
 pub async fn network(device: &Device, case: &Golden) -> Lstm {
     let lstm = Lstm::new_async(device, &case.weights()).await;
     lstm.unwrap_or_else(|error| panic!("{}: {error}", case.name)).with_batch_first(case.batch_first)
+}
+
+/// Every case is within the tolerance of all platforms; on a GPU every schedule gives the same bits.
+pub async fn check(device: &Device, schedules: &[Schedule]) {
+    let mut worst = 0.0_f64;
+    for case in all() {
+        let lstm = network(device, &case).await;
+        let results = run(&case, &lstm).await.unwrap();
+        for (name, actual) in ["output", "h_n", "c_n"].into_iter().zip(&results) {
+            let what = format!("{}: {name}", case.name);
+            let truth = case.f64(name);
+            assert_eq!(actual.shape(), truth.shape(), "{what}");
+            let pytorch: Vec<f32> = case.f32(&format!("{name}_f32")).into_iter().collect();
+            let actual: Vec<f32> = actual.iter().copied().collect();
+            let truth: Vec<f64> = truth.into_iter().collect();
+            let tolerance = f32_tolerance(&pytorch, &truth);
+            assert_close(&what, &actual, &truth, tolerance);
+            worst = worst.max(worst_error(&actual, &truth) / tolerance);
+        }
+        for &schedule in schedules {
+            let lstm = lstm.clone().with_tuning(Tuning::Fixed(schedule));
+            let same = run(&case, &lstm).await.unwrap();
+            assert_eq!(same, results, "{}: {schedule} gives other bits", case.name);
+        }
+    }
+    console_log!("{}: the worst error is {worst:.2} of the tolerance", device.name());
 }

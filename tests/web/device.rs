@@ -24,23 +24,40 @@ async fn the_best_device_is_a_hardware_gpu_or_the_cpu() {
 
 #[wasm_bindgen_test]
 async fn without_an_adapter_there_is_the_cpu() {
-    // A browser without WebGPU, one whose GPU is not supported, and what is neither a window nor a worker, as Node.
-    for (hide, show) in [
+    // A browser without WebGPU, two whose GPU is not supported, and what is neither a window nor a worker, as Node.
+    for (hide, show, said) in [
         (
             "Object.defineProperty(navigator, 'gpu', { value: undefined, configurable: true })",
             "delete navigator.gpu",
+            "there is no navigator.gpu",
         ),
-        ("navigator.gpu.requestAdapter = async () => null", "delete navigator.gpu.requestAdapter"),
-        ("globalThis.hidden = Window; Window = undefined", "Window = hidden; delete globalThis.hidden"),
+        (
+            "navigator.gpu.requestAdapter = async () => null",
+            "delete navigator.gpu.requestAdapter",
+            "it offers no adapter",
+        ),
+        (
+            "navigator.gpu.requestAdapter = async () => { throw new TypeError() }",
+            "delete navigator.gpu.requestAdapter",
+            "it offers no adapter",
+        ),
+        (
+            "globalThis.hidden = Window; Window = undefined",
+            "Window = hidden; delete globalThis.hidden",
+            "no Window and no WorkerGlobalScope",
+        ),
         (
             "globalThis.hidden = Object.getOwnPropertyDescriptor(globalThis, 'navigator'); delete globalThis.navigator",
             "Object.defineProperty(globalThis, 'navigator', hidden); delete globalThis.hidden",
+            "there is no navigator",
         ),
     ] {
         run(hide);
         let (gpu, best) = (Device::gpu_async().await, Device::best_async().await);
         run(show);
-        assert!(matches!(gpu, Err(Error::NoAdapter { .. })), "{gpu:?}");
+        let Err(Error::NoAdapter { reason }) = gpu else { panic!("{hide}: {gpu:?}") };
+        let foreign = ["vulkan", "metal", "dx12", "gles"].map(|backend| reason.contains(backend));
+        assert!(reason.contains(said) && !foreign.contains(&true), "{hide}: {reason}");
         assert!(!best.is_gpu());
     }
     assert!(Device::gpu_async().await.is_ok());

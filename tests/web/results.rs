@@ -1,6 +1,6 @@
 //! Results: PyTorch's, and the same bits whichever way they are computed.
 
-use wasm_bindgen_test::{console_log, wasm_bindgen_test};
+use wasm_bindgen_test::wasm_bindgen_test;
 use wgpu_lstm::ndarray::{Array2, Array3, Axis, s};
 use wgpu_lstm::{
     Device, Lstm, LstmConfig, LstmPass, LstmState, LstmStream, LstmStreamPool, LstmWeights, Precision,
@@ -8,46 +8,20 @@ use wgpu_lstm::{
 };
 
 use crate::cases;
-use crate::compare::{FLOOR, assert_close, f32_tolerance, worst_error};
+use crate::compare::{FLOOR, assert_close};
 
 async fn webgpu() -> Device {
     Device::gpu_async().await.unwrap()
 }
 
-/// Every case is within the tolerance of all platforms; on a GPU every schedule gives the same bits.
-async fn every_case(device: &Device, schedules: &[Schedule]) {
-    let mut worst = 0.0_f64;
-    for case in cases::all() {
-        let lstm = cases::network(device, &case).await;
-        let results = cases::run(&case, &lstm).await.unwrap();
-        for (name, actual) in ["output", "h_n", "c_n"].into_iter().zip(&results) {
-            let what = format!("{}: {name}", case.name);
-            let truth = case.f64(name);
-            assert_eq!(actual.shape(), truth.shape(), "{what}");
-            let pytorch: Vec<f32> = case.f32(&format!("{name}_f32")).into_iter().collect();
-            let actual: Vec<f32> = actual.iter().copied().collect();
-            let truth: Vec<f64> = truth.into_iter().collect();
-            let tolerance = f32_tolerance(&pytorch, &truth);
-            assert_close(&what, &actual, &truth, tolerance);
-            worst = worst.max(worst_error(&actual, &truth) / tolerance);
-        }
-        for &schedule in schedules {
-            let lstm = lstm.clone().with_tuning(Tuning::Fixed(schedule));
-            let same = cases::run(&case, &lstm).await.unwrap();
-            assert_eq!(same, results, "{}: {schedule} gives other bits", case.name);
-        }
-    }
-    console_log!("{}: the worst error is {worst:.2} of the tolerance", device.name());
-}
-
 #[wasm_bindgen_test]
 async fn every_case_on_webgpu_under_every_schedule() {
-    every_case(&webgpu().await, &Schedule::ALL).await;
+    cases::check(&webgpu().await, &Schedule::ALL).await;
 }
 
 #[wasm_bindgen_test]
 async fn every_case_on_the_cpu() {
-    every_case(&Device::cpu(), &[]).await;
+    cases::check(&Device::cpu(), &[]).await;
 }
 
 /// Numbers from -0.5 to 0.5, all different.
