@@ -22,24 +22,26 @@ row() {
 rows=100000
 scan="SELECT id, array_length(frames) AS steps FROM '$files'"
 output=(--output "$folder/result.parquet")
-(($(nproc) >= 2)) || { echo "the figures need two cores" >&2; exit 1; }
+((${#cores[@]} >= 2)) || { echo "the figures need two cores" >&2; exit 1; }
+one=${cores[0]} other=${cores[1]}
+both=$one,$other
 
 plain() { taskset -c "$1" "$program" plain --model "$model" --device "$device" "$folder"/sequences/*.parquet; }
-on_two_cores() { taskset -c 0-1 "$program" local --model "$model" --device "$device" "${set[@]}" "${output[@]}" --query "$1"; }
+on_two_cores() { taskset -c "$both" "$program" local --model "$model" --device "$device" "${set[@]}" "${output[@]}" --query "$1"; }
 on_cluster() { run_cluster "$1" "${output[@]}"; }
 
 step "figures: medians of $rounds, after one that warms up"
 {
-  row "the crate alone, sequences in memory" 1 "$(median plain 0)"
-  row "the crate alone, sequences in memory" 2 "$(median plain 0-1)"
+  row "the crate alone, sequences in memory" 1 "$(median plain "$one")"
+  row "the crate alone, sequences in memory" 2 "$(median plain "$both")"
   row "one process, Parquet to Parquet" 2 "$(median on_two_cores "$query")" "$(median on_two_cores "$scan")"
-  cluster 0
+  cluster "$one"
   row "one executor" 1 "$(median on_cluster "$query")" "$(median on_cluster "$scan")"
   stop
-  cluster 0-1
+  cluster "$both"
   row "one executor" 2 "$(median on_cluster "$query")" "$(median on_cluster "$scan")"
   stop
-  cluster 0 1
+  cluster "$one" "$other"
   row "two executors, a core each" 2 "$(median on_cluster "$query")" "$(median on_cluster "$scan")"
   stop
 } >"$folder/table"
@@ -47,6 +49,7 @@ in_bytes=$(cat "$folder"/sequences/*.parquet | wc -c)
 run_local "$query" "${output[@]}" >/dev/null # the last of the above was the scan
 out_bytes=$(wc -c <"$folder/result.parquet")
 a_sequence() { awk -v b="$1" -v n="$rows" 'BEGIN { printf "%.0f", b / n }'; }
+busy=$(awk -v l="$load" 'BEGIN { if (l + 0 > 0.5) print "\n**The machine was busy before**: to be measured again when it is quiet." }')
 
 {
   cat <<RECORD
@@ -57,7 +60,7 @@ CPU: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) cores
 
 \`SELECT id, lstm_last('m', frames)\` over $rows ragged sequences of 1 to 40 vectors, I 16, H 64, in 8 Parquet files.
 Scheduler, executors and client share the machine: the client takes part of the cores to receive and write rows.
-The last column is the same query without the network, \`array_length(frames)\`: what reading, planning and moving cost.
+The last column is the same query without the network, \`array_length(frames)\`: what reading, planning and moving cost.$busy
 
 | | cores | s | sequences a second | s without the network |
 |---|---|---|---|---|
