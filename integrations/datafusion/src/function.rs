@@ -56,7 +56,8 @@ impl LstmFunction {
 
     /// Refuses a call that was planned with other weights, or with other arithmetic if this process computes it.
     fn check_identity(&self, model: &Model, carried: &ScalarValue, computes: bool) -> Result<()> {
-        let own = self.models.identity(model);
+        let weights = self.models.identity(model).weights;
+        let arithmetic = self.models.arithmetic();
         let text = carried.try_as_str().flatten().unwrap_or_default();
         let refuse = |what: &str, carried: &str, own: &str| {
             Err(DataFusionError::Execution(format!(
@@ -69,11 +70,9 @@ impl LstmFunction {
                 "model '{}': the third argument, '{text}', is no identity: leave it out, the optimizer adds it",
                 model.name()
             ))),
-            Some(carried) if carried.weights != own.weights => {
-                refuse("weights", &carried.weights, &own.weights)
-            }
-            Some(carried) if computes && carried.arithmetic != own.arithmetic => {
-                refuse("arithmetic", &carried.arithmetic, &own.arithmetic)
+            Some(carried) if carried.weights != weights => refuse("weights", &carried.weights, &weights),
+            Some(carried) if computes && carried.arithmetic != arithmetic => {
+                refuse("arithmetic", &carried.arithmetic, arithmetic)
             }
             Some(_) => Ok(()),
         }
