@@ -3,10 +3,7 @@
 
 mod common;
 
-use std::process::Child;
-use std::time::Instant;
-
-use common::{Bench, Cluster, PATIENCE, Special, assert_same_bits, go, reached, stderr};
+use common::{Bench, Cluster, Process, Special, assert_same_bits, finish, go, reached};
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;
 use rustix::process::Signal;
@@ -14,21 +11,6 @@ use rustix::process::Signal;
 /// Executors that stop after one row each.
 fn pausing(executors: usize) -> Special {
     Special { pause: Some(1), executors, ..Special::default() }
-}
-
-/// Waits for a client, and returns what it said if it failed.
-#[track_caller]
-fn finish(mut client: Child) -> Result<(), String> {
-    let end = Instant::now() + PATIENCE;
-    while client.try_wait().expect("a child").is_none() {
-        if Instant::now() > end {
-            let _ = client.kill();
-            panic!("the client hangs");
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    let output = client.wait_with_output().expect("a child");
-    output.status.success().then_some(()).ok_or_else(|| stderr(&output))
 }
 
 #[test]
@@ -66,6 +48,10 @@ fn a_cluster_orders_rows() {
     let rows = lstm_cluster::compare::read(&result).expect("a result");
     let ids = rows.column(0).as_primitive::<Int64Type>().values();
     assert!(ids.windows(2).all(|pair| pair[0] > pair[1]), "descending");
+    // The second stage read the first one's results over the network, though the executors share a disk.
+    let logs: String = cluster.executors.iter().map(Process::log).collect();
+    assert!(logs.contains("ShuffleReaderExec::execute"), "{logs}");
+    assert!(!logs.contains("fetch local "), "{logs}");
 }
 
 /// `kill -9` while the executor computes: nobody tells the scheduler, which notices by the missing heartbeats.
