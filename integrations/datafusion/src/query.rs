@@ -31,8 +31,8 @@ pub struct Query {
     /// The query, such as SELECT id, lstm_last('speech', frames) FROM 'recordings/*.parquet'
     #[arg(long)]
     pub query: String,
-    /// The Parquet file to write. It appears when all rows are there, and the checks passed. Without it the first rows are
-    /// printed.
+    /// The Parquet file to write. It appears when all rows are there, and the checks passed. Without it the first 20
+    /// rows are printed.
     #[arg(long)]
     pub output: Option<PathBuf>,
     /// A column of the result whose values must all be different.

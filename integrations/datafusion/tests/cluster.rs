@@ -31,6 +31,13 @@ fn a_cluster_returns_the_bits_of_one_process() {
     );
     let truth = bench.local(&parts, "truth-parts.parquet");
     assert_same_bits(&truth, &cluster.run(&bench, &parts, "parts.parquet"));
+    // A column has the name that the query wrote, without an identity.
+    let unnamed = format!(
+        "SELECT id, lstm_last('m', frames) FROM '{}' ORDER BY lstm_last('m', frames)[1]",
+        bench.sequences()
+    );
+    let truth = bench.local(&unnamed, "truth-unnamed.parquet");
+    assert_same_bits(&truth, &cluster.run(&bench, &unnamed, "unnamed.parquet"));
     // Both executors had a part in it.
     for executor in &cluster.executors {
         assert!(executor.log().contains("is on CPU"), "{}", executor.log());
@@ -120,6 +127,27 @@ fn the_leafs_result_is_written_and_then_ordered() {
         cluster.run(&bench, &format!("SELECT id, last FROM '{leaf}' ORDER BY id"), "ordered.parquet");
     let truth = bench.local(&format!("{} ORDER BY id", bench.last()), "truth.parquet");
     assert_same_bits(&truth, &ordered);
+}
+
+/// Processes may start in any order, as they do when a machine boots.
+#[test]
+fn an_executor_waits_for_its_scheduler() {
+    let bench = Bench::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let port = free.expect("a free port").port();
+    let args = ["executor".to_owned(), bench.model(), format!("--scheduler-port={port}")];
+    let patient =
+        Process::start(&bench, "early", &[&args[..], &["--scheduler-wait=600".to_owned()]].concat());
+    patient.logs("yet (Connection refused");
+    for role in [&args[..], &["client".to_owned(), "--query=SELECT 1".to_owned(), args[2].clone()]] {
+        let mut late = Process::start(&bench, "late", &[role, &["--scheduler-wait=0".to_owned()]].concat());
+        assert!(!late.end().success());
+        let words = format!("no scheduler listens at 127.0.0.1:{port}: Connection refused");
+        assert!(late.log().contains(&words), "{}", late.log());
+    }
+    let scheduler = ["scheduler".to_owned(), bench.model(), format!("--port={port}")];
+    let _scheduler = Process::start(&bench, "scheduler", &scheduler);
+    patient.line("executor ");
 }
 
 #[test]
