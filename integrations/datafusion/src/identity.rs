@@ -83,6 +83,8 @@ fn short(hash: &blake3::Hash) -> String {
 
 #[cfg(test)]
 mod tests {
+    use wgpu_lstm::Precision;
+
     use super::*;
 
     #[test]
@@ -111,6 +113,8 @@ mod tests {
         assert_ne!(hash, hash_weights(&LstmWeights::from_state_dict(tensors, "")?));
         let zeros = |hidden| LstmWeights::constant(&LstmConfig::new(3, hidden), 0.0);
         assert_ne!(hash_weights(&zeros(4)?), hash_weights(&zeros(5)?));
+        // The same values, which a GPU multiplies otherwise.
+        assert_ne!(hash_weights(&zeros(4)?), hash_weights(&zeros(4)?.to_precision(Precision::F16)?));
         Ok(())
     }
 

@@ -342,6 +342,22 @@ mod tests {
         assert_eq!(opened.load(Ordering::SeqCst), 3);
     }
 
+    /// Partitions that lose the device at the same time open one new device.
+    #[test]
+    fn a_device_that_was_opened_again_is_not_opened_by_the_next() {
+        let opened = std::sync::Arc::new(AtomicUsize::new(0));
+        let count = std::sync::Arc::clone(&opened);
+        let models = models(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            Ok(Device::cpu())
+        });
+        let (generation, ..) = models.lstm(models.get("m").unwrap()).unwrap();
+        models.open_again(generation).unwrap();
+        models.open_again(generation).unwrap();
+        assert_eq!(opened.load(Ordering::SeqCst), 2);
+        assert_eq!(models.lstm(models.get("m").unwrap()).unwrap().0, generation + 1);
+    }
+
     #[test]
     fn a_device_that_computes_otherwise_does_not_replace_a_lost_one() {
         let mut models = models(|| Ok(Device::cpu()));
