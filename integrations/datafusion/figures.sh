@@ -69,8 +69,8 @@ fi
 # LSTM functions in a query engine
 
 Made by \`scripts/cluster --figures\` on $(date -u '+%Y-%m-%d %H:%M UTC'), commit $(git rev-parse --short=12 HEAD).
-CPU: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) cores. Device: $device. Other processes used
-$others_before % of the cores before, and $others_after % after.
+CPU: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) cores. Device: $device.
+Other processes used $others_before % of the cores before, and $others_after % after.
 
 \`SELECT id, lstm_last('m', frames)\` over $rows ragged sequences of 1 to 40 vectors, I 16, H 64, in 8 Parquet files.
 Scheduler, executors and client share the machine: the client takes part of the cores to receive and write rows.

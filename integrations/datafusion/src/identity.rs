@@ -14,7 +14,7 @@ use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights};
 pub struct Identity {
     /// A hash of the sizes and of every weight.
     pub weights: String,
-    /// The device, and a hash of what it computes: see [`arithmetic`].
+    /// The device's kind (a GPU's name, too), and a hash of the bits that it computes for a fixed network.
     pub arithmetic: String,
 }
 
