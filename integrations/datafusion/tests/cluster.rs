@@ -157,6 +157,7 @@ fn a_client_has_a_time_limit() {
     let error = cluster.error(&bench, &bench.last(), &["--time-limit=2"]);
     assert!(error.contains("took more than 2 s, its time limit, and job"), "{error}");
     assert!(error.contains("was cancelled"), "{error}");
+    cluster.scheduler.logs("Job cancelled: [");
 }
 
 #[test]
