@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::expr::{ScalarFunction, schema_name_from_exprs};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -91,12 +91,6 @@ impl ScalarUDFImpl for LstmFunction {
         &self.signature
     }
 
-    /// Without the identity, so that a column has the same name on every machine.
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        let written = &args[..args.len().min(2)];
-        Ok(format!("{}({})", self.name(), schema_name_from_exprs(written)?))
-    }
-
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let (2 | 3) = types.len() else {
             return Err(DataFusionError::Plan(format!(
@@ -131,7 +125,7 @@ impl ScalarUDFImpl for LstmFunction {
         Ok(Arc::new(Field::new(self.name(), self.part.data_type(model.output_width())?, true)))
     }
 
-    /// Adds the identity of the planning session's model.
+    /// Adds the identity of the planning session's model. The optimizer keeps the name that the query gave the column.
     fn simplify(&self, mut args: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
         let [Expr::Literal(name, _), _] = args.as_slice() else {
             return Ok(ExprSimplifyResult::Original(args));
