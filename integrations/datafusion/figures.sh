@@ -22,24 +22,35 @@ row() {
 rows=100000
 scan="SELECT id, array_length(frames) AS steps FROM '$files'"
 output=(--output "$folder/result.parquet")
-(($(nproc) >= 2)) || { echo "the figures need two cores" >&2; exit 1; }
+((${#cores[@]} >= 2)) || { echo "the figures need two cores" >&2; exit 1; }
+one=${cores[0]} other=${cores[1]}
+both=$one,$other
 
 plain() { taskset -c "$1" "$program" plain --model "$model" --device "$device" "$folder"/sequences/*.parquet; }
-on_two_cores() { taskset -c 0-1 "$program" local --model "$model" --device "$device" "${set[@]}" "${output[@]}" --query "$1"; }
+on_two_cores() { taskset -c "$both" "$program" local --model "$model" --device "$device" "${set[@]}" "${output[@]}" --query "$1"; }
 on_cluster() { run_cluster "$1" "${output[@]}"; }
+
+# What other processes use of the cores, in percent, during two seconds.
+others() {
+  { grep '^cpu ' /proc/stat; sleep 2; grep '^cpu ' /proc/stat; } | awk '
+    { all = 0; for (i = 2; i <= 9; i++) all += $i; idle = $5 + $6 }
+    NR == 1 { all_before = all; idle_before = idle }
+    NR == 2 { printf "%.0f", 100 * (1 - (idle - idle_before) / (all - all_before)) }'
+}
+others_before=$(others)
 
 step "figures: medians of $rounds, after one that warms up"
 {
-  row "the crate alone, sequences in memory" 1 "$(median plain 0)"
-  row "the crate alone, sequences in memory" 2 "$(median plain 0-1)"
+  row "the crate alone, sequences in memory" 1 "$(median plain "$one")"
+  row "the crate alone, sequences in memory" 2 "$(median plain "$both")"
   row "one process, Parquet to Parquet" 2 "$(median on_two_cores "$query")" "$(median on_two_cores "$scan")"
-  cluster 0
+  cluster "$one"
   row "one executor" 1 "$(median on_cluster "$query")" "$(median on_cluster "$scan")"
   stop
-  cluster 0-1
+  cluster "$both"
   row "one executor" 2 "$(median on_cluster "$query")" "$(median on_cluster "$scan")"
   stop
-  cluster 0 1
+  cluster "$one" "$other"
   row "two executors, a core each" 2 "$(median on_cluster "$query")" "$(median on_cluster "$scan")"
   stop
 } >"$folder/table"
@@ -47,17 +58,23 @@ in_bytes=$(cat "$folder"/sequences/*.parquet | wc -c)
 run_local "$query" "${output[@]}" >/dev/null # the last of the above was the scan
 out_bytes=$(wc -c <"$folder/result.parquet")
 a_sequence() { awk -v b="$1" -v n="$rows" 'BEGIN { printf "%.0f", b / n }'; }
+others_after=$(others)
+busy=
+if ((others_before + others_after > 20)); then
+  busy=$'\n**The machine was busy** with other work: to be measured again when it is quiet.'
+fi
 
 {
   cat <<RECORD
 # LSTM functions in a query engine
 
 Made by \`scripts/cluster --figures\` on $(date -u '+%Y-%m-%d %H:%M UTC'), commit $(git rev-parse --short=12 HEAD).
-CPU: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) cores. Device: $device. Load before: $(cut -d' ' -f1 <<<"$load").
+CPU: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) cores. Device: $device.
+Other processes used $others_before % of the cores before, and $others_after % after.
 
 \`SELECT id, lstm_last('m', frames)\` over $rows ragged sequences of 1 to 40 vectors, I 16, H 64, in 8 Parquet files.
 Scheduler, executors and client share the machine: the client takes part of the cores to receive and write rows.
-The last column is the same query without the network, \`array_length(frames)\`: what reading, planning and moving cost.
+The last column is the same query without the network, \`array_length(frames)\`: what reading, planning and moving cost.$busy
 
 | | cores | s | sequences a second | s without the network |
 |---|---|---|---|---|

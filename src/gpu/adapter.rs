@@ -217,21 +217,22 @@ fn units(software: bool, device_type: wgpu::DeviceType) -> u32 {
     match device_type {
         _ if software => u32::try_from(platform::processors()).unwrap_or(1),
         wgpu::DeviceType::IntegratedGpu => 8,
-        wgpu::DeviceType::DiscreteGpu => 32,
+        wgpu::DeviceType::DiscreteGpu => 64,
         _ => 16,
     }
 }
 
 /// Nanoseconds from one dispatch of a compute pass to the next that depends on it. Natively the GPU drains and flushes
-/// its caches, some 5 µs. What a browser adds by its checks is from J. Maczan, "Characterizing WebGPU dispatch overhead
+/// its caches: 2.8 µs on an H100 through Vulkan, measured (`benches/record/h100.md`). What a browser adds by its checks is from J. Maczan, "Characterizing WebGPU dispatch overhead
 /// for LLM inference", 2026 (arXiv 2604.02344): 24 to 36 µs a dispatch on Vulkan, 32 to 71 on Metal. OpenGL's drivers
-/// check each dispatch as well. None of this was measured with this crate.
+/// check each dispatch as well. Only Vulkan's was measured with this crate.
 fn dispatch_ns(backend: wgpu::Backend) -> u32 {
     match backend {
         wgpu::Backend::BrowserWebGpu => 36_000,
         wgpu::Backend::Gl => 20_000,
         wgpu::Backend::Metal => 8_000,
-        wgpu::Backend::Vulkan | wgpu::Backend::Dx12 | wgpu::Backend::Noop => 5_000,
+        wgpu::Backend::Dx12 => 5_000,
+        wgpu::Backend::Vulkan | wgpu::Backend::Noop => 3_000,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which kernel carries sequences through time, and how many a workgroup: the tiles of the three scans.
 
+use super::persistent_scan::{PERSISTENT_SCAN, STREAMING_SCAN};
 use super::tile::{Rule, SUM_BLOCK, Tile, TileShape, Tiles, Tiling};
 use super::{PersistentScan, PrivateScan, RecurrentScan};
 use crate::program::{DeviceLimits, PipelineSpec, VEC4, Variant, padded};
@@ -11,6 +12,10 @@ pub(super) const MOST_SLABS: usize = 8;
 /// weights, and compilers for AMD, Intel and NVIDIA need about 60 more (`benches/record/compilers.md`): with two blocks
 /// and H = 64 a workgroup has 256 invocations, which every device takes, and no compiler spills.
 const MOST_PERSISTENT_BLOCKS: usize = 2;
+
+/// Invocations of `streaming_scan` at most: each has 64 registers of weights and as many besides, and a unit of a GPU has
+/// 65,536.
+const MOST_STREAMING: u32 = 512;
 
 /// Workgroups that a unit of a GPU keeps in flight, about.
 const IN_FLIGHT: u32 = 32;
@@ -28,6 +33,8 @@ enum Kernel {
     Recurrent,
     /// They persist in registers.
     Persistent,
+    /// Half of them does, and half comes from memory in every step.
+    Streaming,
     /// They persist in private memory.
     Private,
 }
@@ -60,6 +67,15 @@ impl Carrying {
             let tile = Tile { rows: parts, width: hidden as u32, split: parts };
             return of_one(Kernel::Persistent, portable, tile);
         }
+        let parts = blocks as u32;
+        if !limits.software && parts * hidden as u32 <= MOST_STREAMING.min(limits.max_invocations) {
+            let bytes_of_row = 4 * (padded(hidden) as u32 + VEC4 as u32 * parts * hidden as u32);
+            let rows = (limits.max_workgroup_bytes / bytes_of_row).min(parts);
+            let tile = Tile { rows, width: hidden as u32, split: parts };
+            if rows > 0 {
+                return of_one(Kernel::Streaming, portable, tile);
+            }
+        }
         let list = Self::tiles_in_memory(tiling, shape, width, limits);
         let rule = Rule::Lowest { enough: 0 };
         let tiles = Tiles { variant: tiling.variant, list, rule };
@@ -74,7 +90,8 @@ impl Carrying {
             4 * (h_tile + VEC4 * tile.shared() as usize) <= limits.max_workgroup_bytes as usize
         };
         let tile = |&rows: &u32| {
-            let split = Tile::split(rows, shape, most as usize).filter(|_| rows <= Tile::TALLEST_SPLIT);
+            let split =
+                Tile::split(rows, shape, most as usize, width).filter(|_| rows <= Tile::TALLEST_SPLIT);
             let split = split.map(|tile| Tile { width, ..tile });
             split.filter(fits).unwrap_or(Tile { rows, width, split: 1 })
         };
@@ -87,13 +104,23 @@ impl Carrying {
     pub fn pipelines(&self, shape: TileShape, directions: usize) -> Vec<PipelineSpec> {
         match self.kernel {
             Kernel::Recurrent => RecurrentScan::pipelines(shape, &self.tiles, directions),
-            Kernel::Persistent => vec![PersistentScan::pipeline(shape, &self.tiles, directions)],
+            Kernel::Persistent => {
+                vec![PersistentScan::pipeline(&PERSISTENT_SCAN, shape, &self.tiles, directions)]
+            }
+            Kernel::Streaming => {
+                vec![PersistentScan::pipeline(&STREAMING_SCAN, shape, &self.tiles, directions)]
+            }
             Kernel::Private => vec![PrivateScan::pipeline(shape, &self.tiles, directions)],
         }
     }
 
-    /// Whether a dispatch reads the weights once.
+    /// Whether a workgroup keeps weights, and takes its sequences one after the other.
     pub fn persists(&self) -> bool {
         self.kernel != Kernel::Recurrent
+    }
+
+    /// Whether it reads half of the weights in every step of every sequence all the same.
+    pub fn streams(&self) -> bool {
+        self.kernel == Kernel::Streaming
     }
 }

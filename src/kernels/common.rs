@@ -8,6 +8,7 @@ pub(super) const CELL: Text = Text::Of(include_str!("../../shaders/common/cell.w
 pub(super) const TIME_STEP: Text = Text::Of(include_str!("../../shaders/common/time_step.wgsl"));
 pub(super) const STEP_CELL: Text = Text::Of(include_str!("../../shaders/common/step_cell.wgsl"));
 pub(super) const SCAN: Text = Text::Of(include_str!("../../shaders/common/scan.wgsl"));
+pub(super) const PERSISTENT: Text = Text::Of(include_str!("../../shaders/common/persistent.wgsl"));
 pub(super) const SUM: Text = Text::Of(include_str!("../../shaders/common/sum.wgsl"));
 pub(super) const TILE: Text = Text::Of(include_str!("../../shaders/common/tile.wgsl"));
 pub(super) const WEIGHTS: Text = Text::Twins {

@@ -40,7 +40,7 @@ pub(crate) fn describe_uniform(kernel: &KernelSpec, pass: &Pass, dispatch: &Disp
     let slots = dispatch.grid[2] as usize;
     match kernel.name {
         "input_projection" => vec![format!("{:?}", pass.uniform::<Block>(dispatch))],
-        "recurrent_scan" | "persistent_scan" | "private_scan" => {
+        "recurrent_scan" | "persistent_scan" | "streaming_scan" | "private_scan" => {
             pass.uniform::<Scan>(dispatch).describe(slots)
         }
         "recurrent_step" | "fused_step" | "hidden_projection" => {
@@ -55,11 +55,12 @@ pub(crate) fn describe_uniform(kernel: &KernelSpec, pass: &Pass, dispatch: &Disp
 
 /// Every kernel, in the order of `shaders/README.md`.
 #[cfg(test)]
-pub(crate) const KERNELS: [&KernelSpec; 9] = [
+pub(crate) const KERNELS: [&KernelSpec; 10] = [
     &input_projection::INPUT_PROJECTION,
     &recurrent_step::RECURRENT_STEP,
     &recurrent_scan::RECURRENT_SCAN,
     &persistent_scan::PERSISTENT_SCAN,
+    &persistent_scan::STREAMING_SCAN,
     &private_scan::PRIVATE_SCAN,
     &fused_step::FUSED_STEP,
     &hidden_projection::HIDDEN_PROJECTION,

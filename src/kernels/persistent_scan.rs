@@ -1,6 +1,6 @@
-//! `shaders/persistent_scan.wgsl`.
+//! `shaders/persistent_scan.wgsl` and `shaders/streaming_scan.wgsl`, which `shaders/common/persistent.wgsl` has in common.
 
-use super::common::{ACTIVATION, CELL, SCAN, SUM, WEIGHTS};
+use super::common::{ACTIVATION, CELL, PERSISTENT, SCAN, SUM, WEIGHTS};
 use super::scan::BINDINGS;
 use super::tile::{TileShape, Tiles};
 use crate::program::{KernelSpec, PipelineSpec, Text, VEC4};
@@ -13,17 +13,37 @@ pub(super) const PERSISTENT_SCAN: KernelSpec = KernelSpec {
         SCAN,
         SUM,
         WEIGHTS,
+        PERSISTENT,
         Text::Of(include_str!("../../shaders/persistent_scan.wgsl")),
     ],
     bindings: &BINDINGS,
 };
 
-/// The kernel for one layer's sizes.
+pub(super) const STREAMING_SCAN: KernelSpec = KernelSpec {
+    name: "streaming_scan",
+    text: &[
+        ACTIVATION,
+        CELL,
+        SCAN,
+        SUM,
+        WEIGHTS,
+        PERSISTENT,
+        Text::Of(include_str!("../../shaders/streaming_scan.wgsl")),
+    ],
+    bindings: &BINDINGS,
+};
+
+/// Either kernel for one layer's sizes.
 pub(crate) struct PersistentScan;
 
 impl PersistentScan {
     /// As [`RecurrentScan::pipelines`](super::RecurrentScan::pipelines), of one tile.
-    pub fn pipeline(shape: TileShape, tiles: &Tiles, directions: usize) -> PipelineSpec {
+    pub(super) fn pipeline(
+        kernel: &'static KernelSpec,
+        shape: TileShape,
+        tiles: &Tiles,
+        directions: usize,
+    ) -> PipelineSpec {
         let (tile, columns) = (tiles.list[0], shape.columns);
         let constants = vec![
             ("WORKGROUP_SIZE", f64::from(tile.workgroup_size())),
@@ -34,6 +54,6 @@ impl PersistentScan {
             ("H_TILE", (tile.rows as usize * VEC4 * shape.reduction) as f64),
             ("SHARED", f64::from(tile.rows * tile.workgroup_size())),
         ];
-        PipelineSpec { kernel: &PERSISTENT_SCAN, variant: tiles.variant, constants }
+        PipelineSpec { kernel, variant: tiles.variant, constants }
     }
 }

@@ -165,19 +165,18 @@ impl Machine {
         }
     }
 
-    /// A prediction, not measured: a mid-range GPU at 2 GHz, 64 lanes a unit at half of their rate and 32 bytes a clock
-    /// from the second-level cache, by datasheets. A load from there takes 66 ns more than one from the first level on
-    /// AMD's RDNA 2, and over 100 on NVIDIA's Ampere (Chips and Cheese, "Measuring GPU memory latency", 2021): with the
-    /// way through the first level and some queueing, 200. A unit has 65,536 registers; the kernels take 64 to 128 of
-    /// them (`benches/record/compilers.md`). A step in registers is two barriers, a block and a cell: 1,000 clocks.
+    /// A GPU at 2 GHz, 64 lanes a unit at half of their rate and 32 bytes a clock from the second-level cache, by
+    /// datasheets. A turn, from its loads to its sums, takes 0.4 to 0.6 µs on an H100, and a step in registers 0.7 to 1.1
+    /// (`benches/record/h100.md`); no other GPU was measured. A unit has 65,536 registers; the kernels take 64 to 128 of
+    /// them (`benches/record/compilers.md`).
     fn hardware(units: f64, dispatch: f64) -> Self {
         Self {
             dispatch,
             carried_step: 0.5e-6,
-            persistent_step: 0.5e-6,
+            persistent_step: 0.8e-6,
             units,
             resident: 512.0,
-            latency: 0.2e-6,
+            latency: 0.5e-6,
             operations: 128e9,
             bytes: 64e9,
             overlaps: true,

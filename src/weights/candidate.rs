@@ -92,10 +92,11 @@ impl<V> Candidate<V> {
     ///
     /// # Errors
     ///
-    /// A parameter is missing, has the wrong shape or an element type that is not read, or another tensor extends
-    /// the LSTM.
+    /// A parameter is missing, is damaged, has the wrong shape or an element type that is not read, or another tensor
+    /// extends the LSTM.
     pub(super) fn config(&self) -> Result<LstmConfig, Error> {
         self.check_names()?;
+        self.params.values().try_for_each(Tensor::check_whole)?;
         let config = self.sizes().and_then(|config| self.check_shapes(&config).map(|()| config));
         let config = config.map_err(|error| match error {
             Error::TensorShape { .. } => self.other_network().unwrap_or(error),

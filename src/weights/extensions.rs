@@ -124,7 +124,8 @@ fn unseparated_networks<'a>(prefix: &str, others: &'a [Tensor<()>]) -> BTreeMap<
 fn unsupported(what: &str) -> String {
     format!(
         "it looks like {what}, which this crate does not compute, so that the results would be wrong without \
-         it; if it does not belong to the LSTM, remove it before reading"
+         it; if it does not belong to the LSTM, remove it before reading, or read the file with \
+         ReadOptions::with_others_ignored"
     )
 }
 

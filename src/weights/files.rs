@@ -59,6 +59,8 @@ impl LstmWeights {
     /// parts of a model in several safetensors files (`model.safetensors.index.json`), the external data of an ONNX
     /// model.
     ///
+    /// Of a safetensors file only the header and the LSTM's tensors are read, so that it can be larger than memory.
+    ///
     /// # Errors
     ///
     /// Those of [`from_bytes`](Self::from_bytes), and [`Error::ReadFile`]: a file can't be opened or read.
@@ -165,10 +167,17 @@ impl ReadOptions {
         Self { prefix: prefix.to_owned(), ignore_others: false }
     }
 
-    /// Whether tensors beside the parameters are left aside that seem to extend the LSTM, such as a mask or a
-    /// normalization. By default they are refused, because the results would be wrong without them; learnt initial
-    /// states and the tensors of other modules are always ignored. A tensor that replaces a parameter, such as weight
-    /// norm's, is always refused; so is an ONNX node or a Keras layer with a tensor that a plain LSTM does not have.
+    /// Whether tensors are left aside that seem to extend the LSTM, such as a mask or a normalization. By default they
+    /// are refused, because the results would be wrong without them.
+    ///
+    /// These are tensors beside the parameters in a state dict, whatever its format is, and tensors of a Keras layer
+    /// that a plain LSTM does not have.
+    ///
+    /// Other modules' tensors and learnt initial states are ignored in any case. An ONNX node's own initial states are
+    /// too; [`FoundLstm::assumed`] states them.
+    ///
+    /// Always refused are a tensor that replaces a parameter, such as weight norm's, and what the description of an
+    /// ONNX node or a Keras layer adds to the LSTM, such as peepholes (the node's input P) or another class.
     #[must_use]
     pub fn with_others_ignored(mut self, ignored: bool) -> Self {
         self.ignore_others = ignored;

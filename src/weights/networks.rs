@@ -29,7 +29,7 @@ pub(super) fn read(contents: Contents<'_>, choice: Choice<'_>) -> Result<LstmWei
     let prefix = choice.prefix;
     let Contents { tensors, duplicates, layers, precision, summary } = contents;
     if let Some(chosen) = layers_named(&layers, prefix) {
-        return read_layers(layers, &chosen, prefix);
+        return read_layers(layers, &chosen, choice);
     }
     if let Some(duplicate) = duplicates.into_iter().find(|duplicate| duplicate.name.starts_with(prefix)) {
         return Err(Error::DuplicateTensor { name: duplicate.stored });
@@ -132,11 +132,25 @@ fn prefixes_of_stacks(layers: &[Layer<'_>], stacks: &[Vec<usize>]) -> Vec<Option
     prefixes
 }
 
-fn read_layers(layers: Vec<Layer<'_>>, chosen: &[usize], prefix: &str) -> Result<LstmWeights, Error> {
+fn read_layers(layers: Vec<Layer<'_>>, chosen: &[usize], choice: Choice<'_>) -> Result<LstmWeights, Error> {
     let mut layers: Vec<Option<Layer<'_>>> = layers.into_iter().map(Some).collect();
-    let parameters = chosen.iter().filter_map(|&layer| layers[layer].take()).map(|layer| layer.parameters);
-    let parameters = parameters.collect::<Result<Vec<_>, _>>()?;
-    Candidate::of(prefix, arrange(parameters)?).into_weights(Precision::F32, Tensor::<Stored<'_>>::into_f32)
+    let chosen = chosen.iter().filter_map(|&layer| layers[layer].take());
+    let parameters = chosen.map(|layer| match extended(&layer).filter(|_| !choice.ignore_others) {
+        Some(error) => Err(error),
+        None => layer.parameters,
+    });
+    let named = arrange(parameters.collect::<Result<Vec<_>, _>>()?)?;
+    Candidate::of(choice.prefix, named).into_weights(Precision::F32, Tensor::<Stored<'_>>::into_f32)
+}
+
+/// The error of a layer that is an LSTM but for another tensor.
+fn extended(layer: &Layer<'_>) -> Option<Error> {
+    let other = layer.other.as_ref().filter(|_| layer.parameters.is_ok())?;
+    let reason = format!(
+        "it also has the tensor {other:?}, which a plain LSTM does not have, so that the results would be wrong \
+         without it; ReadOptions::with_others_ignored leaves it aside"
+    );
+    Some(Error::UnsupportedLstm { prefix: layer.name.clone(), reason })
 }
 
 fn found_layers(layers: Vec<Layer<'_>>) -> Vec<FoundLstm> {
@@ -145,15 +159,23 @@ fn found_layers(layers: Vec<Layer<'_>>) -> Vec<FoundLstm> {
     for stack in &stacks {
         let parameters: Option<Vec<_>> =
             stack.iter().map(|&layer| layers[layer].parameters.as_ref().ok().cloned()).collect();
+        let extended = stack.iter().find_map(|&layer| extended(&layers[layer]));
         // A stack with a layer that is refused is no network; the layer says why.
         if let Some(parameters) = parameters {
-            found.push(found_network(name_of(&layers, stack), arrange(parameters), None));
+            let named = extended.map_or_else(|| arrange(parameters), Err);
+            let assumed: BTreeSet<&str> =
+                stack.iter().filter_map(|&layer| layers[layer].assumed.as_deref()).collect();
+            let assumed = (!assumed.is_empty()).then(|| assumed.into_iter().collect::<Vec<_>>().join("; "));
+            found.push(found_network(name_of(&layers, stack), named, assumed));
         }
     }
     let part_of = prefixes_of_stacks(&layers, &stacks);
     for (layer, part_of) in layers.into_iter().zip(part_of) {
-        let named = layer.parameters.and_then(|parameters| arrange([parameters]));
-        found.push(FoundLstm { part_of, ..found_network(layer.name, named, layer.assumed) });
+        let (named, assumed) = match extended(&layer) {
+            Some(error) => (Err(error), None),
+            None => (layer.parameters.and_then(|parameters| arrange([parameters])), layer.assumed),
+        };
+        found.push(FoundLstm { part_of, ..found_network(layer.name, named, assumed) });
     }
     found
 }
@@ -182,6 +204,7 @@ mod tests {
             name: index.to_string(),
             aliases: Vec::new(),
             parameters: Err(Error::NoTimeSteps),
+            other: None,
             below,
             assumed: None,
         };
@@ -233,6 +256,41 @@ mod tests {
             (&[], vec![]),
         ] {
             assert_eq!(stacks(&layers(below)), expected, "{below:?}");
+        }
+    }
+
+    /// A tensor that one layer has beside its parameters refuses that layer and the stack, unless it is ignored.
+    #[cfg(feature = "keras")]
+    #[test]
+    fn other_tensors_of_a_layer() {
+        use super::super::find::Choice;
+        use super::super::format::{Contents, KerasCell, Parameters};
+        use super::super::tensor::{ElementType, Source, Tensor};
+
+        let bytes = [0; 32];
+        let matrix = || Tensor {
+            name: "matrix".to_owned(),
+            shape: [1, 4].into(),
+            element_type: ElementType::F32,
+            values: Source::Bytes(&bytes[..16]),
+        };
+        let contents = || {
+            let mut layers = layers(&[None, Some(0)]);
+            for layer in &mut layers {
+                let cell = KerasCell { kernel: matrix(), recurrent: matrix(), bias: None };
+                layer.parameters = Ok(Parameters::Keras(vec![cell]));
+            }
+            layers[1].other = Some("gamma".to_owned());
+            Contents { layers, ..Contents::default() }
+        };
+        let found = super::find_all(contents());
+        let listed: Vec<_> = found.iter().map(|lstm| (&lstm.prefix[..], lstm.config.is_ok())).collect();
+        assert_eq!(listed, [("0+1", false), ("0", true), ("1", false)]);
+        for (prefix, refused) in [("0+1", true), ("0", false), ("1", true)] {
+            let read = super::read(contents(), Choice::of(prefix));
+            let named = read.map_err(|error| error.to_string().contains("\"gamma\"")).map(drop);
+            assert_eq!(named, if refused { Err(true) } else { Ok(()) }, "{prefix}");
+            super::read(contents(), Choice { prefix, ignore_others: true }).unwrap();
         }
     }
 }

@@ -31,6 +31,8 @@ pub(super) enum ElementType {
     Quantized(Rc<str>),
     /// One that this crate does not read, as the file spells it.
     Other(Rc<str>),
+    /// Unknown, as the shape is too: why the tensor can't be read.
+    Malformed(Rc<str>),
 }
 
 /// Where the bytes of a tensor's elements come from: little-endian, row after row, as many elements as the shape says.
@@ -71,7 +73,7 @@ impl ElementType {
             Self::F16 | Self::BF16 => Some(2),
             Self::F32 | Self::Quantized(_) => Some(4),
             Self::F64 => Some(8),
-            Self::Other(_) => None,
+            Self::Other(_) | Self::Malformed(_) => None,
         }
     }
 
@@ -83,6 +85,7 @@ impl ElementType {
             Self::F32 => "F32",
             Self::F64 => "F64",
             Self::Quantized(name) | Self::Other(name) => name,
+            Self::Malformed(_) => "unknown",
         }
     }
 }
@@ -109,6 +112,17 @@ impl<V> Tensor<V> {
         match &self.element_type {
             ElementType::Other(actual) => {
                 Err(Error::TensorType { name: self.name.clone(), actual: actual.to_string() })
+            }
+            _ => self.check_whole(),
+        }
+    }
+
+    /// Refuses a tensor that can't be read at all.
+    pub(super) fn check_whole(&self) -> Result<(), Error> {
+        match &self.element_type {
+            ElementType::Malformed(reason) => {
+                let reason = format!("tensor {:?}: {reason}", self.name);
+                Err(Error::MalformedFile { format: "file", reason })
             }
             _ => Ok(()),
         }

@@ -11,7 +11,6 @@ mod onnx;
 mod pytorch;
 #[cfg(feature = "pytorch")]
 mod pytorch_hostile;
-#[cfg(any(feature = "keras", feature = "npz", feature = "onnx", feature = "pytorch"))]
 mod seeds;
 #[cfg(any(feature = "npz", feature = "pytorch"))]
 mod support;

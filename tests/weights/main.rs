@@ -7,6 +7,7 @@ mod element_types;
 mod extensions;
 mod index;
 mod initialisation;
+mod large_files;
 mod many_layers;
 mod not_an_lstm;
 mod other_formats;

@@ -48,6 +48,8 @@ pub fn batches(a: &RecordBatch, b: &RecordBatch, key: &str) -> Result<()> {
     }
     for (column, field) in a.schema().fields().iter().enumerate() {
         let (x, y) = (a.column(column), b.column(column));
+        let other = b.schema().field(column).name().clone();
+        ensure!(*field.name() == other, "column {column} is {:?}, and {other:?}", field.name());
         ensure!(
             x.data_type() == y.data_type(),
             "{} is {}, and {}",
@@ -106,6 +108,9 @@ mod tests {
         let next = f32::from_bits(5.0_f32.to_bits() + 1);
         assert_eq!(error(batch(&[1, 2, 3], &[0.0, nan, next])), format!("{differs} 3 the first of them"));
         assert_eq!(error(batch(&[1, 2], &[0.0, nan])), "3 rows, and 2");
+        let renamed =
+            RecordBatch::try_from_iter([("id", one.column(0).clone()), ("z", one.column(1).clone())]);
+        assert_eq!(error(renamed.unwrap()), "column 1 is \"y\", and \"z\"");
         assert!(error(batch(&[1, 2, 4], &[0.0, nan, 5.0])).contains("column id: 1 of 3 rows differ"));
         let twice = batch(&[1, 1, 3], &[0.0, 0.0, 5.0]);
         assert_eq!(batches(&twice, &twice, "id").unwrap_err().to_string(), "id 1 comes twice");

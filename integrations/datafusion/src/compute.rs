@@ -168,3 +168,21 @@ impl Results {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wgpu_lstm::{Device, LstmConfig, LstmWeights};
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_device_names_its_rows() {
+        let weights = LstmWeights::uniform(&LstmConfig::new(3, 5), 1).unwrap();
+        let models = Models::new([("m".to_owned(), weights)], || Ok(Device::cpu())).unwrap();
+        let error = Error::DeviceLost { reason: "pulled out".into() };
+        let error = failed(models.get("m").unwrap(), &[7, 2, 9], 10, &error).to_string();
+        let words =
+            "model 'm', 3 of the 10 rows of the record batch, row 2 the first of them: the device is lost";
+        assert!(error.contains(words), "{error}");
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::expr::{ScalarFunction, schema_name_from_exprs};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -56,7 +56,8 @@ impl LstmFunction {
 
     /// Refuses a call that was planned with other weights, or with other arithmetic if this process computes it.
     fn check_identity(&self, model: &Model, carried: &ScalarValue, computes: bool) -> Result<()> {
-        let own = self.models.identity(model);
+        let weights = self.models.identity(model).weights;
+        let arithmetic = self.models.arithmetic();
         let text = carried.try_as_str().flatten().unwrap_or_default();
         let refuse = |what: &str, carried: &str, own: &str| {
             Err(DataFusionError::Execution(format!(
@@ -69,11 +70,9 @@ impl LstmFunction {
                 "model '{}': the third argument, '{text}', is no identity: leave it out, the optimizer adds it",
                 model.name()
             ))),
-            Some(carried) if carried.weights != own.weights => {
-                refuse("weights", &carried.weights, &own.weights)
-            }
-            Some(carried) if computes && carried.arithmetic != own.arithmetic => {
-                refuse("arithmetic", &carried.arithmetic, &own.arithmetic)
+            Some(carried) if carried.weights != weights => refuse("weights", &carried.weights, &weights),
+            Some(carried) if computes && carried.arithmetic != arithmetic => {
+                refuse("arithmetic", &carried.arithmetic, arithmetic)
             }
             Some(_) => Ok(()),
         }
@@ -90,12 +89,6 @@ impl ScalarUDFImpl for LstmFunction {
 
     fn signature(&self) -> &Signature {
         &self.signature
-    }
-
-    /// Without the identity, so that a column has the same name on every machine.
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        let written = &args[..args.len().min(2)];
-        Ok(format!("{}({})", self.name(), schema_name_from_exprs(written)?))
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
@@ -132,7 +125,7 @@ impl ScalarUDFImpl for LstmFunction {
         Ok(Arc::new(Field::new(self.name(), self.part.data_type(model.output_width())?, true)))
     }
 
-    /// Adds the identity of the planning session's model.
+    /// Adds the identity of the planning session's model. The optimizer keeps the name that the query gave the column.
     fn simplify(&self, mut args: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
         let [Expr::Literal(name, _), _] = args.as_slice() else {
             return Ok(ExprSimplifyResult::Original(args));

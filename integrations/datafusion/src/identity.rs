@@ -14,7 +14,7 @@ use wgpu_lstm::{Device, Lstm, LstmConfig, LstmWeights};
 pub struct Identity {
     /// A hash of the sizes and of every weight.
     pub weights: String,
-    /// The device, and a hash of what it computes: see [`arithmetic`].
+    /// The device's kind (a GPU's name, too), and a hash of the bits that it computes for a fixed network.
     pub arithmetic: String,
 }
 
@@ -60,12 +60,17 @@ pub fn arithmetic(device: &Device) -> anyhow::Result<String> {
     let (output, state) = lstm
         .forward(input.view(), None)
         .with_context(|| format!("{} can't compute the network that tells devices apart", device.name()))?;
+    let hash = hash_bits(output.iter().chain(&state.c));
+    Ok(if device.is_gpu() { format!("gpu {} {hash}", device.name()) } else { format!("cpu {hash}") })
+}
+
+/// A hash of numbers, every bit of them.
+fn hash_bits<'a>(values: impl IntoIterator<Item = &'a f32>) -> String {
     let mut hasher = blake3::Hasher::new();
-    for value in output.iter().chain(&state.c) {
+    for value in values {
         hasher.update(&value.to_le_bytes());
     }
-    let hash = short(&hasher.finalize());
-    Ok(if device.is_gpu() { format!("gpu {} {hash}", device.name()) } else { format!("cpu {hash}") })
+    short(&hasher.finalize())
 }
 
 /// 128 bits in hex: enough against chance, which is what this guards against.
@@ -78,6 +83,8 @@ fn short(hash: &blake3::Hash) -> String {
 
 #[cfg(test)]
 mod tests {
+    use wgpu_lstm::Precision;
+
     use super::*;
 
     #[test]
@@ -106,13 +113,33 @@ mod tests {
         assert_ne!(hash, hash_weights(&LstmWeights::from_state_dict(tensors, "")?));
         let zeros = |hidden| LstmWeights::constant(&LstmConfig::new(3, hidden), 0.0);
         assert_ne!(hash_weights(&zeros(4)?), hash_weights(&zeros(5)?));
+        // The same values, which a GPU multiplies otherwise.
+        assert_ne!(hash_weights(&zeros(4)?), hash_weights(&zeros(4)?.to_precision(Precision::F16)?));
         Ok(())
     }
 
+    /// A device that rounds one number differently has another hash.
     #[test]
-    fn the_arithmetic_of_a_device_is_stable() -> anyhow::Result<()> {
-        assert_eq!(arithmetic(&Device::cpu())?, arithmetic(&Device::cpu())?);
-        assert!(arithmetic(&Device::cpu())?.starts_with("cpu "));
+    fn the_hash_sees_every_bit_of_a_result() {
+        let values = [0.25_f32, -0.5, 0.125];
+        let hash = hash_bits(&values);
+        assert_eq!(hash.len(), 32);
+        for (i, bit) in (0..3).flat_map(|i| (0..32).map(move |bit| (i, bit))) {
+            let mut other = values;
+            other[i] = f32::from_bits(other[i].to_bits() ^ (1 << bit));
+            assert_ne!(hash_bits(&other), hash, "value {i}, bit {bit}");
+        }
+    }
+
+    #[test]
+    fn the_arithmetic_of_a_device_is_the_hash_of_what_it_computes() -> anyhow::Result<()> {
+        let text = arithmetic(&Device::cpu())?;
+        assert_eq!(text, arithmetic(&Device::cpu())?);
+        let weights = LstmWeights::uniform(&LstmConfig::new(19, 37).with_num_layers(2), 20)?;
+        let input =
+            Array3::from_shape_fn((23, 11, 19), |(t, b, i)| ((t * 131 + b * 37 + i * 7) as f32).sin());
+        let (output, state) = Lstm::new(&Device::cpu(), &weights)?.forward(input.view(), None)?;
+        assert_eq!(text, format!("cpu {}", hash_bits(output.iter().chain(&state.c))));
         Ok(())
     }
 }

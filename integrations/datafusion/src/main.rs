@@ -12,6 +12,7 @@ use lstm_cluster::{compare, data, plain};
 #[derive(Parser)]
 #[command(
     about = "LSTM networks as SQL functions: lstm_last(model, sequence), lstm_all(model, sequence)",
+    after_help = "local needs no other process. A cluster is a scheduler, executors and a client, each with the same --model.",
     version
 )]
 enum Role {
@@ -29,9 +30,10 @@ enum Role {
     Plain(plain::Plain),
     /// Compares two results, bit by bit.
     Compare {
-        /// The results, Parquet files.
-        #[arg(num_args = 2)]
-        files: Vec<PathBuf>,
+        /// A result, a Parquet file.
+        one: PathBuf,
+        /// The other result.
+        other: PathBuf,
         /// The column that names rows.
         #[arg(long, default_value = "id")]
         key: String,
@@ -60,7 +62,7 @@ async fn run(role: Role) -> Result<()> {
         Role::Scheduler(scheduler) => scheduler.run().await?,
         Role::Executor(executor) => executor.run().await?,
         Role::Data(data) => println!("{}", data.make()?),
-        Role::Compare { files, key } => println!("{}", compare::files(&files[0], &files[1], &key).await?),
+        Role::Compare { one, other, key } => println!("{}", compare::files(&one, &other, &key).await?),
     }
     Ok(())
 }

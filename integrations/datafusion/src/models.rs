@@ -30,11 +30,15 @@ pub struct Models {
     models: BTreeMap<String, Model>,
     open: Open,
     opened: Mutex<Opened>,
+    /// That of the device.
     arithmetic: String,
+    /// What those who compute must have instead.
+    required: Option<String>,
     /// Held during a call on the CPU, which takes every core that the process may use: partitions take turns.
     turn: Mutex<()>,
     chunk_bytes: usize,
     rows: AtomicU64,
+    calls: AtomicU64,
     made: AtomicU64,
     pause: Option<Pause>,
 }
@@ -82,11 +86,13 @@ impl Models {
         Ok(Self {
             models,
             arithmetic: arithmetic(&device)?,
+            required: None,
             open: Box::new(open),
             opened: Mutex::new(Opened { device, generation: 0 }),
             turn: Mutex::new(()),
             chunk_bytes: DEFAULT_CHUNK_BYTES,
             rows: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
             made: AtomicU64::new(0),
             pause: None,
         })
@@ -96,7 +102,7 @@ impl Models {
     /// executors' GPU states what they print when they start.
     #[must_use]
     pub fn with_arithmetic(mut self, arithmetic: String) -> Self {
-        self.arithmetic = arithmetic;
+        self.required = Some(arithmetic);
         self
     }
 
@@ -136,12 +142,23 @@ impl Models {
 
     /// What a call of the network carries.
     pub fn identity(&self, model: &Model) -> Identity {
-        Identity { weights: model.hash.clone(), arithmetic: self.arithmetic.clone() }
+        let arithmetic = self.required.as_ref().unwrap_or(&self.arithmetic);
+        Identity { weights: model.hash.clone(), arithmetic: arithmetic.clone() }
+    }
+
+    /// The arithmetic of this process's device, whatever is required of others.
+    pub(crate) fn arithmetic(&self) -> &str {
+        &self.arithmetic
     }
 
     /// Sequences that were computed so far.
     pub fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Calls of networks so far, each for a chunk of a record batch.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
     }
 
     /// Networks that were made so far: one for each model that was called, unless the device was lost.
@@ -153,8 +170,9 @@ impl Models {
         self.chunk_bytes
     }
 
-    /// Adds computed sequences, and waits where a test asks for it.
+    /// Adds the sequences of a call, and waits where a test asks for it.
     pub(crate) fn count(&self, rows: usize) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let computed = self.rows.fetch_add(rows as u64, Ordering::Relaxed) + rows as u64;
         if let Some(pause) = &self.pause {
             pause.wait(computed);
@@ -324,9 +342,26 @@ mod tests {
         assert_eq!(opened.load(Ordering::SeqCst), 3);
     }
 
+    /// Partitions that lose the device at the same time open one new device.
+    #[test]
+    fn a_device_that_was_opened_again_is_not_opened_by_the_next() {
+        let opened = std::sync::Arc::new(AtomicUsize::new(0));
+        let count = std::sync::Arc::clone(&opened);
+        let models = models(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            Ok(Device::cpu())
+        });
+        let (generation, ..) = models.lstm(models.get("m").unwrap()).unwrap();
+        models.open_again(generation).unwrap();
+        models.open_again(generation).unwrap();
+        assert_eq!(opened.load(Ordering::SeqCst), 2);
+        assert_eq!(models.lstm(models.get("m").unwrap()).unwrap().0, generation + 1);
+    }
+
     #[test]
     fn a_device_that_computes_otherwise_does_not_replace_a_lost_one() {
-        let models = models(|| Ok(Device::cpu())).with_arithmetic("gpu of before".into());
+        let mut models = models(|| Ok(Device::cpu()));
+        models.arithmetic = "gpu of before".into();
         let error = models.call(models.get("m").unwrap(), |_| Err::<(), _>(lost())).unwrap_err().to_string();
         assert!(
             error.contains("the device that replaces it computes cpu ") && error.contains("gpu of before"),

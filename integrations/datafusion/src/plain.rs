@@ -29,6 +29,7 @@ pub struct Plain {
     #[arg(long, default_value_t = 8192)]
     batch_size: usize,
     /// Parquet files.
+    #[arg(required = true)]
     files: Vec<PathBuf>,
 }
 

@@ -157,8 +157,10 @@ mod tests {
     use std::sync::Arc;
 
     use datafusion::arrow::array::{
-        FixedSizeListArray, FixedSizeListBuilder, Float32Builder, Float64Array, LargeListBuilder, ListBuilder,
+        FixedSizeListArray, FixedSizeListBuilder, Float32Builder, Float64Array, LargeListBuilder,
+        ListBuilder, make_array,
     };
+    use datafusion::arrow::buffer::NullBuffer;
     use datafusion::arrow::datatypes::Field;
 
     use super::*;
@@ -203,6 +205,17 @@ mod tests {
         let vectors = column.as_list::<i32>().values().as_fixed_size_list();
         let values = vectors.values().as_primitive::<Float32Type>().values();
         assert_eq!(sequences.row(0).unwrap().as_ptr(), values.as_ptr(), "no copy");
+    }
+
+    /// Arrow lets a null list have items, and one of fixed size always has them.
+    #[test]
+    fn nulls_with_values_below_are_nulls() {
+        let rows =
+            fixed_rows(3).to_data().into_builder().nulls(Some(NullBuffer::from(vec![true, false, true])));
+        let column = make_array(rows.build().unwrap());
+        let sequences = Sequences::new(&column, EXPECTED).unwrap();
+        assert_eq!((sequences.row(0), sequences.row(1)), (Some(&[0.0, 1.0][..]), None));
+        assert_eq!(sequences.row(2), Some(&[4.0, 5.0][..]));
     }
 
     /// A slice of a record batch keeps the buffers and moves the offsets.

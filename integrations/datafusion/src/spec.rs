@@ -11,7 +11,7 @@ use wgpu_lstm::{Device, Error};
 pub struct ModelSpec {
     /// The name in queries.
     pub name: String,
-    /// The file, of any format that wgpu-lstm reads.
+    /// The file: safetensors, and what other formats wgpu-lstm is built with.
     pub path: PathBuf,
     /// The prefix of the network's tensors; empty if there is one network.
     pub prefix: String,

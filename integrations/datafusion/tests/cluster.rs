@@ -3,10 +3,7 @@
 
 mod common;
 
-use std::process::Child;
-use std::time::Instant;
-
-use common::{Bench, Cluster, PATIENCE, Special, assert_same_bits, go, reached, stderr};
+use common::{Bench, Cluster, Process, Special, assert_same_bits, finish, go, reached};
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;
 use rustix::process::Signal;
@@ -14,21 +11,6 @@ use rustix::process::Signal;
 /// Executors that stop after one row each.
 fn pausing(executors: usize) -> Special {
     Special { pause: Some(1), executors, ..Special::default() }
-}
-
-/// Waits for a client, and returns what it said if it failed.
-#[track_caller]
-fn finish(mut client: Child) -> Result<(), String> {
-    let end = Instant::now() + PATIENCE;
-    while client.try_wait().expect("a child").is_none() {
-        if Instant::now() > end {
-            let _ = client.kill();
-            panic!("the client hangs");
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    let output = client.wait_with_output().expect("a child");
-    output.status.success().then_some(()).ok_or_else(|| stderr(&output))
 }
 
 #[test]
@@ -49,6 +31,13 @@ fn a_cluster_returns_the_bits_of_one_process() {
     );
     let truth = bench.local(&parts, "truth-parts.parquet");
     assert_same_bits(&truth, &cluster.run(&bench, &parts, "parts.parquet"));
+    // A column has the name that the query wrote, without an identity.
+    let unnamed = format!(
+        "SELECT id, lstm_last('m', frames) FROM '{}' ORDER BY lstm_last('m', frames)[1]",
+        bench.sequences()
+    );
+    let truth = bench.local(&unnamed, "truth-unnamed.parquet");
+    assert_same_bits(&truth, &cluster.run(&bench, &unnamed, "unnamed.parquet"));
     // Both executors had a part in it.
     for executor in &cluster.executors {
         assert!(executor.log().contains("is on CPU"), "{}", executor.log());
@@ -66,6 +55,10 @@ fn a_cluster_orders_rows() {
     let rows = lstm_cluster::compare::read(&result).expect("a result");
     let ids = rows.column(0).as_primitive::<Int64Type>().values();
     assert!(ids.windows(2).all(|pair| pair[0] > pair[1]), "descending");
+    // The second stage read the first one's results over the network, though the executors share a disk.
+    let logs: String = cluster.executors.iter().map(Process::log).collect();
+    assert!(logs.contains("ShuffleReaderExec::execute"), "{logs}");
+    assert!(!logs.contains("fetch local "), "{logs}");
 }
 
 /// `kill -9` while the executor computes: nobody tells the scheduler, which notices by the missing heartbeats.
@@ -136,6 +129,27 @@ fn the_leafs_result_is_written_and_then_ordered() {
     assert_same_bits(&truth, &ordered);
 }
 
+/// Processes may start in any order, as they do when a machine boots.
+#[test]
+fn an_executor_waits_for_its_scheduler() {
+    let bench = Bench::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let port = free.expect("a free port").port();
+    let args = ["executor".to_owned(), bench.model(), format!("--scheduler-port={port}")];
+    let patient =
+        Process::start(&bench, "early", &[&args[..], &["--scheduler-wait=600".to_owned()]].concat());
+    patient.logs("yet (Connection refused");
+    for role in [&args[..], &["client".to_owned(), "--query=SELECT 1".to_owned(), args[2].clone()]] {
+        let mut late = Process::start(&bench, "late", &[role, &["--scheduler-wait=0".to_owned()]].concat());
+        assert!(!late.end().success());
+        let words = format!("no scheduler listens at 127.0.0.1:{port}: Connection refused");
+        assert!(late.log().contains(&words), "{}", late.log());
+    }
+    let scheduler = ["scheduler".to_owned(), bench.model(), format!("--port={port}")];
+    let _scheduler = Process::start(&bench, "scheduler", &scheduler);
+    patient.line("executor ");
+}
+
 #[test]
 fn a_client_has_a_time_limit() {
     let bench = Bench::new();
@@ -143,6 +157,7 @@ fn a_client_has_a_time_limit() {
     let error = cluster.error(&bench, &bench.last(), &["--time-limit=2"]);
     assert!(error.contains("took more than 2 s, its time limit, and job"), "{error}");
     assert!(error.contains("was cancelled"), "{error}");
+    cluster.scheduler.logs("Job cancelled: [");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use common::{Bench, ROWS, program, stderr};
@@ -115,6 +116,15 @@ async fn both_functions_return_the_crates_bits() {
                 assert_eq!(bits(result.column(2), row), all, "{config:?}, row {row}");
             }
             assert_eq!(models.made(), 1, "a network is made once for all partitions");
+            // Sequences share a call as far as the bound allows: none, or all of a record batch.
+            let computed =
+                2 * sequences.iter().flatten().filter(|sequence| !sequence.is_empty()).count() as u64;
+            assert_eq!(models.rows(), computed);
+            match bytes {
+                1 => assert_eq!(models.calls(), computed),
+                usize::MAX => assert!(models.calls() <= 2 * 2 * partitions as u64, "{}", models.calls()),
+                _ => assert!(models.calls() < computed, "{} calls", models.calls()),
+            }
         }
     }
 }
@@ -177,6 +187,22 @@ async fn wrong_calls_are_named() {
     assert_eq!(nulls.column(0).null_count(), 9);
 }
 
+/// Who states the arithmetic of other machines computes nothing itself, not even a constant of the query.
+#[tokio::test]
+async fn who_requires_other_arithmetic_does_not_compute() {
+    let models = models(&LstmConfig::new(3, 5)).1.with_arithmetic("gpu elsewhere".into());
+    let context = context(&Arc::new(models), &table(&sequences(9)), 1);
+    for sequence in ["frames", "arrow_cast([[1, 2, 3]], 'List(FixedSizeList(3, Float32))')"] {
+        let query = format!("SELECT lstm_last('m', {sequence}) FROM t");
+        let error = rows(&context, &query).await.expect_err(&query);
+        let words = "than the one that planned the query (gpu elsewhere)";
+        assert!(
+            error.contains("this process has other arithmetic (cpu ") && error.contains(words),
+            "{error}"
+        );
+    }
+}
+
 /// A session whose optimizer is off plans calls that nobody can check.
 #[tokio::test]
 async fn a_call_without_an_identity_is_refused() {
@@ -204,6 +230,9 @@ fn the_program_writes_parquet_and_checks_rows() {
     let run = local(&bench.last(), &["--unique=id", &rows_of]);
     assert!(run.status.success(), "{}", stderr(&run));
     assert_eq!(lstm_cluster::compare::read(&output).expect("a result").num_rows(), ROWS);
+    // As any new file, not the temporary file's own mode, which nobody else may read.
+    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("a file").permissions().mode();
+    assert_eq!(mode(&output), mode(&bench.path("model.safetensors")));
     std::fs::remove_file(&output).expect("a file");
     let half = format!("{} WHERE id < {}", bench.last(), ROWS / 2);
     let twice = format!("{} UNION ALL {}", bench.last(), bench.last());
@@ -220,6 +249,23 @@ fn the_program_writes_parquet_and_checks_rows() {
     let files: Vec<_> =
         std::fs::read_dir(bench.path("")).expect("a folder").flatten().map(|file| file.file_name()).collect();
     assert_eq!(files.len(), 2, "the sequences and the model, nothing else: {files:?}");
+}
+
+#[test]
+fn the_program_bounds_a_call_by_chunk_mib() {
+    let bench = Bench::new();
+    let query = format!("{} WHERE id < 100", bench.last());
+    let calls = |mib: &str| {
+        let mut command = program();
+        command.args(["local", &bench.model(), "--query", &query, mib]).env("RUST_LOG", "lstm_cluster=info");
+        let log = stderr(&command.output().expect("the program runs"));
+        let line = log.lines().find(|line| line.contains("calls of networks")).expect(&log).to_owned();
+        let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+        <[u64; 2]>::try_from(numbers).expect(&line)
+    };
+    let [rows, alone] = calls("--chunk-mib=0");
+    assert!(rows > 90 && alone == rows, "a sequence each: {rows} in {alone} calls");
+    assert_eq!(calls("--chunk-mib=64"), [rows, 1]);
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn buffers_are_bound_by_the_shaders_names() {
             h_next: b(5),
             output: b(6),
         }),
-        "recurrent_scan" | "persistent_scan" | "private_scan" => {
+        "recurrent_scan" | "persistent_scan" | "streaming_scan" | "private_scan" => {
             names(&ScanBuffers { weights: b(1), h: b(2), gates_x: b(3), c: b(4), output: b(5) })
         }
         "fused_step" => names(&FusedStepBuffers {

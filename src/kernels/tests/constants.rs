@@ -33,7 +33,7 @@ fn all_pipelines(limits: &DeviceLimits, element: Element) -> Vec<PipelineSpec> {
         all.extend(HiddenProjection::pipelines(shape, &tiles, 2));
         all.extend(FusedStep::pipelines(shape, &tiles, 2, false));
     }
-    for hidden in [6_usize, 64, 256, 320] {
+    for hidden in [6_usize, 64, 128, 256, 320] {
         let shape = TileShape { reduction: hidden.div_ceil(4), columns: hidden };
         let carrying = Carrying::of(&tiling, shape, limits);
         all.extend(carrying.into_iter().flat_map(|carrying| carrying.pipelines(shape, 2)));

@@ -77,15 +77,17 @@ fn a_workgroup_carries_what_it_has_room_for() {
     let hardware = limits(false, lanes(32));
     assert_eq!(of(16, hardware), Some((true, tile(2, 16, 2))));
     assert_eq!(of(64, hardware), Some((true, tile(4, 64, 4))), "256 invocations of 64 weights");
-    assert_eq!(of(65, hardware), Some((false, tile(4, 96, 1))));
+    assert_eq!(of(65, hardware), Some((true, tile(3, 65, 3))));
+    assert_eq!(of(86, hardware), Some((false, tile(4, 96, 1))), "258 invocations");
     assert_eq!(of(256, hardware), Some((false, tile(4, 256, 1))));
     assert_eq!(of(257, hardware), None);
     let roomy = DeviceLimits { max_invocations: 1024, max_workgroup_bytes: 32 << 10, ..hardware };
+    assert_eq!(of(128, roomy), Some((true, tile(3, 128, 4))), "512 invocations, and sums of three sequences");
     let splits =
         |hidden| carrying(hidden, roomy).unwrap().tiles.list.iter().map(|t| t.split).collect::<Vec<_>>();
     assert_eq!(
-        [128, 256].map(splits),
-        [[4, 1], [4, 1]],
+        [160, 256].map(splits),
+        [[5, 1], [4, 1]],
         "the sums of 4 rows of 512 invocations alone are 32 KiB"
     );
 

@@ -18,7 +18,7 @@ fn members(module: &Module, name: &str) -> Vec<(String, usize)> {
 
 #[test]
 fn uniforms_are_laid_out_alike_on_both_sides() {
-    let [input, step, scan, persistent, private, fused, projection, ..] =
+    let [input, step, scan, persistent, streaming, private, fused, projection, ..] =
         KERNELS.map(|kernel| parse(kernel.name, &kernel.source(Variant::default())));
     let block = [
         ("direction".to_owned(), offset_of!(Block, direction)),
@@ -45,7 +45,7 @@ fn uniforms_are_laid_out_alike_on_both_sides() {
         assert_eq!(members(&module, "Slot"), slot);
         assert_eq!(members(&module, "TimeStep"), [("slots".to_owned(), offset_of!(TimeStep, slots))]);
     }
-    for scan in [scan, persistent, private] {
+    for scan in [scan, persistent, streaming, private] {
         let moment = [
             ("running".to_owned(), offset_of!(Moment, running)),
             ("gates_row".to_owned(), offset_of!(Moment, gates_row)),

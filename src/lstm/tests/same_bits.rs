@@ -64,7 +64,13 @@ fn scans_are_right_wherever_their_weights_are() {
     let mut random = ChaCha8Rng::seed_from_u64(5);
     let input = Array3::from_shape_simple_fn((130, 5, 9), || random.random_range(-1.0f32..1.0));
     let mut seen = BTreeSet::new();
-    for (hidden, precision) in [(40, Precision::F32), (40, Precision::F16), (72, Precision::F32)] {
+    for (hidden, precision) in [
+        (40, Precision::F32),
+        (40, Precision::F16),
+        (72, Precision::F32),
+        (100, Precision::F16),
+        (130, Precision::F32),
+    ] {
         let config = LstmConfig::new(9, hidden).with_num_layers(2).with_bidirectional(true);
         let weights = LstmWeights::uniform(&config, 3).unwrap().to_precision(precision).unwrap();
         let mut lstm = |software, budget, schedule| {
@@ -92,6 +98,6 @@ fn scans_are_right_wherever_their_weights_are() {
             }
         }
     }
-    let all = ["persistent_scan", "private_scan", "recurrent_scan"];
+    let all = ["persistent_scan", "private_scan", "recurrent_scan", "streaming_scan"];
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), all);
 }

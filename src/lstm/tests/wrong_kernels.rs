@@ -92,19 +92,28 @@ const WRONG_SCAN: [(&str, &str); 6] = [
     ("h_tile[4u * i + 1u]", "h_tile[4u * i + 2u]"),
     ("return row_of_state(place.slot, row);", "return row;"),
 ];
-const WRONG_PERSISTENT: [(&str, &str); 12] = [
+const WRONG_PERSISTENT: [(&str, &str); 13] = [
     ("c_t = cell.c;", ""),
     ("h_tile[part * width + unit] = cell.h;", ""),
     ("let moment = scan.steps[k][direction]", "let moment = scan.steps[k][0u]"),
     ("let state = row_of_state(direction, first);", "let state = first;"),
     ("scan.direction + group.z", "scan.direction"),
     ("group.y * scan.rows", "0u"),
-    ("let at = r * REDUCTION + block;", "let at = block;"),
+    ("block, r * REDUCTION)", "block, 0u)"),
+    ("row_of_gates(min(k + 1u,", "row_of_gates(min(k,"),
     ("two_gates(column, block + 5u, part)", "two_gates(column, block + 4u, part)"),
     ("let last = part % 2u == 1u;", "let last = part % 2u == 0u;"),
     ("fma(w[2], x.zz,", "fma(w[2], x.ww,"),
-    ("part < PARTS; part += 2u", "part + 2u < PARTS; part += 2u"),
-    ("m < REDUCTION)", "true)"),
+    ("part < PARTS;", "part + PARTS_OF_BLOCK < PARTS;"),
+    ("|| m < REDUCTION", "|| true"),
+];
+const WRONG_STREAMING: [(&str, &str); 6] = [
+    ("block, r * REDUCTION)", "block, 0u)"),
+    ("four_rows(column, block + 2u)", "four_rows(column, block + 1u)"),
+    ("four_rows(column, block + 5u)", "four_rows(column, block + 4u)"),
+    ("link(w_6, row, block + 6u, sum)", "link(w_6, row, block + 5u, sum)"),
+    ("part < PARTS;", "part + PARTS_OF_BLOCK < PARTS;"),
+    ("|| m < REDUCTION", "|| true"),
 ];
 const WRONG_PRIVATE: [(&str, &str); 10] = [
     ("c_tile[r] = cell.c;", ""),
@@ -188,6 +197,8 @@ fn wrong_kernels_of_hardware_are_seen() {
     let hardware = |units| move |limits| DeviceLimits { software: false, units, ..limits };
     let in_memory = |limits| DeviceLimits { max_invocations: 64, ..hardware(0)(limits) }; // too few for weights that persist
     assert_each_is_seen(&wide, Schedule::Scan, hardware(0), &WRONG_PERSISTENT);
+    let streaming = |limits| DeviceLimits { max_invocations: 100, ..hardware(0)(limits) }; // half of them persists
+    assert_each_is_seen(&wide, Schedule::Scan, streaming, &WRONG_STREAMING);
     assert_each_is_seen(&wide, Schedule::Scan, in_memory, &WRONG_SCAN);
     assert_each_is_seen(&wider, Schedule::Step, hardware(1000), &WRONG_SPLIT);
     assert_each_is_seen(&alone, Schedule::Step, hardware(0), &WRONG_ROW);

@@ -20,8 +20,9 @@ use crate::tuning::Schedule;
 struct ScanSchedule {
     /// One kernel serves every layer.
     kernel: SizedKernel<ScanKernel>,
-    /// Whether a dispatch reads the weights once.
+    /// Whether a dispatch reads the weights once; if so, whether half of them is read in every step.
     persists: bool,
+    streams: bool,
 }
 
 /// Where a workgroup has an invocation for every hidden unit, and there is no projection.
@@ -29,9 +30,10 @@ pub(super) fn plan(network: &mut Network) -> Result<Option<Arc<dyn NetworkSchedu
     let (shape, directions) = (TileShape::of(&network.layouts.w_hh()), network.config.num_directions());
     let carrying = Carrying::of(&network.tiling, shape, &network.limits);
     let Some(carrying) = carrying.filter(|_| network.config.proj_size() == 0) else { return Ok(None) };
-    let (persists, pipelines) = (carrying.persists(), carrying.pipelines(shape, directions));
+    let (persists, streams) = (carrying.persists(), carrying.streams());
+    let pipelines = carrying.pipelines(shape, directions);
     let kernel = network.kernel(shape, carrying.tiles, pipelines)?;
-    Ok(Some(Arc::new(ScanSchedule { kernel, persists })))
+    Ok(Some(Arc::new(ScanSchedule { kernel, persists, streams })))
 }
 
 impl NetworkSchedule for ScanSchedule {
@@ -108,7 +110,9 @@ impl ScanSchedule {
         let (_, in_workgroup) = self.kernel.choose(fullest, directions);
         let product = Work::product(shape, fullest, directions);
         let (elements, within) = if self.persists {
-            (product.elements, Steps::Persistent(steps.len() * in_workgroup)) // the weights are read once
+            let within = steps.len() * in_workgroup;
+            let streamed = if self.streams { (within as u64 - 1) * product.elements / 2 } else { 0 };
+            (product.elements + streamed, Steps::Persistent(within))
         } else {
             (product.elements * steps.len() as u64, Steps::Carried(steps.len()))
         };

@@ -67,9 +67,14 @@ fn documented(network: &Network, schedule: Schedule, t: usize, b: usize) -> [usi
         Schedule::Scan => {
             let carrying = Carrying::of(&network.tiling, TileShape::of(&w_hh), &network.limits).unwrap();
             let dispatches = t.div_ceil(127);
-            let times = if carrying.persists() { dispatches } else { t };
-            let workgroups = times * in_tiles(&carrying.tiles, w_hh, b);
-            [l * (1 + dispatches), sum(&|layer, input| ahead(layer, input) + 4 * h * o * workgroups)]
+            let tiles = in_tiles(&carrying.tiles, w_hh, b);
+            // Twice as often as all of the weights are read.
+            let times = match (carrying.persists(), carrying.streams()) {
+                (true, true) => dispatches + t * carrying.tiles.choose(w_hh.columns, b, d).1,
+                (true, false) => 2 * dispatches,
+                (false, _) => 2 * t,
+            };
+            [l * (1 + dispatches), sum(&|layer, input| ahead(layer, input) + 2 * h * o * times * tiles)]
         }
         Schedule::Single => [l * t * (1 + p), sum(&fused)],
         Schedule::Diagonal => {
@@ -148,14 +153,18 @@ fn a_step_takes_its_latency_or_its_throughput() {
     };
     // An invocation loads 32 vec4f of weights in its block, sixteen of them in flight at once.
     let latency = machine.dispatch + 32.0 / 16.0 * machine.latency;
-    assert!((1.0..1.2).contains(&(step(&machine, 1) / latency)), "{:e}, not {latency:e}", step(&machine, 1));
+    assert!(
+        (0.999..1.2).contains(&(step(&machine, 1) / latency)),
+        "{:e}, not {latency:e}",
+        step(&machine, 1)
+    );
     // x·W_ih and h·W_hh of 4,096 rows.
     let throughput = 2.0 * 4096.0 * 2.0 * 256.0 * 1024.0 / (machine.units * machine.operations);
     let many = step(&machine, 4096);
-    assert!((1.0..1.2).contains(&(many / throughput)), "{many:e}, not {throughput:e}");
+    assert!((0.999..1.2).contains(&(many / throughput)), "{many:e}, not {throughput:e}");
 
-    let slow = Machine { latency: 4.0 * machine.latency, ..machine };
-    assert!(step(&slow, 1) > step(&machine, 1) + 5.0 * machine.latency);
+    let slow = Machine { latency: 2.0 * machine.latency, ..machine };
+    assert!(step(&slow, 1) > step(&machine, 1) + 1.9 * machine.latency);
     assert!(step(&slow, 4096) < 1.2 * many);
     // Rows beyond what the units hold at once take turns.
     let small = Machine { resident: 64.0, ..slow };
@@ -202,6 +211,7 @@ fn weight_bytes(network: &Network, submission: &Submission, dispatch: &Dispatch)
             fixed + of_x.sum::<usize>()
         }
         "recurrent_scan" => fixed * steps_within(network, submission, dispatch),
+        "streaming_scan" => fixed / 2 * (steps_within(network, submission, dispatch) + 1),
         _ => fixed, // the other scans read them once
     };
     each * dispatch.grid[1] as usize
@@ -213,7 +223,7 @@ fn steps_within(network: &Network, submission: &Submission, dispatch: &Dispatch)
     let scan = || submission.pass.uniform::<Scan>(dispatch);
     match network.pipelines[dispatch.pipeline].kernel.name {
         "recurrent_scan" => scan().count as usize,
-        "persistent_scan" | "private_scan" => (scan().count * scan().rows) as usize,
+        "persistent_scan" | "streaming_scan" | "private_scan" => (scan().count * scan().rows) as usize,
         _ => 0,
     }
 }
@@ -224,7 +234,7 @@ fn classes() -> [(&'static str, Machine); 3] {
     let class = |dispatch, latency, units, peak: f64, clock: f64| Machine {
         dispatch,
         carried_step: 0.5e-6,
-        persistent_step: 0.5e-6,
+        persistent_step: 0.8e-6,
         units,
         resident: 512.0,
         latency,
@@ -233,9 +243,9 @@ fn classes() -> [(&'static str, Machine); 3] {
         overlaps: true,
     };
     [
-        ("Intel Iris Xe, 6 × 16 EU, 2.0 TFLOP/s", class(8e-6, 0.25e-6, 6.0, 2.0e12, 1.3e9)),
-        ("GeForce RTX 3060, 28 SM, 12.7 TFLOP/s", class(5e-6, 0.2e-6, 28.0, 12.7e12, 1.78e9)),
-        ("GeForce RTX 4090, 128 SM, 82.6 TFLOP/s", class(5e-6, 0.2e-6, 128.0, 82.6e12, 2.52e9)),
+        ("Intel Iris Xe, 6 × 16 EU, 2.0 TFLOP/s", class(8e-6, 0.6e-6, 6.0, 2.0e12, 1.3e9)),
+        ("GeForce RTX 3060, 28 SM, 12.7 TFLOP/s", class(3e-6, 0.5e-6, 28.0, 12.7e12, 1.78e9)),
+        ("GeForce RTX 4090, 128 SM, 82.6 TFLOP/s", class(3e-6, 0.5e-6, 128.0, 82.6e12, 2.52e9)),
     ]
 }
 

@@ -98,7 +98,7 @@ impl Bound<'_> {
                 assert_eq!(self.constant("STRIDE"), next.stride, "h_next");
                 assert!(self.network.config.proj_size() > 0 || next.stride * directions == output.stride());
             }
-            "recurrent_scan" | "persistent_scan" | "private_scan" => {
+            "recurrent_scan" | "persistent_scan" | "streaming_scan" | "private_scan" => {
                 assert_eq!(self.reduction(), hidden.stride, "h");
                 assert_eq!(self.reduction() * directions, output.stride(), "output");
             }

@@ -36,6 +36,8 @@ pub(in crate::weights) struct Layer<'a> {
     pub(in crate::weights) aliases: Vec<String>,
     /// Its parameters, or why it is refused.
     pub(in crate::weights) parameters: Result<Parameters<'a>, Error>,
+    /// A tensor of the layer that a plain LSTM does not have: the layer is refused, unless such tensors are ignored.
+    pub(in crate::weights) other: Option<String>,
     /// The layer, by its index in [`Contents::layers`], whose output is this one's input, with nothing between them
     /// that changes a value: both are layers of one network.
     pub(in crate::weights) below: Option<usize>,

@@ -52,31 +52,20 @@ impl Index {
         self.weight_map.values().map(String::as_str).collect()
     }
 
-    /// Reads the files' bytes, in the order of their names.
+    /// The tensors of the files, of which the headers are read. Those that the index does not name are tensors of the
+    /// model too, as in `transformers`; a copy in another file than the index says is left out.
     ///
     /// # Errors
     ///
-    /// [`Error::ReadFile`]: a file can't be opened or read.
-    pub(super) fn read_files(&self) -> Result<Vec<Vec<u8>>, Error> {
-        let read = |file: &str| {
-            let path = self.directory.join(file);
-            std::fs::read(&path).map_err(|source| Error::ReadFile { path, source })
-        };
-        self.files().into_iter().map(read).collect()
-    }
-
-    /// The tensors of these [files](Self::read_files). Those that the index does not name are tensors of the model
-    /// too, as in `transformers`; a copy in another file than the index says is left out.
-    ///
-    /// # Errors
-    ///
+    /// - [`Error::ReadFile`]: a file can't be opened or read;
     /// - [`Error::SafeTensors`]: a file is no safetensors file;
     /// - [`Error::MalformedFile`]: a file has not the tensors that the index says.
-    pub(super) fn contents<'a>(&self, files: &'a [Vec<u8>]) -> Result<Contents<'a>, Error> {
+    pub(super) fn contents(&self) -> Result<Contents<'static>, Error> {
         let mut all = Contents { precision: Precision::F16, ..Contents::default() };
         let mut places: HashMap<String, &str> = HashMap::new();
-        for (file, bytes) in self.files().into_iter().zip(files) {
-            let part = safetensors::read(bytes).map_err(|error| in_file(error, file))?;
+        for file in self.files() {
+            let part = safetensors::read_file(&self.directory.join(file));
+            let part = part.map_err(|error| in_file(error, file))?;
             let is_here = |name: &str| self.weight_map.get(name).is_none_or(|place| place == file);
             for tensor in part.tensors.into_iter().filter(|tensor| is_here(&tensor.name)) {
                 if places.insert(tensor.name.clone(), file).is_some_and(|other| other != file) {

@@ -21,6 +21,7 @@ mod keras;
 mod npz;
 #[cfg(feature = "onnx")]
 mod onnx;
+mod part;
 #[cfg(feature = "pytorch")]
 mod pytorch;
 mod recognize;
@@ -77,8 +78,11 @@ pub(super) fn with_file<T>(
             let mut text = start;
             file.read_to_end(&mut text).map_err(failed)?;
             let index = Index::read(&text, path.parent().unwrap_or(Path::new("")))?;
-            let files = index.read_files()?;
-            then(index.contents(&files)?)
+            then(index.contents()?)
+        }
+        // A pipe has no parts that could be read twice.
+        Recognized::SafeTensors if file.metadata().map_err(failed)?.is_file() => {
+            then(safetensors::read_file(path)?)
         }
         _ => {
             let mut bytes = start;

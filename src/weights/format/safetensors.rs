@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, btree_map};
 use std::fmt;
+use std::path::Path;
 use std::rc::Rc;
 
 use half::f16;
@@ -17,7 +18,8 @@ use serde::de::value::{Error as NoDtype, StrDeserializer};
 use serde::de::{Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor};
 
 use super::contents::{Contents, Duplicate};
-use super::recognize::what_else;
+use super::part::Parts;
+use super::recognize::{ENOUGH, what_else};
 use crate::error::Error;
 use crate::weights::precision::Precision;
 use crate::weights::tensor::{ElementType, Source, Tensor};
@@ -34,33 +36,36 @@ const PRECISION_KEY: &str = "wgpu_lstm.precision";
 /// Its value for [`Precision::F16`]; a file without the key is F32.
 const F16: &str = "F16";
 
-/// Reads the tensors of a file.
+/// Reads the tensors of a file's bytes.
 ///
 /// # Errors
 ///
 /// [`Error::SafeTensors`]: the bytes are no safetensors file.
 pub(in crate::weights) fn read(bytes: &[u8]) -> Result<Contents<'_>, Error> {
-    let (header, data) = split(bytes).map_err(|error| invalid(error, bytes))?;
-    let Header { entries, metadata } = serde_json::from_slice(header)
-        .map_err(|error| invalid(SafeTensorError::InvalidHeaderDeserialization(error), bytes))?;
-    check(&entries, data.len()).map_err(|error| invalid(error, bytes))?;
-    let (mut entries, mut duplicates) = unique(entries);
-    let tied = tied(&entries, &metadata);
-    duplicates.extend(
-        tied.iter()
-            .filter(|(_, entry)| entry.is_duplicate)
-            .map(|(name, _)| Duplicate { name: name.clone(), stored: metadata[name].clone() }),
-    );
-    entries.extend(tied);
-    let tensors = entries.into_iter().map(|(name, entry)| {
-        let (start, end) = entry.data_offsets;
-        let values = Source::Bytes(&data[start..end]);
-        Tensor { name, shape: entry.shape, element_type: entry.dtype.element_type(), values }
-    });
-    let tensors = tensors.collect();
-    let is_f16 = metadata.get(PRECISION_KEY).is_some_and(|precision| precision == F16);
-    let precision = if is_f16 { Precision::F16 } else { Precision::F32 };
-    Ok(Contents { tensors, duplicates, precision, ..Contents::default() })
+    let header = split(bytes).and_then(|(header, data)| Ok((Header::read(header, data.len())?, data)));
+    let (header, data) = header.map_err(|error| invalid(error, bytes))?;
+    Ok(header.contents(|(start, end)| Source::Bytes(&data[start..end])))
+}
+
+/// Reads the header of a file. The values of a tensor are read when they are needed.
+///
+/// # Errors
+///
+/// [`Error::ReadFile`]; and [`Error::SafeTensors`], as by [`read`].
+pub(super) fn read_file(path: &Path) -> Result<Contents<'static>, Error> {
+    let file = Rc::new(Parts::of(path)?);
+    let start =
+        |length: usize| file.read(0, usize::try_from(file.len()).map_or(length, |len| len.min(length)));
+    let refused = |error| start(ENOUGH).map_or_else(|failed| failed, |bytes| invalid(error, &bytes));
+    let length = header_bytes(&start(LENGTH_BYTES)?, file.len()).map_err(refused)?;
+    let json = file.read(LENGTH_BYTES as u64, length)?;
+    let data_start = (LENGTH_BYTES + length) as u64;
+    let data_len = usize::try_from(file.len() - data_start).unwrap_or(usize::MAX);
+    let header = Header::read(&json, data_len).map_err(refused)?;
+    Ok(header.contents(|(start, end)| {
+        let file = Rc::clone(&file);
+        Source::read(move || file.read(data_start + start as u64, end - start))
+    }))
 }
 
 /// Writes a file of the tensors, each with its name, values and the precision it is written in. `precision` is
@@ -131,12 +136,19 @@ fn tied(entries: &BTreeMap<String, Entry>, metadata: &BTreeMap<String, String>) 
 
 /// The header's JSON and the tensors' bytes.
 fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), SafeTensorError> {
-    let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>().ok_or(SafeTensorError::HeaderTooSmall)?;
+    let length = header_bytes(bytes, bytes.len() as u64)?;
+    Ok(bytes[LENGTH_BYTES..].split_at(length))
+}
+
+/// The length of the header that these first bytes of a file state.
+fn header_bytes(start: &[u8], file_len: u64) -> Result<usize, SafeTensorError> {
+    let (length, _) = start.split_first_chunk::<LENGTH_BYTES>().ok_or(SafeTensorError::HeaderTooSmall)?;
     let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
     if length > MAX_HEADER_BYTES {
         return Err(SafeTensorError::HeaderTooLarge);
     }
-    rest.split_at_checked(length).ok_or(SafeTensorError::InvalidHeaderLength)
+    let fits = (LENGTH_BYTES + length) as u64 <= file_len;
+    if fits { Ok(length) } else { Err(SafeTensorError::InvalidHeaderLength) }
 }
 
 /// Refuses tensors that do not lie side by side from the first byte to the last, or that have another number of
@@ -215,6 +227,37 @@ impl<'de> Deserialize<'de> for EntryType {
 struct Header {
     entries: Vec<(String, Entry)>,
     metadata: BTreeMap<String, String>,
+}
+
+impl Header {
+    /// From its JSON. `data_len` is the number of bytes that follow it.
+    fn read(json: &[u8], data_len: usize) -> Result<Self, SafeTensorError> {
+        let header: Self =
+            serde_json::from_slice(json).map_err(SafeTensorError::InvalidHeaderDeserialization)?;
+        check(&header.entries, data_len)?;
+        Ok(header)
+    }
+
+    /// What the file holds. `values` are those of a tensor from its first byte after the header to its last one.
+    fn contents<'a>(self, values: impl Fn((usize, usize)) -> Source<'a>) -> Contents<'a> {
+        let Self { entries, metadata } = self;
+        let (mut entries, mut duplicates) = unique(entries);
+        let tied = tied(&entries, &metadata);
+        duplicates.extend(
+            tied.iter()
+                .filter(|(_, entry)| entry.is_duplicate)
+                .map(|(name, _)| Duplicate { name: name.clone(), stored: metadata[name].clone() }),
+        );
+        entries.extend(tied);
+        let tensors = entries.into_iter().map(|(name, entry)| {
+            let values = values(entry.data_offsets);
+            Tensor { name, shape: entry.shape, element_type: entry.dtype.element_type(), values }
+        });
+        let tensors = tensors.collect();
+        let is_f16 = metadata.get(PRECISION_KEY).is_some_and(|precision| precision == F16);
+        let precision = if is_f16 { Precision::F16 } else { Precision::F32 };
+        Contents { tensors, duplicates, precision, ..Contents::default() }
+    }
 }
 
 impl<'de> Deserialize<'de> for Header {

@@ -1,6 +1,6 @@
 //! Layers that compute something else than `torch.nn.LSTM`.
 
-use wgpu_lstm::{Error, LstmWeights};
+use wgpu_lstm::{Error, LstmWeights, ReadOptions};
 
 use super::{file, find};
 
@@ -46,6 +46,24 @@ fn other_classes_are_refused_by_name() {
 fn cells_with_more_tensors_are_refused() {
     assert_refused("refused.h5", "norm", "\"norm/norm/kernel_norm/gamma:0\"");
     assert_refused("refused.h5", "peephole", "\"peephole/peephole/input_gate_peephole_weights:0\"");
+}
+
+/// As beside the parameters of a state dict. Another class or setting is never ignored.
+#[test]
+fn more_tensors_can_be_left_aside() {
+    for prefix in ["norm", "peephole"] {
+        let read = ReadOptions::new(prefix).with_others_ignored(true).from_bytes(&file("refused.h5"));
+        let weights = read.unwrap_or_else(|error| panic!("{prefix}: {error}"));
+        assert_eq!(weights.config().num_layers(), 1);
+        let found = find("refused.h5", prefix);
+        assert_eq!(found.assumed, None); // nothing is, of a layer that is refused
+        let refused = found.config.unwrap_err().to_string();
+        assert!(refused.contains("ReadOptions::with_others_ignored leaves it aside"), "{refused}");
+    }
+    for (name, prefix) in [("beside.h5", "mine"), ("beside.h5", "relu"), ("refused.h5", "half")] {
+        let read = ReadOptions::new(prefix).with_others_ignored(true).from_bytes(&file(name));
+        assert!(matches!(read, Err(Error::UnsupportedLstm { .. })), "{prefix}: {read:?}");
+    }
 }
 
 #[test]

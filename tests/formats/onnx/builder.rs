@@ -48,6 +48,14 @@ pub fn graph_input(name: &str) -> Vec<u8> {
     bytes(11, bytes(1, name))
 }
 
+/// A graph's input with these axes; one without a length is called `n`.
+pub fn shaped_input(name: &str, axes: &[Option<i64>]) -> Vec<u8> {
+    let axis = |length: &Option<i64>| bytes(1, length.map_or_else(|| bytes(2, "n"), |length| int(1, length)));
+    let shape = bytes(2, repeated(axes, axis));
+    let float = int(1, FLOAT);
+    bytes(11, [bytes(1, name), bytes(2, bytes(1, [float, shape].concat()))].concat())
+}
+
 pub fn node(operator: &str, inputs: &[&str], outputs: &[&str], attributes: &[Vec<u8>]) -> Vec<u8> {
     [
         repeated(inputs, |input| bytes(1, input)),

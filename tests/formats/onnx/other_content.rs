@@ -3,7 +3,7 @@
 use wgpu_lstm::ndarray::ArrayD;
 use wgpu_lstm::{Error, LstmWeights, find_lstms};
 
-use super::builder::{attribute, bytes, floats, graph, integers, model, named, node};
+use super::builder::{attribute, bytes, floats, graph, int, integers, model, named, node};
 use super::network::{attributes, initializers, lstm, weights};
 
 /// PyTorch's parameters, as exporters that unroll an LSTM leave them.
@@ -128,4 +128,41 @@ fn tensors_without_their_numbers() {
     tensors[1] = super::builder::tensor(&dict[1].0, &[8, 2], 1, bytes(9, [0; 60]));
     let error = LstmWeights::from_bytes(&model(graph(&[], &tensors)), "cell.").unwrap_err();
     assert!(error.to_string().contains("but is F32 without its values"), "{error}");
+}
+
+/// A tensor that is malformed is an error of what needs it, and of nothing else.
+#[test]
+fn malformed_tensors() {
+    let network = weights(3, 2, 1);
+    let dict = parameters("cell.", &network);
+    let damaged = [
+        (bytes(3, []), "one segment of a larger one"),
+        ([int(1, 8), int(1, -3), int(2, 1)].concat(), "has a negative axis"),
+        (vec![0xff], "more bytes are expected"),
+        ([int(1, 8), int(1, 3), int(2, 1), bytes(4, [0; 7])].concat(), "a part of a number"),
+    ];
+    for (damage, reason) in damaged {
+        let damaged = |name: &str| [bytes(8, name), damage.clone()].concat();
+        let mut initial = initializers("", &network, 0);
+        initial.extend(dict.iter().map(tensor));
+        initial.push(damaged("other.weight"));
+        let whole = model(graph(&[lstm(&network, ["W", "R", "B"])], &initial));
+        assert_eq!(LstmWeights::from_bytes(&whole, "lstm").unwrap(), network, "{reason}");
+        assert!(LstmWeights::from_bytes(&whole, "cell.").is_ok(), "{reason}");
+        assert!(find_lstms(&whole).unwrap().iter().all(|lstm| lstm.config.is_ok()), "{reason}");
+        // Of the cell, and of the node.
+        for (at, prefix, named) in [(4, "cell.", "cell.weight_hh"), (0, "lstm", "")] {
+            let mut tensors = initial.clone();
+            let name = if at == 0 { "W" } else { &dict[1].0 };
+            tensors[at] = damaged(name);
+            let model = model(graph(&[lstm(&network, ["W", "R", "B"])], &tensors));
+            let found = find_lstms(&model).unwrap();
+            let listed = found.into_iter().find(|lstm| lstm.prefix == prefix).unwrap().config.unwrap_err();
+            for error in [LstmWeights::from_bytes(&model, prefix).unwrap_err(), listed] {
+                assert!(matches!(error, Error::MalformedFile { .. }), "{error}");
+                let error = error.to_string();
+                assert!(error.contains(reason) && error.contains(named), "{prefix}: {error}");
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Nodes that compute something else than PyTorch's LSTM, or whose weights are not in the file: refused by name.
 
-use wgpu_lstm::{Error, LstmWeights, find_lstms};
+use wgpu_lstm::{Error, LstmWeights, ReadOptions, find_lstms};
 
 use super::builder::{attribute, bytes, floats, graph, graph_input, integers, model, named, node, tensor};
 use super::network::{attributes, initializers, weights};
@@ -62,8 +62,11 @@ fn a_lone_reverse_layer() {
 
 #[test]
 fn peepholes() {
-    let reason = reason(&with(&[], &["", "", "", "P"], &[floats("P", &[2, 6], &[0.0; 12])]));
-    assert_eq!(reason, "it has peepholes (input P)");
+    let model = with(&[], &["", "", "", "P"], &[floats("P", &[2, 6], &[0.0; 12])]);
+    assert_eq!(reason(&model), "it has peepholes (input P)");
+    // The node says that they are part of the LSTM: no option ignores them.
+    let read = ReadOptions::new("").with_others_ignored(true).from_bytes(&model);
+    assert!(matches!(read, Err(Error::UnsupportedLstm { .. })), "{read:?}");
 }
 
 /// Defaults that are written out, and what belongs to the sequences and not to the weights.

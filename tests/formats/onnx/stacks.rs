@@ -2,7 +2,7 @@
 
 use wgpu_lstm::{LstmConfig, LstmWeights, find_lstms};
 
-use super::builder::{attribute, graph, integers, model, named, node, tensor};
+use super::builder::{attribute, floats, graph, integers, model, named, node, shaped_input, tensor};
 use super::network::{attributes, initializers, weights};
 
 /// Two layers of H = 2, with these nodes from `Y` to `Z` between them.
@@ -12,21 +12,34 @@ fn two_layers(
     others: &[Vec<u8>],
     more: &[Vec<u8>],
 ) -> (Vec<u8>, LstmWeights) {
+    layers_over(directions, between, others, more, "", &[])
+}
+
+/// The same with an initial state of the first layer, unless its name is empty, and inputs of the graph.
+fn layers_over(
+    directions: usize,
+    between: &[Vec<u8>],
+    others: &[Vec<u8>],
+    more: &[Vec<u8>],
+    initial_h: &str,
+    inputs: &[u8],
+) -> (Vec<u8>, LstmWeights) {
     let config = LstmConfig::new(3, 2).with_num_layers(2).with_bidirectional(directions == 2);
     let network = LstmWeights::uniform(&config, 3).unwrap();
     let attributes = [attributes(&network), more.to_vec()].concat();
-    let layer = |name, x, names: [&str; 3], y| {
-        named(node("LSTM", &[&[x], &names[..]].concat(), &[y, "h", "c"], &attributes), name)
+    let layer = |name, x, names: [&str; 3], y, initial_h| {
+        let inputs = [&[x], &names[..], &["", initial_h]].concat();
+        named(node("LSTM", &inputs, &[y, "h", "c"], &attributes), name)
     };
     let nodes = [
-        &[layer("first", "X", ["aW", "aR", "aB"], "Y")][..],
+        &[layer("first", "X", ["aW", "aR", "aB"], "Y", initial_h)][..],
         between,
-        &[layer("second", "Z", ["bW", "bR", "bB"], "out")],
+        &[layer("second", "Z", ["bW", "bR", "bB"], "out", "")],
     ]
     .concat();
     let initializers =
         [initializers("a", &network, 0), initializers("b", &network, 1), others.to_vec()].concat();
-    (model(graph(&nodes, &initializers)), network)
+    (model([&graph(&nodes, &initializers)[..], inputs].concat()), network)
 }
 
 fn prefixes(model: &[u8]) -> Vec<String> {
@@ -59,7 +72,6 @@ fn pytorchs_ways_from_layer_to_layer() {
         (1, vec![reshape("Y", "shape", "Z")], shape(&[0, -1, 2])),
         (2, vec![transpose("Y", "a", &order), reshape("a", "shape", "Z")], shape(&[0, 0, -1])),
         (2, vec![transpose("Y", "a", &order), reshape("a", "shape", "Z")], shape(&[0, -1, 4])),
-        (2, vec![transpose("Y", "a", &order), reshape("a", "shape", "Z")], shape(&[7, 5, 4])),
         // There and back, a type that it has already, a dropout that is off.
         (
             1,
@@ -79,6 +91,88 @@ fn pytorchs_ways_from_layer_to_layer() {
         assert_eq!(LstmWeights::from_bytes(&model, "first+second").unwrap(), network);
         assert_eq!(LstmWeights::from_bytes(&model, "").unwrap(), network);
     }
+}
+
+/// Exporters write the lengths of T and B as numbers. A reshape to numbers keeps rows apart only if one of the two is known
+/// to be its axis's own length: (5, 2) and (2, 5) have as many rows.
+#[test]
+fn a_reshape_that_mixes_time_and_batch_separates_layers() {
+    let states = |batch| floats("h0", &[1, batch, 2], &vec![0.0; 2 * batch]);
+    let (time, batch, any) = (Some(5), Some(2), None);
+    let known = shaped_input("X", &[time, batch, Some(3)]);
+    let time_known = shaped_input("X", &[time, any, Some(3)]);
+    let batch_known = shaped_input("X", &[any, batch, Some(3)]);
+    let other_rank = shaped_input("X", &[time, batch]);
+    let negative = shaped_input("X", &[Some(-1), Some(-1), Some(3)]);
+    for (input, initial_h, lengths, is_stack) in [
+        (&known, "", [5, 2, 2], true),
+        (&known, "", [-1, 2, 2], true),
+        (&known, "", [5, -1, 2], true),
+        (&known, "", [2, 5, 2], false),
+        (&known, "", [-1, 5, 2], false),
+        (&known, "", [10, 1, 2], false),
+        (&time_known, "", [5, 7, 2], true),
+        (&time_known, "", [7, 5, 2], false),
+        (&batch_known, "", [7, 2, 2], true),
+        (&batch_known, "", [2, 7, 2], false),
+        (&other_rank, "", [5, 2, 2], false),
+        (&negative, "", [-1, 2, 2], false),
+        (&vec![], "", [5, 2, 2], false),
+        (&vec![], "", [-1, 2, 2], false),
+        (&vec![], "", [5, -1, 2], false),
+        (&vec![], "", [5, 0, 2], true),
+        (&vec![], "h0", [5, 2, 2], true),
+        (&vec![], "h0", [2, 5, 2], false),
+    ] {
+        let between = [squeeze("Y", "a", 1), reshape("a", "shape", "Z")];
+        let others = [integers("shape", &lengths), states(2)];
+        let (model, _) = layers_over(1, &between, &others, &[], initial_h, input);
+        let expected = if is_stack { &["first+second", "first", "second"][..] } else { &["first", "second"] };
+        assert_eq!(prefixes(&model), expected, "{lengths:?}");
+    }
+}
+
+/// What is assumed of a layer is assumed of its stack.
+#[test]
+fn initial_states_of_a_layer_are_stated_for_its_stack() {
+    for (value, is_stated) in [(0.5, true), (0.0, false)] {
+        let others = [floats("h0", &[1, 2, 2], &[value; 4])];
+        let (model, _) = layers_over(1, &[squeeze("Y", "Z", 1)], &others, &[], "h0", &[]);
+        let found = find_lstms(&model).unwrap();
+        let stated: Vec<_> = found.iter().map(|lstm| lstm.assumed.is_some()).collect();
+        assert_eq!(stated, [is_stated, is_stated, false]);
+        assert_eq!(found[0].assumed, found[1].assumed);
+    }
+}
+
+/// What is known of T and B is known of the layers above too, and of an input with the batch first.
+#[test]
+fn lengths_of_an_input_hold_for_every_layer_of_a_stack() {
+    let network = LstmWeights::uniform(&LstmConfig::new(2, 2).with_num_layers(3), 3).unwrap();
+    let layer = |name: &str, x, y| {
+        let [w, r, b] = ["W", "R", "B"].map(|what| format!("{name}{what}"));
+        named(node("LSTM", &[x, &w, &r, &b], &[y], &[]), name)
+    };
+    let tensors = ["first", "second", "third"].iter().enumerate();
+    let tensors: Vec<_> = tensors.flat_map(|(layer, name)| initializers(name, &network, layer)).collect();
+    let stack = |lengths: &[i64]| {
+        let nodes = [
+            transpose("input", "X", &[1, 0, 2]),
+            layer("first", "X", "Y"),
+            squeeze("Y", "a", 1),
+            reshape("a", "shape", "Z"),
+            layer("second", "Z", "V"),
+            squeeze("V", "b", 1),
+            reshape("b", "shape", "U"),
+            layer("third", "U", "out"),
+        ];
+        let tensors = [&tensors[..], &[integers("shape", lengths)]].concat();
+        let input = shaped_input("input", &[Some(2), Some(5), Some(2)]);
+        prefixes(&model([graph(&nodes, &tensors), input].concat()))
+    };
+    assert_eq!(stack(&[5, 2, 2]), ["first+second+third", "first", "second", "third"]);
+    // The first reshape mixes time and batch, the second one changes nothing.
+    assert_eq!(stack(&[2, 5, 2]), ["second+third", "first", "second", "third"]);
 }
 
 /// With `layout` 1, X and Y have the batch first.
@@ -110,6 +204,8 @@ fn what_changes_values_or_their_order_separates_layers() {
         (2, vec![transpose("Y", "a", &[0, 2, 1, 3]), reshape("a", "shape", "Z")], shape(&[0, -1, 2])),
         (2, vec![transpose("Y", "a", &[0, 2, 1, 3]), reshape("a", "shape", "Z")], shape(&[3, 4, -1])),
         (1, vec![reshape("Y", "shape", "Z")], shape(&[0, 0, -1])), // (T, 1, B·H)
+        // T and B are not known.
+        (2, vec![transpose("Y", "a", &[0, 2, 1, 3]), reshape("a", "shape", "Z")], shape(&[7, 5, 4])),
         // Of an input of the graph: any shape.
         (2, vec![transpose("Y", "a", &[0, 2, 1, 3]), reshape("a", "unknown", "Z")], vec![]),
     ] {

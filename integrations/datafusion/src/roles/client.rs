@@ -10,7 +10,7 @@ use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::protobuf::LogicalPlanNode;
 
-use super::{ModelArgs, SettingArgs};
+use super::{ComputeArgs, ModelArgs, SchedulerArgs, SettingArgs};
 use crate::query::{self, Outcome, Query};
 use crate::session;
 
@@ -20,16 +20,15 @@ pub struct Client {
     #[command(flatten)]
     models: ModelArgs,
     #[command(flatten)]
+    compute: ComputeArgs,
+    #[command(flatten)]
     query: Query,
     #[command(flatten)]
     settings: SettingArgs,
-    /// The scheduler's address.
-    #[arg(long, default_value = "127.0.0.1")]
-    scheduler_host: String,
-    /// The scheduler's port.
-    #[arg(long, default_value_t = 50050)]
-    scheduler_port: u16,
-    /// Seconds after which the query is cancelled and fails. Ballista itself has no such limit.
+    #[command(flatten)]
+    scheduler: SchedulerArgs,
+    /// Seconds after which the query is cancelled and fails. Ballista itself has no such limit, and waits without end for
+    /// the first executor.
     #[arg(long, default_value_t = 3600)]
     time_limit: u64,
     /// The arithmetic that the executors must have, as they print it when they start; that of --device unless set.
@@ -44,12 +43,13 @@ impl Client {
     ///
     /// As for [`query::run`], for models that can't be loaded, and after the time limit.
     pub async fn run(&self) -> Result<Outcome> {
-        let mut models = self.models.load(self.models.device, None)?;
+        let mut models = self.models.load(&self.compute, None)?;
         if let Some(arithmetic) = &self.arithmetic {
             models = models.with_arithmetic(arithmetic.clone());
         }
         let models = Arc::new(models);
-        let scheduler = format!("http://{}:{}", self.scheduler_host, self.scheduler_port);
+        self.scheduler.wait().await?;
+        let scheduler = format!("http://{}:{}", self.scheduler.scheduler_host, self.scheduler.scheduler_port);
         let registered = self.models.registered(&models);
         let context = session::client(&scheduler, registered, &self.settings.settings).await?;
         let plan = query::plan(&context, &self.query).await?;

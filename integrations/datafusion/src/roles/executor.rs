@@ -10,7 +10,7 @@ use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_
 use ballista_executor::health::ExecutorHealth;
 use tempfile::TempDir;
 
-use super::{ModelArgs, free_port};
+use super::{ComputeArgs, ModelArgs, SchedulerArgs, free_port};
 use crate::pause::Pause;
 use crate::session;
 
@@ -22,12 +22,10 @@ use crate::session;
 pub struct Executor {
     #[command(flatten)]
     models: ModelArgs,
-    /// The scheduler's address.
-    #[arg(long, default_value = "127.0.0.1")]
-    scheduler_host: String,
-    /// The scheduler's port.
-    #[arg(long, default_value_t = 50050)]
-    scheduler_port: u16,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    #[command(flatten)]
+    scheduler: SchedulerArgs,
     /// The address to listen at, and to give to clients and other executors.
     #[arg(long, default_value = "127.0.0.1")]
     host: IpAddr,
@@ -58,20 +56,21 @@ impl Executor {
     ///
     /// For models that can't be loaded, a device that can't be opened, and a scheduler that is not there.
     pub async fn run(&self) -> Result<()> {
-        let models = Arc::new(self.models.load(self.models.device, self.pause.clone())?);
+        let models = Arc::new(self.models.load(&self.compute, self.pause.clone())?);
         // Kept until the end: a folder that Ballista makes itself is deleted at once.
         let own = self.work_dir.is_none().then(tempfile::tempdir).transpose()?;
         let work_dir = self.work_dir.as_deref().or(own.as_ref().map(TempDir::path));
         let work_dir = work_dir.context("the executor has no work folder")?;
         std::fs::create_dir_all(work_dir).with_context(|| format!("the folder {}", work_dir.display()))?;
+        self.scheduler.wait().await?;
         let health = ExecutorHealth::new();
         let config = ExecutorProcessConfig {
             bind_host: self.host.to_string(),
             external_host: Some(self.host.to_string()),
             port: free_port(self.host, self.port)?,
             grpc_port: free_port(self.host, self.task_port)?,
-            scheduler_host: self.scheduler_host.clone(),
-            scheduler_port: self.scheduler_port,
+            scheduler_host: self.scheduler.scheduler_host.clone(),
+            scheduler_port: self.scheduler.scheduler_port,
             vcores: self.vcores,
             work_dir: Some(work_dir.to_str().context("the work folder's name must be UTF-8")?.to_owned()),
             executor_heartbeat_interval_seconds: self.heartbeat,
@@ -92,7 +91,7 @@ impl Executor {
         };
         tokio::select! {
             result = start_executor_process(Arc::clone(&config)) => {
-                result.with_context(|| format!("an executor of {}:{}", self.scheduler_host, self.scheduler_port))
+                result.with_context(|| format!("an executor of {}:{}", self.scheduler.scheduler_host, self.scheduler.scheduler_port))
             }
             () = ready => Ok(()),
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::{ModelArgs, SettingArgs};
+use super::{ComputeArgs, ModelArgs, SettingArgs};
 use crate::query::{self, Outcome, Query};
 use crate::session;
 
@@ -13,6 +13,8 @@ use crate::session;
 pub struct Local {
     #[command(flatten)]
     models: ModelArgs,
+    #[command(flatten)]
+    compute: ComputeArgs,
     #[command(flatten)]
     query: Query,
     #[command(flatten)]
@@ -26,7 +28,7 @@ impl Local {
     ///
     /// As for [`query::run`], and for models that can't be loaded.
     pub async fn run(&self) -> Result<Outcome> {
-        let models = Arc::new(self.models.load(self.models.device, None)?);
+        let models = Arc::new(self.models.load(&self.compute, None)?);
         let context = session::local(self.models.registered(&models), &self.settings.settings)?;
         let plan = query::plan(&context, &self.query).await?;
         query::run(&context, plan, &self.query, &models).await

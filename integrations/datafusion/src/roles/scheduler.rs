@@ -11,6 +11,7 @@ use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use tokio::net::TcpListener;
 
 use super::{ModelArgs, stop_signal};
+use crate::models::Models;
 use crate::session;
 use crate::spec::DeviceChoice;
 
@@ -39,7 +40,7 @@ impl Scheduler {
     /// For models that can't be loaded and a port that is taken.
     pub async fn run(&self) -> Result<()> {
         // The scheduler plans and never computes: it needs the sizes and hashes of the networks, but no GPU.
-        let models = Arc::new(self.models.load(DeviceChoice::Cpu, None)?);
+        let models = Arc::new(Models::load(&self.models.models, DeviceChoice::Cpu)?);
         let listener = TcpListener::bind((self.host, self.port))
             .await
             .with_context(|| format!("the scheduler can't listen at {}:{}", self.host, self.port))?;

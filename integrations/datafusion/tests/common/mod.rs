@@ -97,7 +97,7 @@ impl Process {
         let mut command = program();
         command
             .args(args)
-            .env("RUST_LOG", "info")
+            .env("RUST_LOG", "info,ballista_core::execution_plans=debug")
             .stdout(Stdio::piped())
             .stderr(File::create(&log).expect("a log"));
         let mut child = command.spawn().expect("the program starts");
@@ -131,6 +131,16 @@ impl Process {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Waits until the log has these words.
+    #[track_caller]
+    pub fn logs(&self, words: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.log().contains(words) {
+            assert!(Instant::now() < end, "no {words:?}: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).expect("a process of ours");
@@ -155,6 +165,22 @@ impl Drop for Process {
         let _ = self.child.kill(); // it may have ended
         let _ = self.child.wait();
     }
+}
+
+/// Waits for a client, and returns what it said if it failed.
+#[track_caller]
+pub fn finish(mut client: Child) -> Result<(), String> {
+    let end = Instant::now() + PATIENCE;
+    while client.try_wait().expect("a child").is_none() {
+        if Instant::now() > end {
+            let _ = client.kill(); // it may have ended
+            let _ = client.wait();
+            panic!("the client hangs");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = client.wait_with_output().expect("a child");
+    output.status.success().then_some(()).ok_or_else(|| stderr(&output))
 }
 
 /// What an executor is given beside the usual options.
@@ -188,7 +214,7 @@ impl Cluster {
             }
             all
         };
-        let args = with_model(&special.scheduler, &["scheduler", "--port=0", "--executor-timeout=3"]);
+        let args = with_model(&special.scheduler, &["scheduler", "--port=0"]);
         let scheduler = Process::start(bench, "scheduler", &args);
         let port = scheduler.line("scheduler listens").rsplit_once(':').expect("an address").1.to_owned();
         let executors = (0..special.executors).map(|index| {
@@ -229,18 +255,18 @@ impl Cluster {
     /// Runs a client to its end, which must be a good one.
     #[track_caller]
     pub fn run(&self, bench: &Bench, query: &str, output: &str) -> PathBuf {
-        let run = self.client(bench, query, output, &[]).output().expect("the client runs");
-        assert!(run.status.success(), "{}", stderr(&run));
+        let client = self.client(bench, query, output, &[]).spawn().expect("the client runs");
+        finish(client).expect("rows");
         bench.path(output)
     }
 
     /// Runs a client to its end, which must be an error, and returns its words. No file may be left.
     #[track_caller]
     pub fn error(&self, bench: &Bench, query: &str, more: &[&str]) -> String {
-        let run = self.client(bench, query, "error.parquet", more).output().expect("the client runs");
-        assert!(!run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+        let client = self.client(bench, query, "error.parquet", more).spawn().expect("the client runs");
+        let error = finish(client).expect_err("an error");
         assert!(!bench.path("error.parquet").exists(), "a failed query leaves no result");
-        stderr(&run)
+        error
     }
 }
 

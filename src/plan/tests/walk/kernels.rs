@@ -9,7 +9,7 @@ impl Walk<'_> {
         match self.kernel(dispatch) {
             "input_projection" => self.input_projection(dispatch),
             "recurrent_step" | "fused_step" => self.step(dispatch),
-            "recurrent_scan" | "persistent_scan" | "private_scan" => self.scan(dispatch),
+            "recurrent_scan" | "persistent_scan" | "streaming_scan" | "private_scan" => self.scan(dispatch),
             "hidden_projection" => self.hidden_projection(dispatch),
             "exchange_states" => self.exchange_states(dispatch),
             "join_directions" => self.join_directions(dispatch),

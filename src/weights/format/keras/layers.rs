@@ -66,7 +66,7 @@ fn make_unique(layers: &mut [Layer<'_>]) {
 
 fn refused(name: String, reason: String) -> Layer<'static> {
     let parameters = Err(Error::UnsupportedLstm { prefix: name.clone(), reason });
-    Layer { name, aliases: Vec::new(), parameters, below: None, assumed: None }
+    Layer { name, aliases: Vec::new(), parameters, other: None, below: None, assumed: None }
 }
 
 /// The cells by layer, in the order of the first cell.
@@ -98,18 +98,16 @@ fn layer(file: &File, mut group: Group, described: &[Described]) -> Layer<'stati
     });
     let tensors: Vec<_> = group.cells.iter().flat_map(Cell::all_tensors).collect();
     let checked = checked.and_then(|()| file.check_size(&tensors));
+    let other = group.cells.iter_mut().find_map(|cell| cell.other.take());
     let cells = group.cells.into_iter().map(|cell| cell.tensors).collect();
     let parameters = checked.map(|()| Parameters::Keras(cells));
     let assumed = assumed.filter(|_| parameters.is_ok());
-    Layer { name: group.name, aliases: Vec::new(), parameters, below: None, assumed }
+    Layer { name: group.name, aliases: Vec::new(), parameters, other, below: None, assumed }
 }
 
 /// Sorts the cells, forward and backward, and refuses a layer that is no plain LSTM. `described` is the layer's
 /// configuration, or whether the file has none of any layer.
 fn check(cells: &mut [Cell], described: Result<&Described, bool>) -> Result<(), String> {
-    if let Some(other) = cells.iter().find_map(|cell| cell.other.as_ref()) {
-        return Err(format!("it also has the tensor {other:?}, which a plain LSTM does not have"));
-    }
     let shapes = Shapes { cells: cells.len(), hidden: cells[0].hidden(), bias: cells[0].bias() };
     match described {
         Ok(described) => described.check(&shapes)?,

@@ -1,22 +1,19 @@
 //! Tensors whose elements are in a second file, beside the model's.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use super::wire::{malformed, short};
 use crate::error::Error;
+use crate::weights::format::part::Parts;
 
 /// Part of another file.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct External<'a> {
     /// The other file's name, as the model has it.
     pub(super) location: &'a str,
-    path: PathBuf,
+    file: Parts,
     offset: u64,
     length: usize,
-    /// The size of the file when the model was read.
-    pub(super) file_size: u64,
 }
 
 impl<'a> External<'a> {
@@ -51,10 +48,9 @@ impl<'a> External<'a> {
             let reason = format!("tensor {tensor:?} has {stated} bytes in a second file, but needs {needed}");
             return Err(malformed(reason));
         }
-        let path = directory.join(beside(tensor, location)?);
-        let file = path.metadata().map_err(|source| Error::ReadFile { path: path.clone(), source })?;
+        let file = Parts::of(&directory.join(beside(tensor, location)?))?;
         let end = offset.checked_add(needed);
-        if !file.is_file() || end.is_none_or(|end| end > file.len()) {
+        if end.is_none_or(|end| end > file.len()) {
             let size = file.len();
             return Err(malformed(format!(
                 "tensor {tensor:?} has {needed} bytes from byte {offset} on in the second file {:?}, which has \
@@ -62,18 +58,16 @@ impl<'a> External<'a> {
                 short(location)
             )));
         }
-        Ok(Self { location, path, offset, length, file_size: file.len() })
+        Ok(Self { location, file, offset, length })
+    }
+
+    /// The size of the file when the model was read.
+    pub(super) fn file_size(&self) -> u64 {
+        self.file.len()
     }
 
     pub(super) fn read(&self) -> Result<Vec<u8>, Error> {
-        let read = || {
-            let mut file = File::open(&self.path)?;
-            file.seek(SeekFrom::Start(self.offset))?;
-            let mut bytes = vec![0; self.length];
-            file.read_exact(&mut bytes)?;
-            Ok(bytes)
-        };
-        read().map_err(|source| Error::ReadFile { path: self.path.clone(), source })
+        self.file.read(self.offset, self.length)
     }
 }
 

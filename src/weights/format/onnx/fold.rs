@@ -95,7 +95,7 @@ impl<'m, 'a> Constants<'m, 'a> {
         match definition {
             Definition::Initializer(tensor) => self.tensor(tensor),
             Definition::SparseInitializer => unsupported(format!("is {shown:?}, a sparse tensor")),
-            Definition::Input => {
+            Definition::Input(_) => {
                 unsupported(format!("is {shown:?}, an input of the graph: its values are not in the file"))
             }
             Definition::Twice => Err(malformed(format!("{shown:?} is defined twice in one graph")).into()),
@@ -144,8 +144,8 @@ impl<'m, 'a> Constants<'m, 'a> {
         let plan = match (&proto.external, proto.raw) {
             (Some(entries), _) => {
                 let external = External::new(name, entries, count * size, self.directory)?;
-                if self.files.insert(external.location, external.file_size).is_none() {
-                    let more = external.file_size.saturating_mul(MAX_COMPUTED_PER_BYTE);
+                if self.files.insert(external.location, external.file_size()).is_none() {
+                    let more = external.file_size().saturating_mul(MAX_COMPUTED_PER_BYTE);
                     self.left = self.left.saturating_add(more);
                 }
                 Plan::External(external)

@@ -41,6 +41,8 @@ pub(super) struct Weights<'a> {
     pub(super) transposed: bool,
     /// The initial states that the model has, other than zeros.
     starts: Vec<&'static str>,
+    /// B, if the model has an initial state.
+    pub(super) batch: Option<i64>,
     /// Of W, R and B, for errors.
     names: [&'a str; 3],
 }
@@ -85,13 +87,18 @@ fn find<'a>(
     let b = if node.input(B).is_some() { Some(constant(constants, scope, node, B)?) } else { None };
     let names = [W, R, B].map(|index| node.input(index).map(short).unwrap_or_default());
     let (input_size, hidden_size) = sizes(&w, &r, b.as_deref(), &options, transposed, names)?;
-    let mut starts = Vec::new();
+    let (mut starts, mut batch) = (Vec::new(), None);
     for (index, what) in INITIAL {
-        if has_state(constants, scope, node, index, what, hidden_size)? {
+        let Some(state) = state(constants, scope, node, index, what, hidden_size)? else { continue };
+        // Of zeros in every element type all bytes are 0, but for the sign.
+        if values(&state)?.iter().any(|&byte| byte & 0x7f != 0) {
             starts.push(what);
         }
+        if let &[first, second, _] = &state.shape[..] {
+            batch = i64::try_from(if options.batch_first { first } else { second }).ok();
+        }
     }
-    Ok(Weights { w, r, b, options, input_size, hidden_size, transposed, starts, names })
+    Ok(Weights { w, r, b, options, input_size, hidden_size, transposed, starts, batch, names })
 }
 
 const INPUTS: [&str; 12] = [
@@ -205,28 +212,25 @@ fn sizes(
     Ok((input_size, hidden_size))
 }
 
-/// An initial state that is a constant must have H columns. PyTorch's exporter writes a network with `proj_size` as one
-/// whose hidden size is `proj_size`, with a part of the weights; nothing but the initial cell state shows it.
-///
-/// Returns whether the state is in the model, other than zeros.
-fn has_state<'a>(
+/// An initial state that is a constant: (D, B, H), or (B, D, H) with the batch first. PyTorch's exporter writes a network
+/// with `proj_size` as one whose hidden size is `proj_size`, with a part of the weights; nothing but the H columns of the
+/// initial cell state shows it.
+fn state<'a>(
     constants: &mut Constants<'_, 'a>,
     scope: ScopeId,
     node: &Node<'a>,
     index: usize,
     what: &str,
     hidden_size: usize,
-) -> Result<bool, Problem> {
-    let Some(name) = node.input(index) else { return Ok(false) };
+) -> Result<Option<Rc<Array<'a>>>, Problem> {
+    let Some(name) = node.input(index) else { return Ok(None) };
     match constants.constant(scope, name) {
         Ok(state) if state.shape.last() != Some(&hidden_size) => unsupported(format!(
             "its {what} has shape {:?}, but the hidden size is {hidden_size}: PyTorch's exporter loses proj_size; \
              read the state dict instead",
             state.shape
         )),
-        // Of zeros in every element type all bytes are 0, but for the sign.
-        Ok(state) => Ok(values(&state)?.iter().any(|&byte| byte & 0x7f != 0)),
-        Err(_) => Ok(false),
+        state => Ok(state.ok()),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use super::wire::{fields, malformed};
+use super::wire::{fields, malformed, short};
 use crate::error::Error;
 
 /// `ModelProto`: its graph, and the functions that its nodes can call.
@@ -154,17 +154,55 @@ impl<'a> Function<'a> {
 }
 
 /// The name of a `TensorProto` or a `ValueInfoProto`, and how many fields were read: the name is the field of this
-/// number.
+/// number. What is malformed after the name is an error where the message is needed.
 pub(super) fn name_of(bytes: &[u8], number: u64) -> Result<(&str, usize), Error> {
     let (mut name, mut work) = ("", 0);
     for field in fields(bytes) {
-        let field = field?;
+        let field = match field {
+            Err(_) if !name.is_empty() => break,
+            field => field?,
+        };
         work += 1;
         if field.number == number {
             name = field.text()?;
         }
     }
     Ok((name, work))
+}
+
+/// The axes of a `ValueInfoProto` that is a tensor, each with its length if the file has it as a number; `None` if the
+/// file does not say how many there are.
+pub(super) fn value_axes(bytes: &[u8]) -> Result<Option<Vec<Option<i64>>>, Error> {
+    // ValueInfoProto.type, TypeProto.tensor_type, TypeProto.Tensor.shape, TensorShapeProto.dim, its dim_value.
+    let Some(shape) = last(bytes, &[2, 1, 2])? else { return Ok(None) };
+    let mut axes = Vec::new();
+    for field in fields(shape) {
+        let field = field?;
+        if field.number == 1 {
+            let length = fields(field.bytes()?).find(|field| field.as_ref().map_or(true, |f| f.number == 1));
+            let length = length.map(|length| length?.integer()).transpose()?;
+            axes.push(length.filter(|&length| length > 0));
+        }
+    }
+    Ok(Some(axes))
+}
+
+/// The message in a message in this one, by the numbers of the fields.
+fn last<'a>(mut bytes: &'a [u8], numbers: &[u64]) -> Result<Option<&'a [u8]>, Error> {
+    for &number in numbers {
+        let mut inner = None;
+        for field in fields(bytes) {
+            let field = field?;
+            if field.number == number {
+                inner = Some(field.bytes()?);
+            }
+        }
+        match inner {
+            Some(inner) => bytes = inner,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(bytes))
 }
 
 /// The name of a `SparseTensorProto`, which is that of its values, and how many fields were read.
@@ -223,7 +261,7 @@ impl<'a> TensorProto<'a> {
         }
         let shape = axes.into_iter().map(|axis| usize::try_from(axis).ok()).collect::<Option<_>>();
         tensor.shape =
-            shape.ok_or_else(|| malformed(format!("tensor {:?} has a negative axis", tensor.name)))?;
+            shape.ok_or_else(|| malformed(format!("tensor {:?} has a negative axis", short(tensor.name))))?;
         tensor.external = is_external.then_some(entries);
         Ok(tensor)
     }

@@ -39,6 +39,7 @@ use self::fold::Constants;
 use self::layer::Weights;
 use self::messages::Node;
 use self::model::{LstmNode, Model, ScopeId};
+use self::stack::Lengths;
 use super::{Contents, Layer};
 use crate::error::Error;
 
@@ -85,8 +86,8 @@ struct Layers<'a> {
     layers: Vec<Layer<'a>>,
     /// Of each layer, by its index.
     weights: Vec<Option<Weights<'a>>>,
-    /// The layer of a node, by the name of its first output.
-    by_output: HashMap<(ScopeId, &'a str), usize>,
+    /// The layer of a node and its T and B, by the name of its first output.
+    by_output: HashMap<(ScopeId, &'a str), (usize, Lengths)>,
     /// Layers with equal weights are one, if they also read the same layer.
     by_weights: HashMap<([usize; 3], Option<usize>), usize>,
     /// The first layer of I, H, D, and with or without biases.
@@ -108,8 +109,10 @@ impl<'a> Layers<'a> {
 
     fn add(&mut self, constants: &mut Constants<'_, 'a>, lstm: &LstmNode<'a>, node: &Node<'a>, name: String) {
         let weights = layer::weights(constants, lstm.scope, node, &name);
-        let below =
-            weights.as_ref().ok().and_then(|weights| self.below(constants, lstm.scope, node, weights));
+        let (below, lengths) = match &weights {
+            Ok(weights) => self.below(constants, lstm.scope, node, weights),
+            Err(_) => (None, Lengths::default()),
+        };
         let twin = weights.as_ref().ok().and_then(|weights| self.twin(weights, below));
         let index = match twin {
             Some(index) => {
@@ -122,28 +125,44 @@ impl<'a> Layers<'a> {
                     Err(error) => (Err(error), None),
                 };
                 let assumed = weights.as_ref().and_then(Weights::assumed);
-                self.layers.push(Layer { name, aliases: Vec::new(), parameters, below, assumed });
+                self.layers.push(Layer {
+                    name,
+                    aliases: Vec::new(),
+                    parameters,
+                    other: None,
+                    below,
+                    assumed,
+                });
                 self.weights.push(weights);
                 self.layers.len() - 1
             }
         };
         if let Some(output) = node.outputs.first().filter(|output| !output.is_empty()) {
-            self.by_output.insert((lstm.scope, output), index);
+            self.by_output.insert((lstm.scope, output), (index, lengths));
         }
     }
 
-    /// The layer whose output this node's X is.
+    /// The layer whose output this node's X is, and the lengths of X.
     fn below(
         &self,
         constants: &mut Constants<'_, 'a>,
         scope: ScopeId,
         node: &Node<'a>,
         weights: &Weights<'a>,
-    ) -> Option<usize> {
-        let path = stack::path(constants, scope, node.input(0)?)?;
-        let index = *self.by_output.get(&path.from)?;
-        let lower = self.weights[index].as_ref()?;
-        path.stacks(lower, weights).then_some(index)
+    ) -> (Option<usize>, Lengths) {
+        let path = node.input(0).and_then(|x| stack::path(constants, scope, x));
+        let lower = path.as_ref().and_then(|path| {
+            let &(index, lengths) = self.by_output.get(&path.from)?;
+            let lower = self.weights[index].as_ref()?;
+            path.stacks(lower, weights, lengths).then_some((index, lengths))
+        });
+        match lower {
+            Some((index, lengths)) => (Some(index), lengths),
+            None => {
+                let lengths = path.map(|path| path.lengths(weights.options.batch_first)).unwrap_or_default();
+                (None, Lengths { batch: lengths.batch.or(weights.batch), time: lengths.time })
+            }
+        }
     }
 }
 

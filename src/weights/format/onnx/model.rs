@@ -40,8 +40,8 @@ pub(super) enum Definition<'a> {
     /// A `TensorProto`.
     Initializer(&'a [u8]),
     SparseInitializer,
-    /// The graph's input: of the model, or of a loop's body.
-    Input,
+    /// The graph's input, of the model or of a loop's body: a `ValueInfoProto`.
+    Input(&'a [u8]),
     /// A `NodeProto`, whose first output has the name.
     Node(&'a [u8]),
     /// A function's input is a name at its call, a call's output one of the function's body.
@@ -114,8 +114,9 @@ impl<'a> Model<'a> {
                     self.define(scope, name, Definition::Initializer(tensor));
                 }
                 11 => {
-                    let name = self.spend(name_of(field.bytes()?, VALUE_NAME)?)?;
-                    self.define(scope, name, Definition::Input);
+                    let value = field.bytes()?;
+                    let name = self.spend(name_of(value, VALUE_NAME)?)?;
+                    self.define(scope, name, Definition::Input(value));
                 }
                 15 => {
                     let name = self.spend(sparse_name(field.bytes()?)?)?;
@@ -224,8 +225,8 @@ impl<'a> Model<'a> {
             }
             // An input with an initializer: the initializer is its default value.
             Entry::Occupied(mut entry) => match (entry.get(), definition) {
-                (Definition::Initializer(_), Definition::Input) => {}
-                (Definition::Input, Definition::Initializer(_)) => {
+                (Definition::Initializer(_), Definition::Input(_)) => {}
+                (Definition::Input(_), Definition::Initializer(_)) => {
                     entry.insert(definition);
                 }
                 _ => {

@@ -48,7 +48,8 @@ pub(super) fn add<'a>(
             contents.duplicates.push(Duplicate { name: name.to_owned(), stored: name.to_owned() });
         }
         of_name.push(proto);
-        contents.tensors.extend(tensor(name, TensorProto::read(proto)?, directory, &mut types)?);
+        let tensor = TensorProto::read(proto).and_then(|proto| tensor(name, proto, directory, &mut types));
+        contents.tensors.extend(tensor.unwrap_or_else(|error| Some(malformed(name, error))));
     }
     Ok(())
 }
@@ -86,6 +87,16 @@ fn stored<'a>(model: &Model<'a>, scope: ScopeId, name: &'a str) -> Result<Option
 /// The element types that came already, each with whether tensors of it have their values: shared, because a file can
 /// have a tensor in ten bytes.
 type Types = HashMap<(i64, bool), ElementType>;
+
+/// A tensor that can't be read, which is an error only of the LSTM that needs it.
+fn malformed<'a>(name: &str, error: Error) -> Tensor<Source<'a>> {
+    let reason = match error {
+        Error::MalformedFile { reason, .. } => reason,
+        other => other.to_string(),
+    };
+    let element_type = ElementType::Malformed(reason.into());
+    Tensor { name: name.to_owned(), shape: Rc::default(), element_type, values: Source::Bytes(&[]) }
+}
 
 /// A tensor that can be a parameter: not empty, and with at least one axis; of those that are no floats, matrices.
 fn tensor<'a>(
