@@ -51,7 +51,7 @@ impl Sink for Counter {
             steps: dispatch.work.steps,
         };
         let steps_within = match one.steps {
-            Steps::One => 0,
+            Steps::One | Steps::Ahead => 0,
             Steps::Carried(steps) | Steps::Persistent(steps) => steps as u64,
         };
         let total = &mut self.total;
@@ -119,6 +119,8 @@ pub(crate) struct Machine {
     /// Operations, and bytes of weights from the cache, a second and unit.
     pub operations: f64,
     pub bytes: f64,
+    /// Share of that rate which the products within time steps reach, on their few rows.
+    pub in_step: f64,
     /// Whether a unit loads while it computes.
     pub overlaps: bool,
 }
@@ -149,6 +151,7 @@ impl Machine {
             latency: 0.0,
             operations: 20e9,
             bytes: 3.5e9,
+            in_step: 1.0,
             overlaps: false,
         }
     }
@@ -179,6 +182,7 @@ impl Machine {
             latency: 0.5e-6,
             operations: 128e9,
             bytes: 64e9,
+            in_step: 0.7,
             overlaps: true,
         }
     }
@@ -188,12 +192,13 @@ impl Machine {
     fn seconds(&self, counted: &Counted) -> f64 {
         let workgroups = (counted.workgroups as f64).max(1.0);
         let side_by_side = workgroups.min(self.units);
-        let compute = counted.operations as f64 / self.operations;
+        let rate = if matches!(counted.steps, Steps::Ahead) { 1.0 } else { self.in_step };
+        let compute = counted.operations as f64 / (self.operations * rate);
         let load = counted.weight_bytes as f64 / self.bytes;
         let work = if self.overlaps { compute.max(load) } else { compute + load };
         // With weights in registers only the first step loads them.
         let (loading, steps) = match counted.steps {
-            Steps::One => (1, 0.0),
+            Steps::One | Steps::Ahead => (1, 0.0),
             Steps::Carried(steps) => (steps, steps as f64 * self.carried_step),
             Steps::Persistent(steps) => (1, steps as f64 * self.persistent_step),
         };

@@ -52,6 +52,8 @@ pub(crate) struct Work {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Steps {
     One,
+    /// None: a product over the rows of many, ahead of them.
+    Ahead,
     /// So many one after the other, with weights from memory.
     Carried(usize),
     /// The same with weights in registers, where a workgroup takes its sequences one after the other: each counts.
@@ -150,7 +152,8 @@ impl<'a> Dispatcher<'a> {
                 rows: rows as u32,
                 gates_rows: plan.gates_row(0, 1) as u32,
             };
-            let work = Work::product(kernel.shape, most.min(rows - first), span.directions.len());
+            let product = Work::product(kernel.shape, most.min(rows - first), span.directions.len());
+            let work = Work { steps: Steps::Ahead, ..product };
             self.dispatch::<InputProjection>(kernel, &buffers, &block, work);
         }
     }
