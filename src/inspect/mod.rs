@@ -81,8 +81,8 @@ impl DeviceClass {
 
     fn limits(self) -> DeviceLimits {
         let (software, lanes, units) = match self {
-            Self::Hardware => (false, Some((32, 32)), 32),
-            Self::HardwareOf64Lanes => (false, Some((32, 64)), 32),
+            Self::Hardware => (false, Some((32, 32)), 64),
+            Self::HardwareOf64Lanes => (false, Some((32, 64)), 64),
             Self::Software => (true, Some((8, 8)), 2),
             Self::SoftwareWithoutSubgroups => (true, None, 2),
         };
@@ -90,7 +90,9 @@ impl DeviceClass {
             subgroups: lanes.map(|(min, max)| SubgroupSizes { min, max }),
             software,
             units,
-            max_invocations: if software { 1024 } else { 256 },
+            // As desktops' GPUs have them, at least.
+            max_invocations: 1024,
+            max_workgroup_bytes: 32 << 10,
             ..DeviceLimits::GUARANTEED
         }
     }
@@ -101,6 +103,7 @@ fn every_kernel() -> impl Iterator<Item = LstmConfig> {
     let configs = [
         LstmConfig::new(16, 16),
         LstmConfig::new(64, 64),
+        LstmConfig::new(128, 128),
         LstmConfig::new(40, 256),
         LstmConfig::new(40, 320), // in memory on a software adapter, which holds 256 in "registers"
         LstmConfig::new(40, 256).with_proj_size(64),

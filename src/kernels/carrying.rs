@@ -13,9 +13,9 @@ pub(super) const MOST_SLABS: usize = 8;
 /// and H = 64 a workgroup has 256 invocations, which every device takes, and no compiler spills.
 const MOST_PERSISTENT_BLOCKS: usize = 2;
 
-/// Invocations of `streaming_scan` at most: each has 64 registers of weights and as many besides, and a unit of a GPU has
-/// 65,536.
-const MOST_STREAMING: u32 = 512;
+/// Invocations of a workgroup at most, of the scans on hardware that take their weights from memory, or half of them: each
+/// needs up to 128 registers, and a unit of a GPU has 65,536.
+const MOST_INVOCATIONS: u32 = 512;
 
 /// Workgroups that a unit of a GPU keeps in flight, about.
 const IN_FLIGHT: u32 = 32;
@@ -50,7 +50,12 @@ impl Carrying {
             |kernel, variant, tile| Some(Self { kernel, tiles: Tiles { variant, list: vec![tile], rule } });
         let (hidden, blocks) = (shape.columns, shape.blocks());
         let width = u32::try_from(hidden.checked_next_multiple_of(32)?).ok()?;
-        if width > limits.max_invocations {
+        let most = if limits.software {
+            limits.max_invocations
+        } else {
+            limits.max_invocations.min(MOST_INVOCATIONS)
+        };
+        if width > most {
             return None;
         }
         let portable = Variant { subgroups: false, ..tiling.variant };
@@ -68,7 +73,7 @@ impl Carrying {
             return of_one(Kernel::Persistent, portable, tile);
         }
         let parts = blocks as u32;
-        if !limits.software && parts * hidden as u32 <= MOST_STREAMING.min(limits.max_invocations) {
+        if !limits.software && parts * hidden as u32 <= most {
             let bytes_of_row = 4 * (padded(hidden) as u32 + VEC4 as u32 * parts * hidden as u32);
             let rows = (limits.max_workgroup_bytes / bytes_of_row).min(parts);
             let tile = Tile { rows, width: hidden as u32, split: parts };
@@ -84,7 +89,7 @@ impl Carrying {
 
     /// Tiles as wide as the hidden units, whose h fits workgroup memory, with what the parts share of it.
     fn tiles_in_memory(tiling: &Tiling, shape: TileShape, width: u32, limits: &DeviceLimits) -> Vec<Tile> {
-        let most = if tiling.splits { limits.max_invocations / width } else { 1 };
+        let most = if tiling.splits { limits.max_invocations.min(MOST_INVOCATIONS) / width } else { 1 };
         let fits = |tile: &Tile| {
             let h_tile = tile.rows as usize * padded(shape.columns);
             4 * (h_tile + VEC4 * tile.shared() as usize) <= limits.max_workgroup_bytes as usize

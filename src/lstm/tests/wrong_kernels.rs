@@ -107,11 +107,12 @@ const WRONG_PERSISTENT: [(&str, &str); 13] = [
     ("part < PARTS;", "part + PARTS_OF_BLOCK < PARTS;"),
     ("|| m < REDUCTION", "|| true"),
 ];
-const WRONG_STREAMING: [(&str, &str); 6] = [
+const WRONG_STREAMING: [(&str, &str); 7] = [
     ("block, r * REDUCTION)", "block, 0u)"),
     ("four_rows(column, block + 2u)", "four_rows(column, block + 1u)"),
     ("four_rows(column, block + 5u)", "four_rows(column, block + 4u)"),
     ("link(w_6, row, block + 6u, sum)", "link(w_6, row, block + 5u, sum)"),
+    ("last_kept(kept, column, block + 3u)", "kept.w_2"),
     ("part < PARTS;", "part + PARTS_OF_BLOCK < PARTS;"),
     ("|| m < REDUCTION", "|| true"),
 ];
