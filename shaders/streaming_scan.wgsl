@@ -1,6 +1,7 @@
 // streaming_scan: persistent_scan for more hidden units than registers have place for: of every block of the reduction
 // axis the weights of the first half persist, and those of the second come from the nearest cache in every time step. An
-// invocation has one block and all gates of a unit: 64 registers persist.
+// invocation has one block and all gates of a unit: 64 registers persist, 48 where the last block is shorter than the
+// others.
 //
 //   for each t:  z_k = gates_x[d,t,b,k,j] + Σ_m w_hh[d,k,j,m]·h_{t-1}[d,b,m]     k in i, f, g, o
 //                c_t, h_t = the cell of z
@@ -44,7 +45,8 @@ fn four_rows(column: u32, m: u32) -> mat4x4f {
     return weights_at(column + 4u * min(m, REDUCTION - 1u) * COLUMNS);
 }
 
-// The last of the first half. Where the last block is shorter, its limits take registers, and these are read again.
+// Vec4f 3 of the block. Where the last block is shorter, the checks of its end take registers and compilers spill: so this
+// matrix does not persist there, but is read again in every step.
 fn last_kept(kept: Kept, column: u32, m: u32) -> mat4x4f {
     if (REDUCTION % SUM_BLOCK == 0u) {
         return kept.w_3;

@@ -48,7 +48,7 @@ fn sigmoid(x: vec4f) -> vec4f {
     return keep_nan(x, over_one_plus_exp(minus));
 }
 
-// tanh(x) = 1 - 2 / (1 + e^2x), within 1.5 ulp.
+// tanh(x) = 1 - 2 / (1 + e^2x), within 1.5 ulp where a quotient is correctly rounded, else within 2.
 fn tanh_safe(x: vec4f) -> vec4f {
     let a = min(abs(x), vec4f(44.0));
     let base = max(a, vec4f(TINY));

@@ -1,26 +1,26 @@
 // How a workgroup carries sequences through time where its invocations keep weights of all hidden units in registers,
-// through all of a dispatch's time steps (Diamos et al., "Persistent RNNs", 2016). Each sequence of the workgroup belongs
-// to the invocations of one part, one a unit, which add up its blocks and update its cells side by side with the other
+// through all of a dispatch's time steps (Diamos et al., "Persistent RNNs", 2016). Sequence r of the workgroup belongs
+// to the invocations of part r, one a unit, which add up its blocks and update its cells side by side with the other
 // sequences'. The kernel has the bindings `scan`, `weights`, `h`, `gates_x`, `c` and `output`, and defines
 //
 //   const PARTS_OF_BLOCK                                            parts that share a block of the reduction axis
 //   alias Sum                                                       what a part sums of a block: some gates of a unit
 //   struct Kept                                                     the weights that an invocation keeps
 //   fn keep(column: u32, block: u32, part: u32) -> Kept             reads them; `block` is the first vec4f of the part's
-//   fn sum_block(kept: Kept, column: u32, block: u32, row: u32) -> Sum   of the sequence whose h_{t-1} begins at vec4f `row`
+//   fn sum_block(kept: Kept, column: u32, block: u32, row: u32) -> Sum   for the sequence whose h_{t-1} begins at vec4f `row` of h_tile
 //   fn gates_of(at: u32) -> vec4f                                   of a block whose sums begin at shared_sums[at]
 //
 // Needs   common/{activation,cell,sum,scan}.wgsl, a twin of common/weights.wgsl (w_hh)
 // Host    src/kernels/persistent_scan.rs
 override WORKGROUP_SIZE: u32;   // PARTS·H
-override PARTS: u32;            // invocations of a unit: PARTS_OF_BLOCK·⌈M / 8⌉; also the sequences of a workgroup at most
+override PARTS: u32;            // invocations of a unit: PARTS_OF_BLOCK·⌈M / 8⌉
 override REDUCTION: u32;        // M, the length of h's rows in vec4f
 override DIRECTIONS: u32;       // D
-override H_TILE: u32;           // PARTS·4·M
-override SHARED: u32;           // PARTS·WORKGROUP_SIZE
+override H_TILE: u32;           // S·4·M, of S sequences: PARTS, or fewer where workgroup memory is short
+override SHARED: u32;           // S·WORKGROUP_SIZE
 
-var<workgroup> h_tile: array<f32, H_TILE>;        // [sequences, 4·M]: h_{t-1}, then h_t
-var<workgroup> shared_sums: array<Sum, SHARED>;   // [sequences, PARTS, H]
+var<workgroup> h_tile: array<f32, H_TILE>;        // [S, 4·M]: h_{t-1}, then h_t
+var<workgroup> shared_sums: array<Sum, SHARED>;   // [S, PARTS, H]
 
 fn carry(group: vec3u, local: u32) {
     let direction = scan.direction + group.z;
@@ -44,7 +44,7 @@ fn carry(group: vec3u, local: u32) {
     for (var k = 0u; k < scan.count; k += 1u) {
         let moment = scan.steps[k][direction];
         let running = min(rows, max(moment.running, first) - first);   // those of the workgroup
-        // The next step's come from memory while this one is computed.
+        // The next step's gates are loaded while this step is computed; the last step loads its own again.
         let next = gates_x[row_of_gates(min(k + 1u, scan.count - 1u), direction, first + own) * COLUMNS + unit];
         workgroupBarrier();   // h_tile is complete
         for (var r = 0u; r < running; r += 1u) {
@@ -65,7 +65,8 @@ fn carry(group: vec3u, local: u32) {
     }
 }
 
-// Of a sequence at a time step, or of the last one that has it.
+// The row in gates_x of a sequence at time step k. A sequence that does not have this step gets the row of the last one
+// that does; what it loads is not used.
 fn row_of_gates(k: u32, direction: u32, sequence: u32) -> u32 {
     return scan.steps[k][direction].gates_row + min(sequence, scan.steps[k][direction].running - 1u);
 }

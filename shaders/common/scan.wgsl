@@ -15,7 +15,7 @@ struct Scan {
     batch: u32,       // B
     direction: u32,   // of the workgroups with z = 0
     count: u32,       // time steps
-    rows: u32,        // sequences of a workgroup: for persistent_scan and private_scan
+    rows: u32,        // sequences of a workgroup: for persistent_scan, streaming_scan and private_scan
     slabs: u32,       // blocks that M takes, for private_scan; a uniform, so that no compiler unrolls a loop over them
     state: u32,       // row of sequence 0 in the states, [L, D, places, ·], in direction 0
     places: u32,      // sequences that the states have place for, in a direction

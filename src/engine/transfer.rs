@@ -90,8 +90,8 @@ impl BatchPart<'_> {
         (layouts.hidden(batch), layouts.cell(batch))
     }
 
-    /// Whether the rows on the device are the caller's own, one after the other: all sequences are in the caller's order,
-    /// as they are of equal lengths, and no row is padded.
+    /// Whether the rows on the device have the layout of the caller's array: all sequences are in the caller's order, as
+    /// they are of equal lengths, and no row is padded.
     fn has_rows_of(&self, layout: &Rows) -> bool {
         let whole = self.packing.has_equal_lengths() && self.packing.batch() == self.input.dim().1;
         whole && layout.stride() == layout.directions * layout.width

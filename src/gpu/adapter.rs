@@ -211,8 +211,9 @@ fn is_software(info: &wgpu::AdapterInfo) -> bool {
     info.device_type == wgpu::DeviceType::Cpu || (info.backend == wgpu::Backend::Gl && named())
 }
 
-/// Workgroups that run side by side: a software adapter has a thread for each of the machine's processors. No API of wgpu tells how
-/// many compute units a GPU has; these are a mid-range one's of its kind.
+/// Workgroups that run side by side: a software adapter has a thread for each of the machine's processors. No API of wgpu
+/// tells how many compute units a GPU has. A discrete one counts as 64, between a mid-range one, of some 30, and an H100, of
+/// 132; the others are a mid-range one's of their kind.
 fn units(software: bool, device_type: wgpu::DeviceType) -> u32 {
     match device_type {
         _ if software => u32::try_from(platform::processors()).unwrap_or(1),

@@ -29,7 +29,7 @@ use crate::tuning::{Cost, DEFAULT_MEMORY_BUDGET, Schedule};
 use crate::weights::Precision;
 
 /// A class of devices: it decides which kernels run, and in which variants. Limits are those that WebGPU guarantees, but
-/// for the software adapters' 1,024 invocations of a workgroup.
+/// for 1,024 invocations and 32 KiB of memory in a workgroup, which GPUs of desktops have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceClass {

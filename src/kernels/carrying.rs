@@ -1,4 +1,4 @@
-//! Which kernel carries sequences through time, and how many a workgroup: the tiles of the three scans.
+//! Which kernel carries sequences through time, and how many a workgroup: the tiles of the four scans.
 
 use super::persistent_scan::{PERSISTENT_SCAN, STREAMING_SCAN};
 use super::tile::{Rule, SUM_BLOCK, Tile, TileShape, Tiles, Tiling};
@@ -13,11 +13,12 @@ pub(super) const MOST_SLABS: usize = 8;
 /// and H = 64 a workgroup has 256 invocations, which every device takes, and no compiler spills.
 const MOST_PERSISTENT_BLOCKS: usize = 2;
 
-/// Invocations of a workgroup at most, of the scans on hardware that take their weights from memory, or half of them: each
-/// needs up to 128 registers, and a unit of a GPU has 65,536.
+/// The most invocations of a workgroup of `recurrent_scan`, on hardware, and of `streaming_scan`: each needs up to 128
+/// registers, and a unit of a GPU has 65,536.
 const MOST_INVOCATIONS: u32 = 512;
 
-/// Workgroups that a unit of a GPU keeps in flight, about.
+/// Workgroups that a unit of a GPU is given before a workgroup takes a second sequence. They are more than it holds at once:
+/// of 512 invocations its registers have place for one workgroup.
 const IN_FLIGHT: u32 = 32;
 
 /// The tiles of a scan.
@@ -33,7 +34,7 @@ enum Kernel {
     Recurrent,
     /// They persist in registers.
     Persistent,
-    /// Half of them does, and half comes from memory in every step.
+    /// Half of them persist in registers, and half are loaded in every step.
     Streaming,
     /// They persist in private memory.
     Private,
@@ -97,7 +98,7 @@ impl Carrying {
         let tile = |&rows: &u32| {
             let split =
                 Tile::split(rows, shape, most as usize, width).filter(|_| rows <= Tile::TALLEST_SPLIT);
-            let split = split.map(|tile| Tile { width, ..tile });
+            let split = split.map(|tile| Tile { width, ..tile }); // every hidden unit has a column
             split.filter(fits).unwrap_or(Tile { rows, width, split: 1 })
         };
         // With more rows Intel's compiler spills; software adapters keep all of a tile in memory at every barrier.

@@ -1,4 +1,4 @@
-//! `shaders/persistent_scan.wgsl` and `shaders/streaming_scan.wgsl`, which `shaders/common/persistent.wgsl` has in common.
+//! `shaders/persistent_scan.wgsl` and `shaders/streaming_scan.wgsl`, which share `shaders/common/persistent.wgsl`.
 
 use super::common::{ACTIVATION, CELL, PERSISTENT, SCAN, SUM, WEIGHTS};
 use super::scan::BINDINGS;

@@ -170,7 +170,8 @@ impl Machine {
 
     /// A GPU at 2 GHz, 64 lanes a unit at half of their rate and 32 bytes a clock from the second-level cache, by
     /// datasheets. A turn, from its loads to its sums, takes 0.4 to 0.6 µs on an H100, and a step in registers 0.7 to 1.1
-    /// (`benches/record/h100.md`); no other GPU was measured. A unit has 65,536 registers; the kernels take 64 to 128 of
+    /// (`benches/record/h100.md`). So does the share of products within steps: in batches of 256 and more `step`, which computes
+    /// half of its products ahead, took 0.7 to 0.9 of the time of `single`. No other maker's GPU was measured. A unit has 65,536 registers; the kernels take 64 to 128 of
     /// them (`benches/record/compilers.md`).
     fn hardware(units: f64, dispatch: f64) -> Self {
         Self {
@@ -196,7 +197,8 @@ impl Machine {
         let compute = counted.operations as f64 / (self.operations * rate);
         let load = counted.weight_bytes as f64 / self.bytes;
         let work = if self.overlaps { compute.max(load) } else { compute + load };
-        // With weights in registers only the first step loads them.
+        // With weights in registers only the first step waits for loads; what streaming_scan loads in each step counts as
+        // bytes alone.
         let (loading, steps) = match counted.steps {
             Steps::One | Steps::Ahead => (1, 0.0),
             Steps::Carried(steps) => (steps, steps as f64 * self.carried_step),

@@ -52,7 +52,7 @@ pub(crate) struct Work {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Steps {
     One,
-    /// None: a product over the rows of many, ahead of them.
+    /// None: a product over the rows of many time steps, computed before any of them.
     Ahead,
     /// So many one after the other, with weights from memory.
     Carried(usize),

@@ -173,8 +173,8 @@ impl ReadOptions {
     /// These are tensors beside the parameters in a state dict, whatever its format is, and tensors of a Keras layer
     /// that a plain LSTM does not have.
     ///
-    /// Other modules' tensors and learnt initial states are ignored in any case. An ONNX node's own initial states are
-    /// too; [`FoundLstm::assumed`] states them.
+    /// Other modules' tensors and learnt initial states are ignored in any case. So are an ONNX node's own initial states,
+    /// which [`FoundLstm::assumed`] states.
     ///
     /// Always refused are a tensor that replaces a parameter, such as weight norm's, and what the description of an
     /// ONNX node or a Keras layer adds to the LSTM, such as peepholes (the node's input P) or another class.

@@ -32,7 +32,10 @@ pub(super) enum ElementType {
     /// One that this crate does not read, as the file spells it.
     Other(Rc<str>),
     /// Unknown, as the shape is too: why the tensor can't be read.
-    Malformed(Rc<str>),
+    Malformed {
+        format: &'static str,
+        reason: Rc<str>,
+    },
 }
 
 /// Where the bytes of a tensor's elements come from: little-endian, row after row, as many elements as the shape says.
@@ -73,7 +76,7 @@ impl ElementType {
             Self::F16 | Self::BF16 => Some(2),
             Self::F32 | Self::Quantized(_) => Some(4),
             Self::F64 => Some(8),
-            Self::Other(_) | Self::Malformed(_) => None,
+            Self::Other(_) | Self::Malformed { .. } => None,
         }
     }
 
@@ -85,7 +88,7 @@ impl ElementType {
             Self::F32 => "F32",
             Self::F64 => "F64",
             Self::Quantized(name) | Self::Other(name) => name,
-            Self::Malformed(_) => "unknown",
+            Self::Malformed { .. } => "unknown",
         }
     }
 }
@@ -120,9 +123,8 @@ impl<V> Tensor<V> {
     /// Refuses a tensor that can't be read at all.
     pub(super) fn check_whole(&self) -> Result<(), Error> {
         match &self.element_type {
-            ElementType::Malformed(reason) => {
-                let reason = format!("tensor {:?}: {reason}", self.name);
-                Err(Error::MalformedFile { format: "file", reason })
+            ElementType::Malformed { format, reason } => {
+                Err(Error::MalformedFile { format, reason: reason.to_string() })
             }
             _ => Ok(()),
         }

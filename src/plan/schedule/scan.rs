@@ -20,8 +20,9 @@ use crate::tuning::Schedule;
 struct ScanSchedule {
     /// One kernel serves every layer.
     kernel: SizedKernel<ScanKernel>,
-    /// Whether a dispatch reads the weights once; if so, whether half of them is read in every step.
+    /// Whether a workgroup keeps weights through a dispatch: all of them, or half.
     persists: bool,
+    /// Whether it keeps half of them, and reads the other half in every step.
     streams: bool,
 }
 

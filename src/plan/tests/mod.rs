@@ -28,7 +28,7 @@ struct Case {
 }
 
 fn cases() -> impl Strategy<Value = Case> {
-    // Of more than 32 units hardware keeps the weights in registers where a workgroup has 256 invocations, and not 64.
+    // Of more than 32 hidden units hardware keeps the weights in registers where a workgroup has 256 invocations, and not 64.
     let hidden = prop_oneof![3 => 1..10usize, 1 => 17..30usize, 1 => 33..40usize];
     let config = (1..7usize, hidden, 1..4usize, any::<bool>(), 0..9usize).prop_map(
         |(input, hidden, layers, bidirectional, projection)| {

@@ -46,7 +46,8 @@ impl Parts {
             return Err(io::Error::other(format!("it had {} bytes, and now has {len}", self.len)));
         }
         file.seek(SeekFrom::Start(start))?;
-        let mut bytes = vec![0; length];
+        let mut bytes =
+            bytemuck::try_zeroed_vec(length).map_err(|()| io::Error::from(io::ErrorKind::OutOfMemory))?;
         file.read_exact(&mut bytes)?;
         Ok(bytes)
     }

@@ -53,7 +53,7 @@ pub struct SchedulerArgs {
     #[arg(long, value_name = "PORT", default_value_t = 50050)]
     pub scheduler_port: u16,
     /// Seconds to wait for a scheduler that does not listen yet.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=31_536_000))]
     pub scheduler_wait: u64,
 }
 

@@ -90,11 +90,13 @@ type Types = HashMap<(i64, bool), ElementType>;
 
 /// A tensor that can't be read, which is an error only of the LSTM that needs it.
 fn malformed<'a>(name: &str, error: Error) -> Tensor<Source<'a>> {
-    let reason = match error {
-        Error::MalformedFile { reason, .. } => reason,
-        other => other.to_string(),
+    let (format, reason) = match error {
+        Error::MalformedFile { format, reason } => (format, reason),
+        other => ("ONNX model", other.to_string()),
     };
-    let element_type = ElementType::Malformed(reason.into());
+    let reason =
+        if reason.starts_with("tensor ") { reason } else { format!("tensor {:?}: {reason}", short(name)) };
+    let element_type = ElementType::Malformed { format, reason: reason.into() };
     Tensor { name: name.to_owned(), shape: Rc::default(), element_type, values: Source::Bytes(&[]) }
 }
 
