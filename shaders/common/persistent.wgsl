@@ -7,7 +7,8 @@
 //   alias Sum                                                       what a part sums of a block: some gates of a unit
 //   struct Kept                                                     the weights that an invocation keeps
 //   fn keep(column: u32, block: u32, part: u32) -> Kept             reads them; `block` is the first vec4f of the part's
-//   fn sum_block(kept: Kept, column: u32, block: u32, row: u32) -> Sum   for the sequence whose h_{t-1} begins at vec4f `row` of h_tile
+//   fn sum_block(kept: Kept, column: u32, block: u32, row: u32) -> Sum
+//                                                                   for the sequence whose h_{t-1} begins at vec4f `row` of h_tile
 //   fn gates_of(at: u32) -> vec4f                                   of a block whose sums begin at shared_sums[at]
 //
 // Needs   common/{activation,cell,sum,scan}.wgsl, a twin of common/weights.wgsl (w_hh)
