@@ -36,7 +36,7 @@ fn a_program_lists_the_dispatches_that_its_costs_count() {
     }
     assert_eq!(
         programs,
-        DeviceClass::ALL.len() * (4 + 3 + 3 + 4),
+        DeviceClass::ALL.len() * (4 + 3 + 4 + 3 + 4),
         "diagonal needs one direction, scan no projection"
     );
 }
